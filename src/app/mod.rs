@@ -1,0 +1,1 @@
+//! Shell: the composition root, supervision and the admin HTTP.

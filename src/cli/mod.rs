@@ -1,0 +1,1 @@
+//! Shell: one file per noun; text for people, JSON for scripts.

@@ -1,0 +1,1 @@
+//! Edge: everything that names reqwest: one attempt, the token cache.

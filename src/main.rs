@@ -1,0 +1,2 @@
+//! The `order-sync` binary.
+fn main() {}

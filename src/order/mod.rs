@@ -1,0 +1,15 @@
+//! Pure: the order event, the fold and the state it leaves. No I/O, no clock, no randomness: time is an argument.
+
+pub mod event;
+pub mod fault;
+pub mod fold;
+pub mod json;
+pub mod state;
+pub mod value;
+
+pub use event::OrderEvent;
+pub use fault::{DeadLetterReason, Fault, Stage};
+pub use fold::{MapInput, MapOrder, Mapped, Transition};
+pub use json::Json;
+pub use state::OrderState;
+pub use value::{AppId, Digest, EventTime, Identity, OrderType, Sequence, Status, TimeUnit, UpdateTime};

@@ -1,0 +1,1 @@
+//! Pure: the retry policy over the backoff crate.

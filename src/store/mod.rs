@@ -1,0 +1,1 @@
+//! Edge: everything that names sled, and the in-memory twin.

@@ -1,0 +1,253 @@
+//! What the engine asks of the edges: small traits, and the inputs that the edges send back.
+//!
+//! Every port that waits is blocking and is called from the commit thread or says so; the engine thread itself only
+//! calls what answers at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::dead_letter::Letter;
+use super::owed::{Owed, OwedKey};
+use crate::douyin::verdict::Exchange;
+use crate::order::{AppId, Identity, OrderState, TimeUnit, UpdateTime};
+use crate::record::{NextOffset, Record, RecordOffset, TopicPartition};
+
+/// Counts assignments of this process: work of an older epoch is dropped wherever it turns up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Epoch(pub u64);
+
+/// Names one attempt of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Names one fetched token of an app, counting from 1; the token itself never leaves the HTTP edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct TokenGeneration(pub u64);
+
+/// An edge failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// It may work later: the caller waits and tries again.
+    #[error("{0}")]
+    Passing(String),
+    /// It will not work later: the worker stops, saying so.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// Where a partition stands: the `position` entry of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Everything before it has a committed outcome.
+    pub next: NextOffset,
+    /// Counts the commits of this partition.
+    pub commit_number: u64,
+    /// The greatest stamp that retention removed, per app.
+    pub removed_stamps: BTreeMap<AppId, UpdateTime>,
+}
+
+/// Everything of one partition that one commit makes durable together.
+#[derive(Clone, Debug)]
+pub struct PartitionCut {
+    /// The source partition.
+    pub source: TopicPartition,
+    /// The changed states; each order once.
+    pub states: Vec<(Identity, Arc<OrderState>)>,
+    /// The new debts.
+    pub owed: Vec<(OwedKey, Owed)>,
+    /// The debts that are settled: accepted or dead-lettered.
+    pub settled: Vec<OwedKey>,
+    /// Where the partition stands after this cut.
+    pub position: Position,
+}
+
+/// What the store knows without being asked about an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwedEntry {
+    /// Offset of the record it belongs to.
+    pub offset: i64,
+    /// Length of the request in bytes.
+    pub request_bytes: usize,
+    /// The record's timestamp, milliseconds since the epoch.
+    pub timestamp_ms: Option<i64>,
+}
+
+/// Reads committed cuts. Called from the engine thread: it answers from cache or one disk read.
+pub trait StateReader: Send + Sync {
+    /// Where the partition stands; `None` for a partition that this store has never seen.
+    fn position(&self, source: &TopicPartition) -> Result<Option<Position>, PortError>;
+    /// The order's state.
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError>;
+    /// Calls `visit` for every owed delivery of the partition, orders in key order, stamps ascending.
+    fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError>;
+    /// One owed delivery, when its turn comes.
+    fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError>;
+}
+
+/// Writes committed cuts. Called from the commit thread.
+pub trait StateWriter: Send {
+    /// Applies every cut (each atomically) and returns when all are on disk.
+    fn commit(&mut self, cuts: &[PartitionCut]) -> Result<(), PortError>;
+}
+
+/// The apps' units, remembered by the store.
+pub trait UnitLedger: Send {
+    /// Checks the configured units against those of the states in the store, and remembers them. A change that would
+    /// make a stamp go back (milliseconds to seconds) is refused with words.
+    fn agree_units(&mut self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError>;
+}
+
+/// Writes dead letters. Called from the commit thread.
+pub trait DeadLetterSink: Send {
+    /// Returns when every letter is acknowledged by the broker (all in-sync replicas).
+    fn write(&mut self, letters: Vec<Letter>) -> Result<(), PortError>;
+}
+
+/// Reads single records of a source topic again. Called from the commit thread.
+pub trait SourceReader: Send {
+    /// The record at `offset`; `None` where retention or compaction has taken it.
+    fn read(&mut self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<Record>, PortError>;
+    /// Whether no record stands at or behind `next` (the last offsets may be transaction markers).
+    fn is_at_end(&mut self, source: &TopicPartition, next: NextOffset) -> Result<bool, PortError>;
+}
+
+/// Tells the consumer group where we stand; a courtesy, as the store's position decides. Never waits.
+pub trait OffsetCommits: Send {
+    /// Commits the positions in the background; a failure is logged by the edge.
+    fn commit(&mut self, positions: &[(TopicPartition, NextOffset)]);
+}
+
+/// Holds intake back. Never waits; called from the engine thread.
+pub trait Intake: Send {
+    /// Deliver no more records of these partitions until resumed. Records already on their way may still come.
+    fn pause(&mut self, sources: &[TopicPartition]);
+    /// Go on.
+    fn resume(&mut self, sources: &[TopicPartition]);
+}
+
+/// Starts attempts. Never waits; called from the engine thread.
+pub trait Attempts: Send {
+    /// Sends one request with the app's current token; the answer comes as [`Input::Attempted`].
+    fn start(&mut self, attempt: AttemptStart);
+    /// Fetches a new token for the app; the answer comes as [`Input::TokenFetched`] or [`Input::TokenRefused`].
+    /// The engine asks for one at a time per app.
+    fn fetch_token(&mut self, app_id: &AppId);
+}
+
+/// One attempt.
+#[derive(Clone, Debug)]
+pub struct AttemptStart {
+    /// Names it in the answer.
+    pub ticket: Ticket,
+    /// Whose token, whose limits.
+    pub app_id: AppId,
+    /// The request without the token.
+    pub request: Bytes,
+}
+
+/// A partition that the group gave to this worker.
+#[derive(Clone, Debug)]
+pub struct Assigned {
+    /// The source partition.
+    pub source: TopicPartition,
+    /// How many partitions its topic has: a record without a key is only legal in a topic of one.
+    pub partitions_of_topic: i32,
+}
+
+/// Where a partition is to be read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAt {
+    /// The store's position.
+    Position(NextOffset),
+    /// The store has never seen it: `kafka.start_from` decides.
+    Fresh,
+}
+
+/// What the edges tell the engine. One bounded channel carries all of it.
+#[derive(Debug)]
+pub enum Input {
+    /// The group gave us partitions. The engine answers with where to start; the consumer thread waits for it.
+    Assigned {
+        /// The epoch that begins with this assignment, for these partitions.
+        epoch: Epoch,
+        /// What was given.
+        partitions: Vec<Assigned>,
+        /// Takes the answer, in the order of `partitions`.
+        reply: SyncSender<Result<Vec<StartAt>, PortError>>,
+    },
+    /// Where reading of a partition really started, and the high watermark seen then.
+    Started {
+        /// The partition's epoch.
+        epoch: Epoch,
+        /// The source partition.
+        source: TopicPartition,
+        /// The first offset that will be read.
+        at: NextOffset,
+        /// The broker's end of the partition at that moment.
+        high_watermark: NextOffset,
+    },
+    /// The group takes partitions back. The engine commits within the deadline, drops the rest, then answers.
+    Revoked {
+        /// What is taken.
+        partitions: Vec<TopicPartition>,
+        /// True where they are gone already: nothing may be committed for them.
+        lost: bool,
+        /// Takes the answer.
+        reply: SyncSender<()>,
+    },
+    /// Records of one partition, in order.
+    Records {
+        /// The partition's epoch.
+        epoch: Epoch,
+        /// The source partition.
+        source: TopicPartition,
+        /// At least one.
+        records: Vec<Record>,
+    },
+    /// The broker's end of a partition, for the lag.
+    HighWatermark {
+        /// The source partition.
+        source: TopicPartition,
+        /// The end.
+        high_watermark: NextOffset,
+    },
+    /// An attempt has ended.
+    Attempted {
+        /// The attempt.
+        ticket: Ticket,
+        /// The token that it carried; 0 where there was none and nothing was sent.
+        token: TokenGeneration,
+        /// What came back.
+        exchange: Exchange,
+        /// From start to whole answer.
+        latency: Duration,
+    },
+    /// A token is at hand.
+    TokenFetched {
+        /// The app.
+        app_id: AppId,
+        /// Its name.
+        token: TokenGeneration,
+        /// How long it lives from now, by the platform's word.
+        lifetime: Duration,
+    },
+    /// No token: the fetch failed.
+    TokenRefused {
+        /// The app.
+        app_id: AppId,
+        /// `Retry` or `Suspend`.
+        judgement: crate::douyin::verdict::Judgement,
+        /// For people; holds no secret.
+        message: String,
+    },
+    /// A commit has ended; sent by the commit thread.
+    Committed(Result<(), PortError>),
+    /// An edge cannot go on; the worker stops with these words.
+    Failed(PortError),
+    /// Drain and stop.
+    Shutdown,
+}

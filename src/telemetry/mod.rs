@@ -1,0 +1,1 @@
+//! One type per operational event: its log line and its metric together.
