@@ -167,6 +167,17 @@ pub enum StartAt {
     Fresh,
 }
 
+/// Carries inputs to the engine: a bounded queue behind it.
+pub trait Inbox: Send + Sync {
+    /// Waits while the queue is full. The engine never waits for a sender, so this ends; `Err` once it is gone.
+    fn send(&self, input: Input) -> Result<(), Closed>;
+}
+
+/// The engine has ended; nothing more is to be told to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the engine has ended")]
+pub struct Closed;
+
 /// What the edges tell the engine. One bounded channel carries all of it.
 #[derive(Debug)]
 pub enum Input {
@@ -246,6 +257,15 @@ pub enum Input {
     },
     /// A commit has ended; sent by the commit thread.
     Committed(Result<(), PortError>),
+    /// The answer to the question whether any record stands at or behind `next`; sent by the commit thread.
+    EndProbed {
+        /// The source partition.
+        source: TopicPartition,
+        /// The position that was asked about.
+        next: NextOffset,
+        /// Whether nothing is left to read.
+        at_end: Result<bool, PortError>,
+    },
     /// An edge cannot go on; the worker stops with these words.
     Failed(PortError),
     /// Drain and stop.
