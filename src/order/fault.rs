@@ -39,6 +39,54 @@ pub enum DeadLetterReason {
     RetriesExhausted,
 }
 
+impl DeadLetterReason {
+    /// All reasons, in the order of judgement.
+    pub const ALL: [Self; 15] = [
+        Self::RecordTooLarge,
+        Self::MissingKey,
+        Self::MalformedEvent,
+        Self::UnsupportedSchemaVersion,
+        Self::UnknownApp,
+        Self::TimeInFuture,
+        Self::OlderThanRetained,
+        Self::OrderTypeChanged,
+        Self::StatusNotSupported,
+        Self::IncompleteOrder,
+        Self::MalformedOrder,
+        Self::FieldOverLimit,
+        Self::DocumentTooLarge,
+        Self::RejectedByPlatform,
+        Self::RetriesExhausted,
+    ];
+
+    /// The code of the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RecordTooLarge => "record_too_large",
+            Self::MissingKey => "missing_key",
+            Self::MalformedEvent => "malformed_event",
+            Self::UnsupportedSchemaVersion => "unsupported_schema_version",
+            Self::UnknownApp => "unknown_app",
+            Self::TimeInFuture => "time_in_future",
+            Self::OlderThanRetained => "older_than_retained",
+            Self::OrderTypeChanged => "order_type_changed",
+            Self::StatusNotSupported => "status_not_supported",
+            Self::IncompleteOrder => "incomplete_order",
+            Self::MalformedOrder => "malformed_order",
+            Self::FieldOverLimit => "field_over_limit",
+            Self::DocumentTooLarge => "document_too_large",
+            Self::RejectedByPlatform => "rejected_by_platform",
+            Self::RetriesExhausted => "retries_exhausted",
+        }
+    }
+}
+
+impl std::fmt::Display for DeadLetterReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Where an event was judged: the dead letter's `__connect.errors.stage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -49,6 +97,17 @@ pub enum Stage {
     Fold,
     /// By the platform.
     Deliver,
+}
+
+impl Stage {
+    /// The word of the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Fold => "fold",
+            Self::Deliver => "deliver",
+        }
+    }
 }
 
 /// An event that cannot be folded: the reason and a message for people.
@@ -68,5 +127,20 @@ impl Fault {
     /// A fault without ids; the decoder and the fold add those they know.
     pub fn new(reason: DeadLetterReason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), order_id: None, app_id: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_that_serde_writes() {
+        for reason in DeadLetterReason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+        for stage in [Stage::Decode, Stage::Fold, Stage::Deliver] {
+            assert_eq!(serde_json::to_value(stage).unwrap(), stage.as_str());
+        }
     }
 }

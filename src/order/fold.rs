@@ -1,10 +1,11 @@
 //! The fold (§6 of the contract): one event against one order's state.
 
 use super::event::OrderEvent;
-use super::fault::Fault;
-use super::json::Json;
-use super::state::OrderState;
-use super::value::{AppId, OrderType, Status, TimeUnit, UpdateTime};
+use super::fault::{DeadLetterReason, Fault};
+use super::json::{Json, TextOut, merge};
+use super::state::{EVENT_IDS_KEPT, OrderState};
+use super::step::is_backward;
+use super::value::{AppId, Digest, OrderType, Status, TimeUnit, UpdateTime};
 
 /// What the mapping is given: the order after the merge.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +76,9 @@ pub struct Advanced {
     pub long_rules: u32,
 }
 
+/// The greatest size of a document as compact JSON, in bytes.
+pub const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+
 /// Folds `event`, which lay at `offset`, into `state` (`None`: the order is not known).
 pub fn fold<M: MapOrder + ?Sized>(
     state: Option<&OrderState>,
@@ -83,6 +87,153 @@ pub fn fold<M: MapOrder + ?Sized>(
     rules: FoldRules,
     mapper: &M,
 ) -> Result<Transition, Fault> {
-    let _ = (state, event, offset, rules, mapper);
-    unimplemented!()
+    if let Some(state) = state {
+        if is_duplicate(state, event, offset) {
+            return Ok(Transition::Duplicate);
+        }
+        if is_stale(state, event) {
+            return Ok(Transition::Stale);
+        }
+    }
+    advance(state, event, offset, rules, mapper).map_err(|fault| Fault {
+        order_id: Some(event.order_id.as_ref().to_owned()),
+        app_id: Some(event.app_id.as_str().to_owned()),
+        ..fault
+    })
 }
+
+fn is_duplicate(state: &OrderState, event: &OrderEvent<'_>, offset: i64) -> bool {
+    offset <= state.applied_offset || state.event_ids.iter().any(|id| **id == *event.event_id)
+}
+
+fn is_stale(state: &OrderState, event: &OrderEvent<'_>) -> bool {
+    match (event.sequence, state.sequence) {
+        (Some(new), Some(last)) => new <= last,
+        (Some(_), None) | (None, Some(_) | None) => event.occurred_at < state.occurred_at,
+    }
+}
+
+fn advance<M: MapOrder + ?Sized>(
+    state: Option<&OrderState>,
+    event: &OrderEvent<'_>,
+    offset: i64,
+    rules: FoldRules,
+    mapper: &M,
+) -> Result<Transition, Fault> {
+    if state.is_none() && event.occurred_at.in_unit(rules.unit) <= rules.removed_stamp.0 {
+        return Err(Fault::new(DeadLetterReason::OlderThanRetained, OLDER_THAN_RETAINED));
+    }
+    if state.is_some_and(|state| event.order_type.is_some_and(|named| named != state.order_type)) {
+        return Err(Fault::new(
+            DeadLetterReason::OrderTypeChanged,
+            "order_type differs from that of the order's first event",
+        ));
+    }
+    let stored = state.map_or("{}", |state| &*state.document);
+    let document = merged(stored, event)?;
+    let Some(order_type) = state.map(|state| state.order_type).or(event.order_type) else {
+        return Err(without_type(&document));
+    };
+    let Mapped { draft, cut, long_rules } = mapper.map(&MapInput {
+        app_id: &event.app_id,
+        order_id: &event.order_id,
+        order_type,
+        status: event.status,
+        document: &document,
+    })?;
+    let document = text_of(&document, stored, event)?;
+    let digest = Digest::of(&draft);
+    let unchanged = state.filter(|state| state.digest == digest);
+    let last = state.map_or(rules.removed_stamp, |state| state.update_time);
+    let update_time = unchanged.map_or_else(|| last.next(event.occurred_at, rules.unit), |state| state.update_time);
+    let advanced = Advanced {
+        request: stamped(draft, update_time),
+        unusual: unchanged.is_none() && state.is_some_and(|state| is_backward(state.status, event.status)),
+        cut,
+        long_rules,
+        state: OrderState {
+            order_type,
+            status: event.status,
+            document,
+            applied_offset: offset,
+            event_ids: event_ids(state, event),
+            sequence: event.sequence.or(state.and_then(|state| state.sequence)),
+            occurred_at: event.occurred_at,
+            update_time,
+            digest,
+            dead_letter: unchanged.and_then(|state| state.dead_letter),
+        },
+    };
+    Ok(if unchanged.is_some() { Transition::Unchanged(advanced) } else { Transition::Advanced(advanced) })
+}
+
+const OLDER_THAN_RETAINED: &str = "occurred_at does not lie above the stamps of orders that retention has removed, and the \
+                                   order is not known: it may be one of them";
+
+/// The stored document with the event's patch applied.
+fn merged<'a>(stored: &'a str, event: &'a OrderEvent<'_>) -> Result<Json<'a>, Fault> {
+    // Only a store that was written to by another hand holds a document that does not parse.
+    let unreadable =
+        |error| Fault::new(DeadLetterReason::MalformedOrder, format!("the stored document is unreadable: {error}"));
+    let document = Json::parse(stored).map_err(unreadable)?;
+    Ok(match &event.order {
+        Some(patch) => merge(document, patch),
+        None => document,
+    })
+}
+
+/// The compact text of the merged document.
+fn text_of(document: &Json<'_>, stored: &str, event: &OrderEvent<'_>) -> Result<Box<str>, Fault> {
+    if event.order.is_none() {
+        return Ok(stored.into());
+    }
+    let mut text = String::with_capacity(stored.len() + 512);
+    document.write(&mut text);
+    if text.len() > DOCUMENT_BYTES_MAX {
+        let message =
+            format!("the merged order document has {} bytes, over the limit of {DOCUMENT_BYTES_MAX}", text.len());
+        return Err(Fault::new(DeadLetterReason::DocumentTooLarge, message));
+    }
+    Ok(text.into_boxed_str())
+}
+
+/// The first event of an order names no type: what every type requires is all that can be said to be missing besides.
+fn without_type(document: &Json<'_>) -> Fault {
+    let is_missing = |value: Option<&Json<'_>>| value.is_none_or(|value| value.is_null() || value.as_str() == Some(""));
+    let mut missing = vec!["order_type"];
+    for (path, field) in [
+        ("order.open_id", "open_id"),
+        ("order.created_at", "created_at"),
+        ("order.total_price", "total_price"),
+        ("order.page", "page"),
+    ] {
+        if is_missing(document.get(field)) {
+            missing.push(path);
+        }
+    }
+    if document.get("page").is_some_and(|page| page.as_object().is_some() && is_missing(page.get("path"))) {
+        missing.push("order.page.path");
+    }
+    Fault::new(DeadLetterReason::IncompleteOrder, format!("missing: {}", missing.join(", ")))
+}
+
+/// The draft with its stamp as the last member.
+fn stamped(mut draft: Vec<u8>, stamp: UpdateTime) -> Vec<u8> {
+    draft.pop();
+    draft.put(",\"update_time\":");
+    draft.put(itoa::Buffer::new().format(stamp.0));
+    draft.push(b'}');
+    draft
+}
+
+/// The ids applied at the event's time, the newest [`EVENT_IDS_KEPT`].
+fn event_ids(state: Option<&OrderState>, event: &OrderEvent<'_>) -> Vec<Box<str>> {
+    let same_time = state.filter(|state| state.occurred_at == event.occurred_at);
+    let kept = same_time.map_or_else(Default::default, |state| state.event_ids.as_slice());
+    let newest = kept.get(kept.len().saturating_sub(EVENT_IDS_KEPT - 1)..).unwrap_or_default();
+    newest.iter().cloned().chain([event.event_id.as_ref().into()]).collect()
+}
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

@@ -5,6 +5,9 @@ pub mod fault;
 pub mod fold;
 pub mod json;
 pub mod state;
+mod state_codec;
+mod step;
+pub mod time;
 pub mod value;
 
 pub use event::OrderEvent;

@@ -1,4 +1,6 @@
-//! The state that folding an order's events leaves, and its stored form.
+//! The state that folding an order's events leaves. Its stored form is in `state_codec.rs`.
+
+use serde::Deserialize;
 
 use super::value::{Digest, EventTime, OrderType, Sequence, Status, UpdateTime};
 use crate::order::fault::DeadLetterReason;
@@ -32,7 +34,8 @@ pub struct OrderState {
 }
 
 /// Says that the delivery of the order's last stamp was dead-lettered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DeadLetterMark {
     /// Offset of the record whose dead letter it is.
     pub offset: i64,
@@ -51,18 +54,4 @@ pub enum StateError {
     /// Not the JSON that this release writes.
     #[error("unreadable state: {0}")]
     Json(#[from] serde_json::Error),
-}
-
-impl OrderState {
-    /// Writes the stored form: one JSON object, `format` first. The same bytes go to the store and the changelog.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        let _ = out;
-        unimplemented!()
-    }
-
-    /// Reads the stored form.
-    pub fn decode(bytes: &[u8]) -> Result<Self, StateError> {
-        let _ = bytes;
-        unimplemented!()
-    }
 }

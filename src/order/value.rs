@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// A mini-program's app id (`tt…`). Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
@@ -68,6 +69,11 @@ impl OrderType {
             Self::Ticket => "ticket",
         }
     }
+
+    /// Reads the word of the contract.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|order_type| order_type.as_str() == word)
+    }
 }
 
 /// What became of the order, in the merchant's words.
@@ -126,6 +132,11 @@ impl Status {
             Self::RefundFailed => "refund_failed",
         }
     }
+
+    /// Reads the word of the contract.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
 }
 
 /// A moment in milliseconds since the Unix epoch, within 13 digits (2001 to 2286).
@@ -173,6 +184,7 @@ impl UpdateTime {
     pub const ZERO: Self = Self(0);
 
     /// The stamp of the next state: the event's time in the app's unit, and above the last one in any case.
+    #[must_use]
     pub fn next(self, occurred_at: EventTime, unit: TimeUnit) -> Self {
         Self(occurred_at.in_unit(unit).max(self.0 + 1))
     }
@@ -188,8 +200,70 @@ impl fmt::Display for UpdateTime {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest(pub [u8; 32]);
 
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// 64 lower-case hex digits.
+    pub fn to_hex(self) -> String {
+        const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        nibbles.filter_map(|nibble| DIGITS.get(usize::from(nibble))).collect()
+    }
+
+    /// Reads 64 hex digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let nibble = |at: usize| char::from(*pair.get(at)?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            *byte = nibble(0)? << 4 | nibble(1)?;
+        }
+        Some(Self(bytes))
+    }
+}
+
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(&self.to_hex())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_read_back() {
+        assert!(
+            OrderType::ALL.into_iter().all(|order_type| OrderType::from_word(order_type.as_str()) == Some(order_type))
+        );
+        assert!(Status::ALL.into_iter().all(|status| Status::from_word(status.as_str()) == Some(status)));
+        assert_eq!(Status::from_word("Paid"), None);
+        assert_eq!(OrderType::from_word(""), None);
+    }
+
+    #[test]
+    fn a_digest_reads_back_from_its_hex() {
+        let digest = Digest::of(b"abc");
+        assert_eq!(digest.to_hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(Digest::from_hex(&digest.to_hex()), Some(digest));
+        assert_eq!(Digest::from_hex(&digest.to_hex().replace('b', "g")), None);
+        assert_eq!(Digest::from_hex("ba"), None);
+    }
+
+    #[test]
+    fn a_stamp_follows_the_event_and_always_grows() {
+        let check = |last: i64, ms: i64, unit: TimeUnit, expect: i64| {
+            assert_eq!(UpdateTime(last).next(EventTime(ms), unit), UpdateTime(expect));
+        };
+        check(0, 1_694_761_323_999, TimeUnit::Seconds, 1_694_761_323);
+        check(1_694_761_323, 1_694_761_323_999, TimeUnit::Seconds, 1_694_761_324);
+        check(1_694_761_400, 1_694_761_323_999, TimeUnit::Seconds, 1_694_761_401);
+        check(0, 1_694_761_323_999, TimeUnit::Milliseconds, 1_694_761_323_999);
     }
 }

@@ -92,7 +92,7 @@ fn a_hundred_levels_are_taken_and_one_more_is_not() {
 
 #[test]
 fn hostile_records_of_a_mebibyte_are_linear() {
-    let descending: String = (0..100_000).rev().map(|n| format!("\"{n:06}\":-0,")).collect();
+    let descending = (0..100_000).rev().map(|n| format!("\"{n:06}\":-0,")).collect::<Vec<_>>().concat();
     let cases = [
         format!("{{{descending}\"a\":-0}}"),
         format!("{{{}\"a\":1}}", "\"a\":-0,".repeat(150_000)),
