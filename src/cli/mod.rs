@@ -1,1 +1,21 @@
 //! Shell: one file per noun; text for people, JSON for scripts.
+//!
+//! A command is a file with `Args` (clap) and `execute(args, &mut Shell) -> anyhow::Result<Exit>`. It prints through
+//! `shell.out` ([`render::Out`]) only, takes its settings from `shell.config(…)`, gives an error its exit code
+//! with [`exit::fail`], and runs async work with [`runtime::block_on`].
+
+pub mod args;
+pub mod check;
+pub mod demo;
+pub mod entry;
+pub mod exit;
+pub mod explain;
+pub mod map;
+pub mod render;
+pub mod run;
+pub mod runtime;
+pub mod sandbox;
+pub mod schema;
+pub mod shell;
+
+pub use entry::main;

@@ -1,0 +1,55 @@
+//! From the command line to an exit code: parse, dispatch, and say an error once.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use super::args::{Cli, Command};
+use super::exit::{self, Exit};
+use super::render::{self, Out};
+use super::shell::Shell;
+use super::{check, demo, explain, map, run, sandbox, schema};
+
+/// Runs the command line with this environment, and says how it ended.
+///
+/// An error is printed here and nowhere else, with its whole chain, on stderr.
+pub fn main(
+    args: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, with code 0; a closed stdout is no reason to complain.
+            drop(error.print());
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
+        }
+    };
+    let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
+    let mut shell = Shell::new(cli.globals, Out::stdout(), environment);
+    let result = dispatch(cli.command, &mut shell);
+    let result = result.and_then(|exit| shell.out.flush().map(|()| exit).map_err(Into::into));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) if render::is_closed_stdout(&error) => Exit::Done.into(),
+        Err(error) => {
+            render::note(format!("error: {error:#}"));
+            exit::of(&error).into()
+        }
+    }
+}
+
+fn dispatch(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> {
+    match command {
+        Command::Run(args) => run::execute(args, shell),
+        Command::Check(args) => check::execute(args, shell),
+        Command::Map(args) => map::execute(args, shell),
+        Command::Explain(args) => explain::execute(args, shell),
+        Command::Sandbox(args) => sandbox::execute(args, shell),
+        Command::Demo(args) => demo::execute(args, shell),
+        Command::Schema(args) => schema::execute(args, shell),
+    }
+}
