@@ -3,6 +3,7 @@
 pub mod dead_letter;
 pub mod intake;
 pub mod owed;
+pub mod pace;
 pub mod ports;
 
 pub use dead_letter::DeadLetter;
