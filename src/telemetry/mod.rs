@@ -1,1 +1,14 @@
-//! One type per operational event: its log line and its metric together.
+//! One type per operational event: its log line and its metric together; the meters of the hot path; the log itself.
+//!
+//! Nothing here decides anything, and nothing is global but the log's subscriber: meters are made once by the
+//! composition root (or by a test, for itself) and handed on as cheap clones.
+
+pub mod event;
+mod lag;
+pub mod logging;
+pub mod meters;
+pub mod metric;
+mod redact;
+mod registry;
+
+pub use meters::{Meters, Outcome};

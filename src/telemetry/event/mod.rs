@@ -1,0 +1,17 @@
+//! The operational events, one type each: `emit` writes the log line and counts, so that neither is forgotten.
+//!
+//! Levels: ERROR when a person must act, WARN when something was lost time or is set aside, INFO for changes of state,
+//! DEBUG for what is normal. Messages are constant, facts are fields. No field can hold an `open_id`, a token or a
+//! secret; texts from outside are named for what they are and carry no customer data.
+
+mod broker;
+mod delivery;
+mod intake;
+mod partition;
+mod worker;
+
+pub use broker::{BrokerDown, BrokerUp, TopicCreated, TopicFound, TopicMissing};
+pub use delivery::{AppResumed, AppSuspended, DeadLettered, TokenFetched, TokenRefused};
+pub use intake::{CommitFailed, IntakePaused, IntakeResumed};
+pub use partition::{PartitionAssigned, PartitionRevoked};
+pub use worker::{RequestRejected, ShutdownFinished, ShutdownStarted, StoreOpened, WorkerFailed, WorkerStarted};

@@ -1,0 +1,64 @@
+//! Partitions that come and go.
+
+use tracing::{info, warn};
+
+use crate::record::{NextOffset, TopicPartition};
+use crate::telemetry::meters::Meters;
+
+/// The group gave us a partition.
+#[derive(Debug)]
+pub struct PartitionAssigned<'a> {
+    /// Which.
+    pub source: &'a TopicPartition,
+    /// Where reading starts; `None` where the store has never seen it and `kafka.start_from` decides.
+    pub position: Option<NextOffset>,
+    /// How many deliveries it owes.
+    pub owed: usize,
+}
+
+impl PartitionAssigned<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        info!(
+            topic = %self.source.topic,
+            partition = self.source.partition,
+            position = self.position.map(NextOffset::get),
+            owed = self.owed,
+            "assigned a partition"
+        );
+    }
+}
+
+/// The group took a partition back.
+#[derive(Debug)]
+pub struct PartitionRevoked<'a> {
+    /// Which.
+    pub source: &'a TopicPartition,
+    /// The committed position that the next owner starts from.
+    pub position: Option<NextOffset>,
+    /// Records that were read and not committed; the next owner reads them again.
+    pub dropped_records: usize,
+    /// Attempts whose results will be dropped; the next owner repeats them identically.
+    pub abandoned_attempts: usize,
+}
+
+impl PartitionRevoked<'_> {
+    /// Says so, and takes the partition's lag away. WARN where something is dropped.
+    pub fn emit(self, meters: &Meters) {
+        meters.lag(self.source, None);
+        let (topic, partition) = (&self.source.topic, self.source.partition);
+        let position = self.position.map(NextOffset::get);
+        if self.dropped_records == 0 && self.abandoned_attempts == 0 {
+            info!(%topic, partition, position, "a partition was taken away");
+        } else {
+            warn!(
+                %topic,
+                partition,
+                position,
+                dropped_records = self.dropped_records,
+                abandoned_attempts = self.abandoned_attempts,
+                "a partition was taken away; its next owner repeats what was not committed"
+            );
+        }
+    }
+}
