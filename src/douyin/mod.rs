@@ -1,6 +1,14 @@
 //! Pure: the platform's side: the order detail, the request, byte limits, and the judgement of every answer.
 
 mod answer;
+mod beijing;
+pub mod detail;
+mod fields;
+mod json_text;
+pub mod limits;
+mod page;
+pub mod request;
+pub mod schema;
 pub mod table;
 mod table_text;
 pub mod token;
@@ -8,4 +16,7 @@ pub mod verdict;
 #[cfg(test)]
 mod verdict_tests;
 
+pub use detail::{GoodsEntryType, TicketLists};
+pub use fields::TextPolicy;
+pub use request::{AppSettings, MapSettings, Mapper};
 pub use table::{OutcomeTable, UserRule};
