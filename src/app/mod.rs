@@ -1,1 +1,2 @@
 //! Shell: the composition root, supervision and the admin HTTP.
+pub mod demo;

@@ -187,7 +187,7 @@ pub enum Input {
         epoch: Epoch,
         /// What was given.
         partitions: Vec<Assigned>,
-        /// Takes the answer, in the order of `partitions`.
+        /// Takes the answer, in the order of `partitions`. Its channel has room for one: the engine never waits.
         reply: SyncSender<Result<Vec<StartAt>, PortError>>,
     },
     /// Where reading of a partition really started, and the high watermark seen then.
@@ -207,7 +207,7 @@ pub enum Input {
         partitions: Vec<TopicPartition>,
         /// True where they are gone already: nothing may be committed for them.
         lost: bool,
-        /// Takes the answer.
+        /// Takes the answer. Its channel has room for one: the engine never waits.
         reply: SyncSender<()>,
     },
     /// Records of one partition, in order.

@@ -2,4 +2,13 @@
 //!
 //! A test that needs a broker or a platform starts its own on loopback; nothing here knows an address of a machine.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "tests stop where the world is not as they made it"
+)]
+
 // Modules, in alphabetical order, one per line:
+mod engine;

@@ -13,5 +13,5 @@ mod worker;
 pub use broker::{BrokerDown, BrokerUp, TopicCreated, TopicFound, TopicMissing};
 pub use delivery::{AppResumed, AppSuspended, DeadLettered, TokenFetched, TokenRefused};
 pub use intake::{CommitFailed, IntakePaused, IntakeResumed};
-pub use partition::{PartitionAssigned, PartitionRevoked};
+pub use partition::{OwedByUnknownApp, PartitionAssigned, PartitionRevoked};
 pub use worker::{RequestRejected, ShutdownFinished, ShutdownStarted, StoreOpened, WorkerFailed, WorkerStarted};

@@ -1,7 +1,8 @@
 //! Partitions that come and go.
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
+use crate::order::AppId;
 use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::meters::Meters;
 
@@ -25,6 +26,30 @@ impl PartitionAssigned<'_> {
             position = self.position.map(NextOffset::get),
             owed = self.owed,
             "assigned a partition"
+        );
+    }
+}
+
+/// A partition holds deliveries of an app that is no longer configured.
+#[derive(Debug)]
+pub struct OwedByUnknownApp<'a> {
+    /// Which partition.
+    pub source: &'a TopicPartition,
+    /// One such app.
+    pub app_id: &'a AppId,
+    /// How many deliveries of such apps it owes.
+    pub owed: usize,
+}
+
+impl OwedByUnknownApp<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        error!(
+            topic = %self.source.topic,
+            partition = self.source.partition,
+            app_id = %self.app_id,
+            owed = self.owed,
+            "deliveries of an app that is not configured stay in the store; add it to the apps again to deliver them"
         );
     }
 }

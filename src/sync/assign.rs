@@ -1,0 +1,213 @@
+//! Partitions come and go: what is read from the store when one comes, what is made durable before one goes.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
+
+use super::engine::{Engine, Leaving};
+use super::lane::Waiting;
+use super::overlay::Overlay;
+use super::owed::OwedKey;
+use super::partition::{EndProbe, Partition, PartitionId, Phase};
+use super::ports::{Assigned, Epoch, Input, OwedEntry, PortError, Position, StartAt};
+use super::rules::Now;
+use crate::record::{NextOffset, Record, TopicPartition};
+use crate::telemetry::event;
+
+impl Engine {
+    /// The group gave us partitions: their position and debts are read, and the consumer is told where to start.
+    pub(super) fn assigned(&mut self, input: Input, now: Now) {
+        if self.cycle.is_under_way() {
+            // A partition that comes back at once may still be in the cut under way; the store must hold it first.
+            self.deferred.push(input);
+            return;
+        }
+        let Input::Assigned { epoch, partitions, reply } = input else { return };
+        let mut starts = Vec::with_capacity(partitions.len());
+        for assigned in partitions {
+            match self.take_partition(epoch, assigned, now) {
+                Ok(start) => starts.push(start),
+                Err(error) => {
+                    let words = PortError::Fatal(error.to_string());
+                    answer(&reply, Err(error));
+                    self.fail(words);
+                    return;
+                }
+            }
+        }
+        answer(&reply, Ok(starts));
+    }
+
+    fn take_partition(&mut self, epoch: Epoch, assigned: Assigned, now: Now) -> Result<StartAt, PortError> {
+        if let Some(old) = self.by_source.get(&assigned.source).copied() {
+            self.drop_partition(old);
+        }
+        let stored = self.ports.reader.position(&assigned.source)?;
+        let id = PartitionId(self.next_partition);
+        self.next_partition += 1;
+        let mut entries: Vec<(OwedKey, OwedEntry)> = Vec::new();
+        self.ports.reader.scan_owed(&assigned.source, &mut |key, entry| entries.push((key, entry)))?;
+        let owed = entries.len();
+        let start = stored.as_ref().map_or(StartAt::Fresh, |position| StartAt::Position(position.next));
+        let position = stored.unwrap_or(Position {
+            next: NextOffset::new(0),
+            commit_number: 0,
+            removed_stamps: std::collections::BTreeMap::new(),
+        });
+        event::PartitionAssigned { source: &assigned.source, position: start_position(start), owed }.emit();
+        let known = |key: &OwedKey| self.desks.iter().any(|desk| desk.app_id == key.identity.app_id);
+        if let Some((key, _)) = entries.iter().find(|(key, _)| !known(key)) {
+            let count = entries.iter().filter(|(key, _)| !known(key)).count();
+            event::OwedByUnknownApp { source: &assigned.source, app_id: &key.identity.app_id, owed: count }.emit();
+        }
+        self.by_source.insert(assigned.source.clone(), id);
+        self.partitions.insert(
+            id,
+            Partition {
+                id,
+                source: assigned.source,
+                epoch,
+                partitions_of_topic: assigned.partitions_of_topic,
+                folded: position.next,
+                position,
+                inbox: VecDeque::new(),
+                overlay: Overlay::default(),
+                end_at_start: None,
+                high_watermark: None,
+                end_probe: EndProbe::Idle,
+                phase: Phase::Running,
+            },
+        );
+        for (key, entry) in entries {
+            let waiting = Waiting { stamp: key.stamp, timestamp_ms: entry.timestamp_ms, owed: None };
+            self.owe(id, key.identity, waiting);
+        }
+        self.ever_assigned = true;
+        self.next_status = now.mono;
+        Ok(start)
+    }
+
+    /// Reading has started: for a partition without a position this is the first one.
+    pub(super) fn started(&mut self, epoch: Epoch, source: &TopicPartition, at: NextOffset, end: NextOffset) {
+        let held = self.intake_is_full();
+        let Some(partition) = self.partition_of(source).filter(|p| p.epoch == epoch) else { return };
+        if partition.folded < at || partition.position.commit_number == 0 {
+            partition.folded = at;
+            partition.overlay.advance(at);
+        }
+        partition.end_at_start = Some(end);
+        partition.high_watermark = Some(end);
+        if held {
+            self.ports.intake.pause(std::slice::from_ref(source));
+        }
+    }
+
+    /// Records came. Those of an assignment that is over are dropped: the next owner reads them again.
+    pub(super) fn records(&mut self, epoch: Epoch, source: &TopicPartition, records: Vec<Record>) {
+        let bytes: usize = records.iter().map(Record::content_bytes).sum();
+        let running = self.is_running();
+        let known = self.partition_of(source).filter(|p| p.epoch == epoch && p.phase == Phase::Running && running);
+        let Some(partition) = known else {
+            self.ports.budget.refill(bytes);
+            return;
+        };
+        let idle = partition.inbox.is_empty();
+        partition.inbox.extend(records);
+        partition.end_probe = EndProbe::Idle;
+        let id = partition.id;
+        if idle {
+            self.fold_queue.push_back(id);
+        }
+    }
+
+    /// The group takes partitions back.
+    pub(super) fn revoked(&mut self, sources: &[TopicPartition], lost: bool, reply: SyncSender<()>, now: Now) {
+        let ids: Vec<PartitionId> = sources.iter().filter_map(|source| self.by_source.get(source).copied()).collect();
+        if lost {
+            for id in ids {
+                self.drop_partition(id);
+            }
+            answer(&reply, ());
+            return;
+        }
+        for id in &ids {
+            if let Some(partition) = self.partitions.get_mut(id) {
+                partition.phase = Phase::Leaving;
+                self.ports.budget.refill(partition.inbox_bytes());
+                partition.inbox.clear();
+            }
+        }
+        let deadline = now.mono + self.rules.revoke_timeout;
+        self.leaving.push(Leaving { partitions: ids, deadline, reply });
+    }
+
+    /// Lets go of the partitions whose last commit is durable, or whose time is up.
+    pub(super) fn finish_leaving(&mut self, now: Now) {
+        let mut waiting = Vec::new();
+        for leaving in std::mem::take(&mut self.leaving) {
+            let clean = leaving.partitions.iter().all(|id| self.is_clean(*id));
+            if !clean && now.mono < leaving.deadline {
+                waiting.push(leaving);
+                continue;
+            }
+            leaving.partitions.iter().for_each(|id| self.drop_partition(*id));
+            answer(&leaving.reply, ());
+        }
+        self.leaving = waiting;
+    }
+
+    /// Whether nothing of the partition is uncommitted.
+    pub(super) fn is_clean(&self, id: PartitionId) -> bool {
+        self.partitions.get(&id).is_none_or(|p| !p.overlay.is_dirty() && !p.overlay.is_committing())
+    }
+
+    /// Forgets a partition: what is not committed is dropped, and the next owner repeats it identically.
+    pub(super) fn drop_partition(&mut self, id: PartitionId) {
+        let Some(partition) = self.partitions.remove(&id) else { return };
+        self.by_source.remove(&partition.source);
+        self.ports.budget.refill(partition.inbox_bytes());
+        let lanes = self.lanes.remove_partition(id);
+        for (_, lane) in &lanes {
+            self.desks[lane.app].owed -= lane.len();
+        }
+        let gone: std::collections::HashSet<_> = lanes.iter().map(|(lane, _)| *lane).collect();
+        for desk in &mut self.desks {
+            desk.retain_ready(|lane| !gone.contains(lane));
+        }
+        let mut abandoned = 0;
+        for flight in self.flights.values_mut().filter(|flight| flight.partition == id) {
+            flight.lane = None;
+            abandoned += 1;
+        }
+        self.timers.retain(|timer| !gone.contains(&timer.lane));
+        event::PartitionRevoked {
+            source: &partition.source,
+            position: Some(partition.position.next),
+            dropped_records: usize::try_from(partition.folded.get() - partition.position.next.get()).unwrap_or(0),
+            abandoned_attempts: abandoned,
+        }
+        .emit(&self.meters);
+    }
+
+    /// The answer to whether only markers are left.
+    pub(super) fn end_probed(&mut self, source: &TopicPartition, next: NextOffset, at_end: Result<bool, PortError>) {
+        let Some(partition) = self.partition_of(source) else { return };
+        let still = partition.folded == next && partition.inbox.is_empty();
+        partition.end_probe = match at_end {
+            Ok(true) if still => EndProbe::AtEnd,
+            Ok(_) | Err(PortError::Passing(_)) => EndProbe::Idle,
+            Err(error @ PortError::Fatal(_)) => return self.fail(error),
+        };
+    }
+}
+
+fn start_position(start: StartAt) -> Option<NextOffset> {
+    match start {
+        StartAt::Position(next) => Some(next),
+        StartAt::Fresh => None,
+    }
+}
+
+/// Answers the consumer thread. One that no longer waits needs no answer: its deadline has passed, and it says so.
+fn answer<T>(reply: &SyncSender<T>, value: T) {
+    reply.try_send(value).ok();
+}

@@ -1,0 +1,136 @@
+//! The commit cycle: when a cut is taken, what it holds, and what follows when it is durable.
+
+use std::time::Duration;
+
+use super::commit::{CommitCut, CutPart};
+use super::engine::Engine;
+use super::lane::Waiting;
+use super::partition::PartitionId;
+use super::ports::{PortError, Position};
+use super::rules::Now;
+use crate::record::NextOffset;
+use crate::telemetry::event;
+
+/// Wait after a failed commit; doubled up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_millis(200);
+/// The longest wait after failed commits.
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// One commit at a time.
+#[derive(Debug, Default)]
+pub struct CommitCycle {
+    under_way: Option<UnderWay>,
+    not_before: Duration,
+    failures: u32,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    parts: Vec<(PartitionId, Position)>,
+    started: Duration,
+    records: u64,
+}
+
+impl CommitCycle {
+    /// Whether a commit is under way.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Whether the last commit failed.
+    pub fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+}
+
+impl Engine {
+    /// Starts a commit where one is due; says when to look again.
+    pub(super) fn commit_due(&mut self, now: Now) -> Option<Duration> {
+        if self.cycle.is_under_way() || !self.partitions.values().any(|p| p.overlay.is_dirty()) {
+            return None;
+        }
+        let urgent = !self.leaving.is_empty() || !self.is_running();
+        if now.mono < self.cycle.not_before && (!urgent || self.cycle.is_failing()) {
+            return Some(self.cycle.not_before);
+        }
+        let mut cut = CommitCut::default();
+        let mut under_way = UnderWay { parts: Vec::new(), started: now.mono, records: 0 };
+        for partition in self.partitions.values_mut() {
+            let Some(layer) = partition.overlay.cut() else { continue };
+            let next = layer.next().unwrap_or(partition.position.next);
+            under_way.records += u64::try_from(next.get() - partition.position.next.get()).unwrap_or(0);
+            let position = Position {
+                next,
+                commit_number: partition.position.commit_number + 1,
+                removed_stamps: partition.position.removed_stamps.clone(),
+            };
+            under_way.parts.push((partition.id, position.clone()));
+            cut.parts.push(CutPart { source: partition.source.clone(), layer, position });
+        }
+        self.cycle.not_before = now.mono + self.rules.commit_interval;
+        self.cycle.under_way = Some(under_way);
+        self.ports.commits.begin(cut);
+        None
+    }
+
+    /// A commit has ended: its debts are due, or it is tried again.
+    pub(super) fn committed(&mut self, result: Result<(), PortError>, now: Now) {
+        let Some(under_way) = self.cycle.under_way.take() else { return };
+        match result {
+            Ok(()) => {
+                self.progress += 1;
+                self.cycle.failures = 0;
+                self.meters.committed(now.mono.saturating_sub(under_way.started), under_way.records);
+                for (id, position) in under_way.parts {
+                    self.part_committed(id, position);
+                }
+            }
+            Err(error @ PortError::Fatal(_)) => self.fail(error),
+            Err(PortError::Passing(error)) => {
+                for (id, _) in under_way.parts {
+                    if let Some(partition) = self.partitions.get_mut(&id) {
+                        partition.overlay.aborted();
+                    }
+                }
+                let wait = RETRY_MIN.saturating_mul(1 << self.cycle.failures.min(8)).min(RETRY_MAX);
+                self.cycle.failures = self.cycle.failures.saturating_add(1);
+                self.cycle.not_before = now.mono + wait;
+                let took = now.mono.saturating_sub(under_way.started);
+                event::CommitFailed { error: &error, took }.emit(&self.meters);
+            }
+        }
+        for input in std::mem::take(&mut self.deferred) {
+            self.handle(input, now);
+        }
+    }
+
+    fn part_committed(&mut self, id: PartitionId, position: Position) {
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        partition.position = position;
+        let Some(layer) = partition.overlay.committed() else { return };
+        self.meters.lag(&partition.source, partition.lag());
+        for letter in layer.letters() {
+            event::DeadLettered {
+                source: &letter.source,
+                offset: letter.offset,
+                reason: letter.reason.as_str(),
+                order_id: letter.order_id.as_deref(),
+                message: &letter.message,
+            }
+            .emit(&self.meters);
+        }
+        for (key, owed) in layer.owed() {
+            let waiting =
+                Waiting { stamp: key.stamp, timestamp_ms: owed.timestamp_ms, owed: Some(Box::new(owed.clone())) };
+            self.owe(id, key.identity.clone(), waiting);
+        }
+    }
+
+    /// The broker said where a partition ends.
+    pub(super) fn high_watermark(&mut self, source: &crate::record::TopicPartition, end: NextOffset) {
+        let Some(partition) = self.partition_of(source) else { return };
+        partition.high_watermark = Some(end);
+        let lag = partition.lag();
+        self.meters.lag(source, lag);
+    }
+}

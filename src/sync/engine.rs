@@ -1,0 +1,212 @@
+//! The engine: one owner of everything that is in motion. It is told things, takes bounded turns, and never waits.
+//!
+//! It owns no thread and no clock; the runner gives it both, and the simulation gives it virtual ones.
+
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use super::commit::CommitQueue;
+use super::cycle::CommitCycle;
+use super::deliver::Flight;
+use super::desk::Desk;
+use super::intake::IntakeBudget;
+use super::lane::Lanes;
+use super::pace::Pace;
+use super::partition::{Partition, PartitionId};
+use super::ports::{Attempts, Input, Intake, PortError, StateReader, Ticket};
+use super::rules::{Now, Rules};
+use super::status::StatusBoard;
+use super::timer::Timer;
+use crate::record::TopicPartition;
+use crate::telemetry::Meters;
+
+/// What the engine works with.
+pub struct Ports {
+    /// Committed cuts.
+    pub reader: Arc<dyn StateReader>,
+    /// The consumer.
+    pub intake: Box<dyn Intake>,
+    /// The platform.
+    pub attempts: Box<dyn Attempts>,
+    /// The commit thread.
+    pub commits: Box<dyn CommitQueue>,
+    /// What the consumer may have handed over and is not folded.
+    pub budget: Arc<IntakeBudget>,
+}
+
+/// When the engine wants its next turn.
+#[derive(Debug)]
+pub enum Turn {
+    /// At once: there is work.
+    Busy,
+    /// When an input comes, or at this time at the latest.
+    Until(Duration),
+    /// Never: it has ended.
+    Ended(Ended),
+}
+
+/// How the engine ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Told to, and drained.
+    Stopped(Drained),
+    /// Everything that stood in the topics at the start is delivered.
+    CaughtUp(Drained),
+    /// An edge cannot go on.
+    Failed(PortError),
+}
+
+/// What was left when the engine ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Attempts whose answer was not waited for; they are repeated, byte for byte.
+    pub in_flight: usize,
+    /// Partitions with results that were not committed; their pushes are repeated, byte for byte.
+    pub uncommitted: usize,
+    /// Deliveries that the store still owes.
+    pub owed: usize,
+}
+
+/// Whether the engine takes work or winds up.
+#[derive(Debug)]
+pub(super) enum Mode {
+    Running,
+    Draining { deadline: Duration },
+    Ended(Option<Ended>),
+}
+
+/// Partitions that are being given back, and who waits for it.
+pub(super) struct Leaving {
+    pub(super) partitions: Vec<PartitionId>,
+    pub(super) deadline: Duration,
+    pub(super) reply: SyncSender<()>,
+}
+
+/// The engine.
+pub struct Engine {
+    pub(super) rules: Rules,
+    pub(super) ports: Ports,
+    pub(super) meters: Meters,
+    pub(super) rng: fastrand::Rng,
+    pub(super) partitions: HashMap<PartitionId, Partition>,
+    pub(super) by_source: HashMap<TopicPartition, PartitionId>,
+    pub(super) next_partition: u32,
+    pub(super) fold_queue: VecDeque<PartitionId>,
+    pub(super) desks: Vec<Desk>,
+    pub(super) next_desk: usize,
+    pub(super) lanes: Lanes,
+    pub(super) flights: HashMap<Ticket, Flight, foldhash::fast::RandomState>,
+    pub(super) next_ticket: u64,
+    pub(super) timers: BinaryHeap<Timer>,
+    pub(super) next_timer: u64,
+    pub(super) cycle: CommitCycle,
+    pub(super) leaving: Vec<Leaving>,
+    pub(super) deferred: Vec<Input>,
+    pub(super) held_by_bytes: bool,
+    pub(super) held_by_owed: bool,
+    pub(super) ever_assigned: bool,
+    pub(super) mode: Mode,
+    pub(super) board: Arc<StatusBoard>,
+    pub(super) next_status: Duration,
+    pub(super) progress: u64,
+}
+
+impl Engine {
+    /// An engine without partitions.
+    pub fn new(rules: Rules, ports: Ports, meters: Meters, rng: fastrand::Rng, board: Arc<StatusBoard>) -> Self {
+        let desks =
+            rules.apps.iter().map(|app| Desk::new(app.app_id.clone(), Pace::new(rules.requests_per_second))).collect();
+        Self {
+            rules,
+            ports,
+            meters,
+            rng,
+            partitions: HashMap::new(),
+            by_source: HashMap::new(),
+            next_partition: 0,
+            fold_queue: VecDeque::new(),
+            desks,
+            next_desk: 0,
+            lanes: Lanes::default(),
+            flights: HashMap::default(),
+            next_ticket: 0,
+            timers: BinaryHeap::new(),
+            next_timer: 0,
+            cycle: CommitCycle::default(),
+            leaving: Vec::new(),
+            deferred: Vec::new(),
+            held_by_bytes: false,
+            held_by_owed: false,
+            ever_assigned: false,
+            mode: Mode::Running,
+            board,
+            next_status: Duration::ZERO,
+            progress: 0,
+        }
+    }
+
+    /// Takes one input. Bounded work: folding and starting happen in [`Engine::turn`].
+    pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::Assigned { .. } => self.assigned(input, now),
+            Input::Started { epoch, source, at, high_watermark } => self.started(epoch, &source, at, high_watermark),
+            Input::Revoked { partitions, lost, reply } => self.revoked(&partitions, lost, reply, now),
+            Input::Records { epoch, source, records } => self.records(epoch, &source, records),
+            Input::HighWatermark { source, high_watermark } => self.high_watermark(&source, high_watermark),
+            Input::Attempted { ticket, token, exchange, latency } => {
+                self.attempted(ticket, token, &exchange, latency, now);
+            }
+            Input::TokenFetched { app_id, token, lifetime } => self.token_fetched(&app_id, token, lifetime, now),
+            Input::TokenRefused { app_id, judgement, message } => {
+                self.token_refused(&app_id, &judgement, &message, now);
+            }
+            Input::Committed(result) => self.committed(result, now),
+            Input::EndProbed { source, next, at_end } => self.end_probed(&source, next, at_end),
+            Input::Failed(error) => self.fail(error),
+            Input::Shutdown => self.shut_down(now),
+        }
+    }
+
+    /// Does a bounded amount of what is due, and says when to come back.
+    pub fn turn(&mut self, now: Now) -> Turn {
+        let next_start = self.deliver_due(now);
+        let folded = self.fold_slice(now);
+        self.hold_intake();
+        let next_commit = self.commit_due(now);
+        self.finish_leaving(now);
+        self.wind_up(now);
+        self.publish(now);
+        if let Mode::Ended(ended) = &mut self.mode {
+            return Turn::Ended(ended.take().unwrap_or(Ended::Stopped(Drained::default())));
+        }
+        if folded {
+            return Turn::Busy;
+        }
+        let wake = [next_start, next_commit, self.next_timer_at(), self.drain_look(now), Some(self.next_status)];
+        Turn::Until(wake.into_iter().flatten().min().unwrap_or(self.next_status).max(now.mono))
+    }
+
+    /// Ends the engine: an edge cannot go on.
+    pub(super) fn fail(&mut self, error: PortError) {
+        if !matches!(self.mode, Mode::Ended(_)) {
+            self.mode = Mode::Ended(Some(Ended::Failed(error)));
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.mode, Mode::Running)
+    }
+
+    pub(super) fn partition_of(&mut self, source: &TopicPartition) -> Option<&mut Partition> {
+        let id = self.by_source.get(source)?;
+        self.partitions.get_mut(id)
+    }
+
+    fn shut_down(&mut self, now: Now) {
+        if self.is_running() {
+            self.mode = Mode::Draining { deadline: now.mono + self.rules.shutdown_timeout };
+        }
+    }
+}

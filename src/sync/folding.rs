@@ -1,0 +1,206 @@
+//! One record after another within a partition: judged, folded, laid over the store. CPU only.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::dead_letter::DeadLetter;
+use super::engine::Engine;
+use super::owed::{Owed, OwedKey};
+use super::partition::PartitionId;
+use super::ports::PortError;
+use super::rules::{FOLD_SLICE, Now, RECORD_BYTES_MAX};
+use crate::order::event::decode;
+use crate::order::fold::{Advanced, FoldRules, fold};
+use crate::order::{DeadLetterReason, Fault, Identity, OrderState, Stage, Transition, UpdateTime};
+use crate::record::Record;
+use crate::telemetry::meters::IntakeLimit;
+use crate::telemetry::{Meters, Outcome, event};
+
+impl Engine {
+    /// Folds up to [`FOLD_SLICE`] records, partitions in turn. True where more waits.
+    pub(super) fn fold_slice(&mut self, now: Now) -> bool {
+        let mut left = FOLD_SLICE;
+        while left > 0 {
+            if self.intake_is_full() || !self.is_running() {
+                return false;
+            }
+            let Some(id) = self.fold_queue.pop_front() else { return false };
+            let Some(record) = self.partitions.get_mut(&id).and_then(|p| p.inbox.pop_front()) else { continue };
+            self.ports.budget.refill(record.content_bytes());
+            if let Err(error) = self.fold_record(id, record, now) {
+                self.fail(error);
+                return false;
+            }
+            self.progress += 1;
+            if self.partitions.get(&id).is_some_and(|p| !p.inbox.is_empty()) {
+                self.fold_queue.push_front(id);
+            }
+            left -= 1;
+        }
+        // Whoever had this slice goes to the end, so that no partition starves another.
+        self.fold_queue.rotate_left(1.min(self.fold_queue.len()));
+        !self.fold_queue.is_empty()
+    }
+
+    fn fold_record(&mut self, id: PartitionId, record: Record, now: Now) -> Result<(), PortError> {
+        let Some(partition) = self.partitions.get_mut(&id) else { return Ok(()) };
+        if partition.folded.covers(record.offset) {
+            return Ok(());
+        }
+        let next = record.offset.next();
+        let topic = Arc::clone(&partition.source.topic);
+        let keyless = record.key.is_none() && partition.partitions_of_topic > 1;
+        let outcome = if record.content_bytes() > RECORD_BYTES_MAX {
+            let words = format!("key, value and headers are {} bytes; at most 1048576", record.content_bytes());
+            self.set_aside(id, record, Fault::new(DeadLetterReason::RecordTooLarge, words), Stage::Decode, now)
+        } else if record.value.is_none() {
+            Outcome::Tombstone
+        } else if keyless {
+            let words = "the record has no key and its topic has several partitions; key it by order_id";
+            self.set_aside(id, record, Fault::new(DeadLetterReason::MissingKey, words), Stage::Decode, now)
+        } else {
+            self.fold_event(id, record, now)?
+        };
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            partition.folded = next;
+            partition.overlay.advance(next);
+        }
+        if outcome != Outcome::Delivered {
+            self.meters.records(&topic, outcome, 1);
+        }
+        Ok(())
+    }
+
+    /// Judges and folds one event. [`Outcome::Delivered`] stands for `owed`: it is counted when it is accepted.
+    fn fold_event(&mut self, id: PartitionId, record: Record, now: Now) -> Result<Outcome, PortError> {
+        let value = record.value.as_deref().unwrap_or_default();
+        let event = match decode(value, &self.rules.event, now.wall_ms) {
+            Ok(event) => event,
+            Err(fault) => return Ok(self.set_aside(id, record, fault, Stage::Decode, now)),
+        };
+        let identity = Identity::new(event.app_id.clone(), event.order_id.as_ref());
+        let Some(partition) = self.partitions.get(&id) else { return Ok(Outcome::Duplicate) };
+        if record.key.as_deref().is_some_and(|key| key != event.order_id.as_bytes()) {
+            self.meters.key_mismatch(&partition.source.topic);
+        }
+        let stored;
+        let state = if let Some(state) = partition.overlay.state(&identity) {
+            Some(state.as_ref())
+        } else {
+            stored = self.ports.reader.state(&partition.source, &identity)?;
+            stored.as_ref()
+        };
+        let unit = self.rules.apps.iter().find(|app| app.app_id == identity.app_id).map(|app| app.unit);
+        let Some(unit) = unit else { return Ok(Outcome::Duplicate) };
+        let removed = partition.position.removed_stamps.get(&identity.app_id).copied();
+        let rules = FoldRules { unit, removed_stamp: removed.unwrap_or(UpdateTime::ZERO) };
+        let transition = fold(state, &event, record.offset.get(), rules, self.rules.mapper.as_ref());
+        match transition {
+            Ok(Transition::Duplicate) => Ok(Outcome::Duplicate),
+            Ok(Transition::Stale) => Ok(Outcome::Stale),
+            Ok(Transition::Advanced(advanced)) => {
+                self.advance(id, identity, advanced, &record);
+                Ok(Outcome::Delivered)
+            }
+            Ok(Transition::Unchanged(advanced)) => Ok(self.unchanged(id, identity, advanced, &record)),
+            Err(fault) => Ok(self.set_aside(id, record, fault, Stage::Fold, now)),
+        }
+    }
+
+    fn advance(&mut self, id: PartitionId, identity: Identity, advanced: Advanced, record: &Record) {
+        if advanced.unusual {
+            self.meters.unusual_transition();
+        }
+        for field in &advanced.cut {
+            self.meters.text_cut(field);
+        }
+        if advanced.long_rules > 0 {
+            self.meters.long_rules(u64::from(advanced.long_rules));
+        }
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let key = OwedKey { identity: identity.clone(), stamp: advanced.state.update_time };
+        partition.overlay.owe(key, owed(advanced.request, record));
+        partition.overlay.put_state(identity, Arc::new(advanced.state));
+    }
+
+    /// Nothing that is sent has changed. Where the content stands as a dead letter it is owed again, under its stamp.
+    fn unchanged(&mut self, id: PartitionId, identity: Identity, advanced: Advanced, record: &Record) -> Outcome {
+        let Some(partition) = self.partitions.get_mut(&id) else { return Outcome::Unchanged };
+        let mut state: OrderState = advanced.state;
+        let again = state.dead_letter.take().is_some();
+        if again {
+            let key = OwedKey { identity: identity.clone(), stamp: state.update_time };
+            partition.overlay.owe(key, owed(advanced.request, record));
+        }
+        partition.overlay.put_state(identity, Arc::new(state));
+        if again { Outcome::Delivered } else { Outcome::Unchanged }
+    }
+
+    /// Sets a record aside: its letter is part of the next commit.
+    fn set_aside(&mut self, id: PartitionId, record: Record, fault: Fault, stage: Stage, now: Now) -> Outcome {
+        let Some(partition) = self.partitions.get_mut(&id) else { return Outcome::DeadLetter };
+        partition.overlay.put_letter(DeadLetter {
+            source: partition.source.clone(),
+            offset: record.offset,
+            record: Some(record),
+            reason: fault.reason,
+            stage,
+            message: fault.message,
+            order_id: fault.order_id,
+            app_id: fault.app_id,
+            update_time: None,
+            delivery: None,
+            times: 1,
+            first_failed_ms: now.wall_ms,
+            last_failed_ms: now.wall_ms,
+        });
+        Outcome::DeadLetter
+    }
+
+    /// Whether nothing more may be folded: too much memory is not committed, or too much is owed.
+    pub(super) fn intake_is_full(&self) -> bool {
+        self.held_by_bytes || self.held_by_owed
+    }
+
+    /// Holds the consumer back while too much is buffered or owed, and lets it go on well below that.
+    pub(super) fn hold_intake(&mut self) {
+        let buffered = self.buffered_bytes();
+        // What a suspended app owes counts against disk alone: it must not stand in the way of the others.
+        let owed: usize = self.desks.iter().filter(|desk| desk.suspension.is_none()).map(|desk| desk.owed).sum();
+        let (max_bytes, max_owed) = (self.rules.max_buffered_bytes, self.rules.max_owed);
+        let was = self.intake_is_full();
+        hold(&mut self.held_by_bytes, IntakeLimit::Bytes, buffered, max_bytes, max_bytes / 2, &self.meters);
+        hold(&mut self.held_by_owed, IntakeLimit::Owed, owed, max_owed, max_owed - max_owed / 10, &self.meters);
+        let is = self.intake_is_full();
+        if was == is {
+            return;
+        }
+        let sources: Vec<_> = self.by_source.keys().cloned().collect();
+        if is {
+            self.ports.intake.pause(&sources);
+        } else {
+            self.ports.intake.resume(&sources);
+        }
+    }
+
+    /// Memory of what is folded and not committed.
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.partitions.values().map(|p| p.overlay.bytes()).sum()
+    }
+}
+
+fn owed(request: Vec<u8>, record: &Record) -> Owed {
+    Owed { request: Bytes::from(request), offset: record.offset.get(), timestamp_ms: record.timestamp_ms }
+}
+
+/// Holds at `max` and lets go below `low`, saying so on each change.
+fn hold(held: &mut bool, limit: IntakeLimit, amount: usize, max: usize, low: usize, meters: &Meters) {
+    if !*held && amount >= max {
+        *held = true;
+        event::IntakePaused { limit, held: amount, max }.emit(meters);
+    } else if *held && amount <= low {
+        *held = false;
+        event::IntakeResumed { limit }.emit(meters);
+    }
+}

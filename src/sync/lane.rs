@@ -1,0 +1,234 @@
+//! Lanes: the owed deliveries of each order, one after another in stamp order; different orders side by side.
+//!
+//! A lane decides nothing about when to try; `deliver` does. Few requests stand in memory, the rest in the store.
+
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::RandomState;
+
+use super::owed::{Owed, OwedKey};
+use super::partition::PartitionId;
+use super::ports::Ticket;
+use super::rules::{LANE_BYTES_MAX, LANE_REQUESTS_MAX};
+use super::trouble::Trouble;
+use crate::order::{Identity, UpdateTime};
+
+/// Names a lane while it lives; a number may be used again by a later lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LaneId(u32);
+
+/// One delivery that waits in its lane.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The stamp under which it is pushed.
+    pub stamp: UpdateTime,
+    /// The record's timestamp, milliseconds since the epoch.
+    pub timestamp_ms: Option<i64>,
+    /// The delivery itself, where it is in memory.
+    pub owed: Option<Box<Owed>>,
+}
+
+/// Where a lane stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LanePhase {
+    /// Its head may be tried: it stands in its app's queue.
+    Ready,
+    /// Its head is being tried.
+    InFlight(Ticket),
+    /// Its head failed and waits; the number tells its timer from older ones.
+    Backoff(u64),
+}
+
+/// The owed deliveries of one order; never empty.
+#[derive(Debug)]
+pub struct Lane {
+    /// The order.
+    pub identity: Identity,
+    /// The source partition.
+    pub partition: PartitionId,
+    /// The app's place in the config.
+    pub app: usize,
+    /// Where it stands.
+    pub phase: LanePhase,
+    /// What its head has been through; `None` until it fails.
+    pub trouble: Option<Box<Trouble>>,
+    queue: VecDeque<Waiting>,
+}
+
+impl Lane {
+    /// The delivery whose turn it is.
+    pub fn head(&self) -> Option<&Waiting> {
+        self.queue.front()
+    }
+
+    /// The key of the head.
+    pub fn head_key(&self) -> Option<OwedKey> {
+        self.head().map(|w| OwedKey { identity: self.identity.clone(), stamp: w.stamp })
+    }
+
+    /// How many deliveries it owes.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// A lane is never empty.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
+/// What became of a lane when its head was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterHead {
+    /// The next delivery's turn has come.
+    Next,
+    /// Nothing is owed any more; the lane is gone.
+    Empty,
+}
+
+/// All lanes of the worker.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    slots: Vec<Option<Lane>>,
+    free: Vec<u32>,
+    by_order: HashMap<(PartitionId, Identity), LaneId, RandomState>,
+    owed: usize,
+    bytes: usize,
+}
+
+impl Lanes {
+    /// How many deliveries are owed in all lanes.
+    pub fn owed(&self) -> usize {
+        self.owed
+    }
+
+    /// Bytes of the requests in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The lane, while it lives.
+    pub fn get(&self, id: LaneId) -> Option<&Lane> {
+        self.slots.get(index(id)).and_then(Option::as_ref)
+    }
+
+    /// The lane, while it lives.
+    pub fn get_mut(&mut self, id: LaneId) -> Option<&mut Lane> {
+        self.slots.get_mut(index(id)).and_then(Option::as_mut)
+    }
+
+    /// All lanes.
+    pub fn iter(&self) -> impl Iterator<Item = &Lane> {
+        self.slots.iter().flatten()
+    }
+
+    /// Puts a delivery at the end of its order's lane. `Some` where the lane is new, and so ready.
+    pub fn push(
+        &mut self,
+        partition: PartitionId,
+        app: usize,
+        identity: Identity,
+        mut waiting: Waiting,
+    ) -> Option<LaneId> {
+        self.owed += 1;
+        let known = self.by_order.get(&(partition, identity.clone())).copied();
+        let room = self.bytes < LANE_BYTES_MAX;
+        if let Some(lane) = known.and_then(|id| self.slots.get_mut(index(id)).and_then(Option::as_mut)) {
+            debug_assert!(lane.queue.back().is_none_or(|last| last.stamp < waiting.stamp), "stamps of a lane grow");
+            if !room || lane.queue.len() >= LANE_REQUESTS_MAX {
+                waiting.owed = None;
+            }
+            self.bytes += request_bytes(&waiting);
+            lane.queue.push_back(waiting);
+            return None;
+        }
+        if !room {
+            waiting.owed = None;
+        }
+        self.bytes += request_bytes(&waiting);
+        let lane = Lane {
+            identity: identity.clone(),
+            partition,
+            app,
+            phase: LanePhase::Ready,
+            trouble: None,
+            queue: VecDeque::from([waiting]),
+        };
+        let id = self.insert(lane);
+        self.by_order.insert((partition, identity), id);
+        Some(id)
+    }
+
+    /// Takes the head off its lane: it is settled.
+    pub fn settle_head(&mut self, id: LaneId) -> Option<(Waiting, AfterHead)> {
+        let lane = self.slots.get_mut(index(id)).and_then(Option::as_mut)?;
+        let head = lane.queue.pop_front()?;
+        lane.trouble = None;
+        let after = if lane.queue.is_empty() { AfterHead::Empty } else { AfterHead::Next };
+        self.owed -= 1;
+        self.bytes -= request_bytes(&head);
+        if after == AfterHead::Empty {
+            self.remove(id);
+        }
+        Some((head, after))
+    }
+
+    /// Keeps a request that was loaded from the store with its head.
+    pub fn put_head(&mut self, id: LaneId, owed: Owed) {
+        let Some(lane) = self.slots.get_mut(index(id)).and_then(Option::as_mut) else { return };
+        if let Some(head) = lane.queue.front_mut() {
+            self.bytes -= request_bytes(head);
+            head.owed = Some(Box::new(owed));
+            self.bytes += request_bytes(head);
+        }
+    }
+
+    /// Lets the requests of a lane go; the store has them. A lane that waits long costs no memory to speak of.
+    pub fn drop_requests(&mut self, id: LaneId) {
+        let Some(lane) = self.slots.get_mut(index(id)).and_then(Option::as_mut) else { return };
+        for waiting in &mut lane.queue {
+            self.bytes -= request_bytes(waiting);
+            waiting.owed = None;
+        }
+    }
+
+    /// Removes every lane of a partition and gives them back.
+    pub fn remove_partition(&mut self, partition: PartitionId) -> Vec<(LaneId, Lane)> {
+        let ids: Vec<LaneId> = self.by_order.iter().filter(|((p, _), _)| *p == partition).map(|(_, id)| *id).collect();
+        let mut removed = Vec::with_capacity(ids.len());
+        for id in ids {
+            if let Some(lane) = self.remove(id) {
+                self.owed -= lane.queue.len();
+                self.bytes -= lane.queue.iter().map(request_bytes).sum::<usize>();
+                removed.push((id, lane));
+            }
+        }
+        removed
+    }
+
+    fn insert(&mut self, lane: Lane) -> LaneId {
+        if let Some(slot) = self.free.pop() {
+            let id = LaneId(slot);
+            self.slots[index(id)] = Some(lane);
+            return id;
+        }
+        let id = LaneId(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+        self.slots.push(Some(lane));
+        id
+    }
+
+    fn remove(&mut self, id: LaneId) -> Option<Lane> {
+        let lane = self.slots.get_mut(index(id))?.take()?;
+        self.by_order.remove(&(lane.partition, lane.identity.clone()));
+        self.free.push(id.0);
+        Some(lane)
+    }
+}
+
+fn index(id: LaneId) -> usize {
+    usize::try_from(id.0).unwrap_or(usize::MAX)
+}
+
+fn request_bytes(waiting: &Waiting) -> usize {
+    waiting.owed.as_ref().map_or(0, |owed| owed.request.len())
+}

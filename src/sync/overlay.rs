@@ -1,0 +1,201 @@
+//! What is folded but not yet committed, per partition: two layers over the store, and the cut between them.
+//!
+//! Pure. It decides nothing about when to commit; it only keeps a cut whole: state, debt, letter and position of a
+//! record are in the same layer, always.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use super::dead_letter::DeadLetter;
+use super::owed::{Owed, OwedKey};
+use crate::order::{Identity, OrderState};
+use crate::record::NextOffset;
+
+/// Rough cost of a state beside its document: struct, ids, map entry.
+const STATE_OVERHEAD: usize = 400;
+/// Rough cost of a debt beside its request.
+const OWED_OVERHEAD: usize = 150;
+/// Rough cost of a settled key.
+const SETTLED_OVERHEAD: usize = 100;
+
+/// The changes between two cuts.
+#[derive(Debug, Default)]
+pub struct Layer {
+    states: HashMap<Identity, Arc<OrderState>, RandomState>,
+    owed: Vec<(OwedKey, Owed)>,
+    settled: Vec<OwedKey>,
+    letters: Vec<DeadLetter>,
+    next: Option<NextOffset>,
+    bytes: usize,
+}
+
+impl Layer {
+    /// Whether a commit of this layer would change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.next.is_none()
+            && self.states.is_empty()
+            && self.owed.is_empty()
+            && self.settled.is_empty()
+            && self.letters.is_empty()
+    }
+
+    /// The changed states, each order once.
+    pub fn states(&self) -> impl Iterator<Item = (&Identity, &Arc<OrderState>)> {
+        self.states.iter()
+    }
+
+    /// The new debts, in fold order.
+    pub fn owed(&self) -> &[(OwedKey, Owed)] {
+        &self.owed
+    }
+
+    /// The settled debts.
+    pub fn settled(&self) -> &[OwedKey] {
+        &self.settled
+    }
+
+    /// The dead letters.
+    pub fn letters(&self) -> &[DeadLetter] {
+        &self.letters
+    }
+
+    /// Where the partition stands after this layer, where it moved.
+    pub fn next(&self) -> Option<NextOffset> {
+        self.next
+    }
+
+    /// Rough memory of the layer.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn put_state(&mut self, identity: Identity, state: Arc<OrderState>) {
+        self.bytes += state.document.len() + STATE_OVERHEAD;
+        if let Some(old) = self.states.insert(identity, state) {
+            self.bytes -= old.document.len() + STATE_OVERHEAD;
+        }
+    }
+
+    /// Lays `newer` over `self`.
+    fn absorb(&mut self, newer: Self) {
+        for (identity, state) in newer.states {
+            self.put_state(identity, state);
+        }
+        self.bytes += newer.owed.iter().map(|(_, o)| o.request.len() + OWED_OVERHEAD).sum::<usize>();
+        self.owed.extend(newer.owed);
+        self.bytes += newer.settled.len() * SETTLED_OVERHEAD;
+        self.settled.extend(newer.settled);
+        self.bytes += newer.letters.iter().map(letter_bytes).sum::<usize>();
+        self.letters.extend(newer.letters);
+        self.next = newer.next.or(self.next);
+    }
+}
+
+fn letter_bytes(letter: &DeadLetter) -> usize {
+    letter.record.as_ref().map_or(0, crate::record::Record::content_bytes) + 1024
+}
+
+/// The two layers of one partition: what is folded, and what is being committed.
+#[derive(Debug, Default)]
+pub struct Overlay {
+    pending: Layer,
+    committing: Option<Arc<Layer>>,
+}
+
+impl Overlay {
+    /// The order's state, where a layer holds it; else the store's is the truth.
+    pub fn state(&self, identity: &Identity) -> Option<&Arc<OrderState>> {
+        self.pending
+            .states
+            .get(identity)
+            .or_else(|| self.committing.as_ref().and_then(|layer| layer.states.get(identity)))
+    }
+
+    /// Replaces the order's state.
+    pub fn put_state(&mut self, identity: Identity, state: Arc<OrderState>) {
+        self.pending.put_state(identity, state);
+    }
+
+    /// Adds a debt.
+    pub fn owe(&mut self, key: OwedKey, owed: Owed) {
+        self.pending.bytes += owed.request.len() + OWED_OVERHEAD;
+        self.pending.owed.push((key, owed));
+    }
+
+    /// Settles a debt that was committed.
+    pub fn settle(&mut self, key: OwedKey) {
+        self.pending.bytes += SETTLED_OVERHEAD;
+        self.pending.settled.push(key);
+    }
+
+    /// Adds a dead letter.
+    pub fn put_letter(&mut self, letter: DeadLetter) {
+        self.pending.bytes += letter_bytes(&letter);
+        self.pending.letters.push(letter);
+    }
+
+    /// Moves the position: everything before `next` has its outcome in this layer or below.
+    pub fn advance(&mut self, next: NextOffset) {
+        debug_assert!(self.pending.next.is_none_or(|old| old <= next), "a position never goes back");
+        self.pending.next = Some(next);
+    }
+
+    /// Whether there is anything to commit that is not being committed.
+    pub fn is_dirty(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Whether a commit of this partition is under way.
+    pub fn is_committing(&self) -> bool {
+        self.committing.is_some()
+    }
+
+    /// Rough memory of both layers.
+    pub fn bytes(&self) -> usize {
+        self.pending.bytes + self.committing.as_ref().map_or(0, |layer| layer.bytes)
+    }
+
+    /// Cuts: everything folded so far becomes the layer that is being committed. `None` where there is nothing, or
+    /// where the previous cut is still under way.
+    pub fn cut(&mut self) -> Option<Arc<Layer>> {
+        if self.committing.is_some() || self.pending.is_empty() {
+            return None;
+        }
+        let layer = Arc::new(std::mem::take(&mut self.pending));
+        self.committing = Some(Arc::clone(&layer));
+        Some(layer)
+    }
+
+    /// The commit succeeded: the store holds the cut now. Gives it back, for its debts are due.
+    pub fn committed(&mut self) -> Option<Arc<Layer>> {
+        self.committing.take()
+    }
+
+    /// The commit failed and changed nothing: the cut goes back under what was folded since.
+    pub fn aborted(&mut self) {
+        if let Some(layer) = self.committing.take() {
+            let mut base = Arc::try_unwrap(layer).unwrap_or_else(|shared| shared.duplicate());
+            base.absorb(std::mem::take(&mut self.pending));
+            self.pending = base;
+        }
+    }
+}
+
+impl Layer {
+    fn duplicate(&self) -> Self {
+        Self {
+            states: self.states.clone(),
+            owed: self.owed.clone(),
+            settled: self.settled.clone(),
+            letters: self.letters.clone(),
+            next: self.next,
+            bytes: self.bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "overlay_tests.rs"]
+mod tests;

@@ -1,0 +1,78 @@
+//! One assigned source partition: its place in the log, the records not yet folded, and what is not yet committed.
+
+use std::collections::VecDeque;
+
+use super::overlay::Overlay;
+use super::ports::{Epoch, Position};
+use crate::record::{NextOffset, Record, TopicPartition};
+
+/// Names an assigned partition of this process; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartitionId(pub u32);
+
+/// One assigned partition.
+#[derive(Debug)]
+pub struct Partition {
+    /// Its name within this process.
+    pub id: PartitionId,
+    /// The source partition.
+    pub source: TopicPartition,
+    /// The assignment it belongs to.
+    pub epoch: Epoch,
+    /// How many partitions its topic has.
+    pub partitions_of_topic: i32,
+    /// The committed position; `next` of the fold may be ahead of it.
+    pub position: Position,
+    /// The next offset to fold; everything before it is folded.
+    pub folded: NextOffset,
+    /// Records that came and are not folded yet, in order.
+    pub inbox: VecDeque<Record>,
+    /// What is folded and not committed.
+    pub overlay: Overlay,
+    /// The broker's end when reading started; `None` until then.
+    pub end_at_start: Option<NextOffset>,
+    /// The broker's end as last heard of.
+    pub high_watermark: Option<NextOffset>,
+    /// Set once no record was found between `folded` and `end_at_start`: only markers stand there.
+    pub end_probe: EndProbe,
+    /// Whether it takes records.
+    pub phase: Phase,
+}
+
+/// Whether only markers are left before the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndProbe {
+    /// Not asked.
+    Idle,
+    /// Asked; the answer is under way.
+    Asked,
+    /// Nothing is left to read.
+    AtEnd,
+}
+
+/// Whether a partition takes records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Folding and delivering.
+    Running,
+    /// Taken back: nothing more is folded or started, the last commit is under way.
+    Leaving,
+}
+
+impl Partition {
+    /// Bytes of the records that wait to be folded.
+    pub fn inbox_bytes(&self) -> usize {
+        self.inbox.iter().map(Record::content_bytes).sum()
+    }
+
+    /// Whether the position has reached the end seen at the start.
+    pub fn is_caught_up(&self) -> bool {
+        let reached = self.end_at_start.is_some_and(|end| self.folded >= end);
+        (reached || self.end_probe == EndProbe::AtEnd) && self.inbox.is_empty()
+    }
+
+    /// Records between the committed position and the broker's end.
+    pub fn lag(&self) -> Option<u64> {
+        self.high_watermark.map(|end| u64::try_from(end.get() - self.position.next.get()).unwrap_or(0))
+    }
+}

@@ -1,0 +1,77 @@
+//! What the engine is told once: the rules of fold and delivery, and the time of one turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::douyin::table::OutcomeTable;
+use crate::order::event::EventRules;
+use crate::order::{AppId, MapOrder, TimeUnit};
+use crate::retry::RetryPolicy;
+
+/// The time of one turn. The engine owns no clock: the runner reads it, the simulation makes it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Since the engine started; never goes back.
+    pub mono: Duration,
+    /// The worker's wall clock, milliseconds since the Unix epoch; may go back.
+    pub wall_ms: i64,
+}
+
+/// What the engine needs to know of one app.
+#[derive(Clone, Debug)]
+pub struct AppRules {
+    /// The app.
+    pub app_id: AppId,
+    /// The unit of its stamps.
+    pub unit: TimeUnit,
+}
+
+/// Everything the engine is told once.
+pub struct Rules {
+    /// How events are decoded.
+    pub event: EventRules,
+    /// The apps, in the order of the config; never empty.
+    pub apps: Vec<AppRules>,
+    /// Maps merged orders to requests.
+    pub mapper: Arc<dyn MapOrder + Send + Sync>,
+    /// Judges answers.
+    pub outcomes: Arc<OutcomeTable>,
+    /// The waits between attempts.
+    pub retry: RetryPolicy,
+    /// Failing time, by evidence, after which an order is given up.
+    pub give_up_after: Duration,
+    /// Attempts at once.
+    pub max_in_flight: usize,
+    /// Deliveries owed before intake pauses.
+    pub max_owed: usize,
+    /// Bytes not yet committed before intake pauses.
+    pub max_buffered_bytes: usize,
+    /// At most one commit in this time.
+    pub commit_interval: Duration,
+    /// How long a revoked partition may take for its last commit.
+    pub revoke_timeout: Duration,
+    /// How long draining may take.
+    pub shutdown_timeout: Duration,
+    /// Starts per second and app; none is unlimited.
+    pub requests_per_second: Option<std::num::NonZeroU32>,
+    /// Whether to end once everything that stood in the topics at the start is delivered.
+    pub end: End,
+}
+
+/// When the engine ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Never: only when told to.
+    WhenTold,
+    /// When every partition has reached the end it had at its assignment and nothing is owed.
+    WhenCaughtUp,
+}
+
+/// Bytes of requests that lanes may keep in memory; the rest stands in the store until its turn comes.
+pub const LANE_BYTES_MAX: usize = 24 << 20;
+/// Requests that one lane may keep in memory.
+pub const LANE_REQUESTS_MAX: usize = 4;
+/// Key, value and headers together; above it a record is dead-lettered.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Records folded in one go before answers are looked at again.
+pub const FOLD_SLICE: usize = 64;

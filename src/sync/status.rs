@@ -1,0 +1,107 @@
+//! What the engine tells the admin endpoints: a snapshot, taken now and then, that nobody waits for.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::engine::{Engine, Mode};
+use super::rules::Now;
+
+/// How often the snapshot is renewed.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// One app in a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppStatus {
+    /// The app.
+    pub app_id: String,
+    /// Deliveries owed.
+    pub owed: usize,
+    /// Why it waits as a whole, where it does.
+    pub suspended: Option<String>,
+    /// Whether a token is at hand.
+    pub has_token: bool,
+}
+
+/// The engine at one moment.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each reported on its own")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// When it was taken, since the engine's start.
+    pub at: Duration,
+    /// Whether partitions were ever assigned.
+    pub assigned: bool,
+    /// Partitions held.
+    pub partitions: usize,
+    /// Records taken and not folded.
+    pub unfolded: usize,
+    /// Memory of what is folded and not committed.
+    pub buffered_bytes: usize,
+    /// Attempts under way.
+    pub in_flight: usize,
+    /// Whether intake is held back.
+    pub intake_held: bool,
+    /// Whether commits are failing.
+    pub commit_failing: bool,
+    /// Whether the engine is winding up.
+    pub draining: bool,
+    /// Counts folds, commits and answers: it moves while there is progress.
+    pub progress: u64,
+    /// The apps.
+    pub apps: Vec<AppStatus>,
+}
+
+/// Where the latest snapshot hangs.
+#[derive(Debug, Default)]
+pub struct StatusBoard(Mutex<Status>);
+
+impl StatusBoard {
+    /// The latest snapshot.
+    pub fn read(&self) -> Status {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn write(&self, status: Status) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+}
+
+impl Engine {
+    /// Renews the snapshot and the gauges, where it is time.
+    pub(super) fn publish(&mut self, now: Now) {
+        if now.mono < self.next_status && !matches!(self.mode, Mode::Ended(_)) {
+            return;
+        }
+        self.next_status = now.mono + EVERY;
+        let status = Status {
+            at: now.mono,
+            assigned: self.ever_assigned,
+            partitions: self.partitions.len(),
+            unfolded: self.partitions.values().map(|p| p.inbox.len()).sum(),
+            buffered_bytes: self.buffered_bytes(),
+            in_flight: self.flights.len(),
+            intake_held: self.intake_is_full(),
+            commit_failing: self.cycle.is_failing(),
+            draining: !self.is_running(),
+            progress: self.progress,
+            apps: self
+                .desks
+                .iter()
+                .map(|desk| AppStatus {
+                    app_id: desk.app_id.to_string(),
+                    owed: desk.owed,
+                    suspended: desk.suspension.as_ref().map(|s| s.cause.clone()),
+                    has_token: desk.token.is_usable(now.mono),
+                })
+                .collect(),
+        };
+        self.meters.in_flight(status.in_flight);
+        self.meters.buffered_bytes(status.buffered_bytes);
+        for desk in &self.desks {
+            self.meters.owed(&desk.app_id, desk.owed);
+        }
+        let oldest = self.lanes.iter().filter_map(|lane| lane.head().and_then(|head| head.timestamp_ms)).min();
+        let age_ms = oldest.map_or(0, |oldest| u64::try_from(now.wall_ms - oldest).unwrap_or(0));
+        self.meters.oldest_undelivered(Duration::from_millis(age_ms));
+        self.board.write(status);
+    }
+}

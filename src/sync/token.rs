@@ -1,0 +1,157 @@
+//! When an app's token is fetched, waited for or doubted. The token's text never comes here: only its generation.
+//!
+//! Rules of douyin-api §4.3: refresh hourly or below ten minutes left; a refused token is fetched anew only if it is
+//! the current one, with at least 30 s between two fetches; a young one that is refused is tried again first.
+
+use std::time::Duration;
+
+use super::ports::TokenGeneration;
+
+const REFRESH_AFTER: Duration = Duration::from_secs(60 * 60);
+const REFRESH_BEFORE_END: Duration = Duration::from_secs(10 * 60);
+/// The least time between two fetches after a refusal: fetching cuts the other workers' token short.
+const FETCH_GAP: Duration = Duration::from_secs(30);
+/// Below this age a refusal may be the platform's own delay in spreading the token.
+const YOUNG: Duration = Duration::from_secs(30);
+/// Tokens refused in a row, with nothing accepted, before it is a matter of configuration.
+const REFUSED_MAX: u32 = 3;
+
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    generation: TokenGeneration,
+    fetched_at: Duration,
+    lifetime: Duration,
+    refused: bool,
+    last_accepted_at: Option<Duration>,
+}
+
+/// What a refused token calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A newer token is at hand already: the same bytes again, at once, with it.
+    UseNewer,
+    /// Another order was accepted with this token meanwhile: this order's own trouble, with budget.
+    OrdersOwn,
+    /// The app waits for a new token, or for the young one to be good.
+    Wait,
+    /// Three fetched in a row were refused: a matter of configuration.
+    Suspend,
+}
+
+/// One app's token, as the engine knows it.
+#[derive(Debug, Default)]
+pub struct TokenDesk {
+    current: Option<Current>,
+    fetching: bool,
+    not_before: Duration,
+    failures: u32,
+    refused_in_a_row: u32,
+    retry_young_at: Option<Duration>,
+    last_fetch: Option<Duration>,
+}
+
+impl TokenDesk {
+    /// Whether attempts may be started with what is at hand.
+    pub fn is_usable(&self, now: Duration) -> bool {
+        self.current.is_some_and(|c| !c.refused && now < c.fetched_at + c.lifetime)
+    }
+
+    /// Age of the current token.
+    pub fn age(&self, now: Duration) -> Option<Duration> {
+        self.current.map(|c| now.saturating_sub(c.fetched_at))
+    }
+
+    /// Whether a fetch is to be started now; says so once until its answer is in.
+    pub fn start_fetch(&mut self, now: Duration) -> bool {
+        if let (Some(at), Some(current)) = (self.retry_young_at, self.current.as_mut())
+            && now >= at
+        {
+            current.refused = false;
+            self.retry_young_at = None;
+        }
+        let due = self.fetch_due();
+        if self.fetching || due.is_none_or(|due| now < due) {
+            return false;
+        }
+        self.fetching = true;
+        self.last_fetch = Some(now);
+        true
+    }
+
+    /// When the desk wants to be asked again; `None` while an answer is awaited.
+    pub fn next_look(&self) -> Option<Duration> {
+        if self.fetching {
+            return self.retry_young_at;
+        }
+        match (self.fetch_due(), self.retry_young_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn fetch_due(&self) -> Option<Duration> {
+        let Some(current) = self.current else { return Some(self.not_before) };
+        if current.refused {
+            return self.retry_young_at.is_none().then_some(self.not_before);
+        }
+        let life = REFRESH_AFTER.min(current.lifetime.saturating_sub(REFRESH_BEFORE_END).max(current.lifetime / 2));
+        Some((current.fetched_at + life).max(self.not_before))
+    }
+
+    /// A token is at hand.
+    pub fn fetched(&mut self, generation: TokenGeneration, lifetime: Duration, now: Duration) {
+        self.fetching = false;
+        self.failures = 0;
+        self.not_before = now;
+        self.retry_young_at = None;
+        self.current = Some(Current { generation, fetched_at: now, lifetime, refused: false, last_accepted_at: None });
+    }
+
+    /// The fetch failed; `wait` is how long to leave the endpoint alone.
+    pub fn fetch_failed(&mut self, wait: Duration, now: Duration) {
+        self.fetching = false;
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = now + wait;
+    }
+
+    /// Failed fetches in a row, for the backoff.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// An attempt with this token was accepted.
+    pub fn accepted(&mut self, generation: TokenGeneration, now: Duration) {
+        if let Some(current) = self.current.as_mut().filter(|c| c.generation == generation) {
+            current.last_accepted_at = Some(now);
+            current.refused = false;
+            self.retry_young_at = None;
+            self.refused_in_a_row = 0;
+        }
+    }
+
+    /// An attempt that was `started` with this token was refused for it. `jitter` in 0..=1 spreads the wait of 30–60 s.
+    pub fn refused(&mut self, generation: TokenGeneration, started: Duration, jitter: f64, now: Duration) -> Refusal {
+        let Some(current) = self.current.as_mut() else { return Refusal::Wait };
+        if current.generation != generation {
+            return Refusal::UseNewer;
+        }
+        if current.last_accepted_at.is_some_and(|at| at > started) {
+            return Refusal::OrdersOwn;
+        }
+        if current.refused {
+            return Refusal::Wait;
+        }
+        current.refused = true;
+        if now.saturating_sub(current.fetched_at) < YOUNG {
+            self.retry_young_at = Some(current.fetched_at + YOUNG + YOUNG.mul_f64(jitter.clamp(0.0, 1.0)));
+            return Refusal::Wait;
+        }
+        self.refused_in_a_row += 1;
+        self.not_before = self.last_fetch.map_or(now, |at| at + FETCH_GAP).max(now);
+        if self.refused_in_a_row >= REFUSED_MAX { Refusal::Suspend } else { Refusal::Wait }
+    }
+}
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;

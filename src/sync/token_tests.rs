@@ -1,0 +1,115 @@
+use super::*;
+
+const GEN1: TokenGeneration = TokenGeneration(1);
+const GEN2: TokenGeneration = TokenGeneration(2);
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A desk that fetched its first token at second 0.
+fn with_token(lifetime: u64) -> TokenDesk {
+    let mut desk = TokenDesk::default();
+    assert!(desk.start_fetch(s(0)));
+    desk.fetched(GEN1, s(lifetime), s(0));
+    desk
+}
+
+/// A token that lives `lifetime` seconds is refreshed at second `at`.
+fn check_refresh(lifetime: u64, at: u64) {
+    let mut desk = with_token(lifetime);
+    assert_eq!(desk.next_look(), Some(s(at)), "lifetime {lifetime}");
+    assert!(!desk.start_fetch(s(at - 1)));
+    assert!(desk.start_fetch(s(at)));
+    assert!(!desk.start_fetch(s(at + 1)), "one fetch at a time");
+}
+
+#[test]
+fn a_token_is_refreshed_hourly_or_below_ten_minutes_left() {
+    check_refresh(7200, 3600);
+    check_refresh(3900, 3300);
+    check_refresh(1200, 600);
+    check_refresh(20, 10);
+}
+
+#[test]
+fn an_old_token_goes_on_while_the_new_one_is_fetched() {
+    let mut desk = with_token(7200);
+    assert!(desk.start_fetch(s(3600)));
+    assert!(desk.is_usable(s(3601)));
+    desk.fetch_failed(s(5), s(3602));
+    assert!(desk.is_usable(s(3603)));
+    assert!(!desk.start_fetch(s(3606)));
+    assert!(desk.start_fetch(s(3607)));
+    assert!(!desk.is_usable(s(7200)), "an expired token is of no use");
+}
+
+#[test]
+fn a_refusal_of_an_old_token_uses_the_newer() {
+    let mut desk = with_token(7200);
+    desk.fetched(GEN2, s(7200), s(3600));
+    assert_eq!(desk.refused(GEN1, s(3599), 0.0, s(3601)), Refusal::UseNewer);
+    assert!(desk.is_usable(s(3601)));
+}
+
+#[test]
+fn a_refused_token_is_fetched_anew_once() {
+    let mut desk = with_token(7200);
+    assert_eq!(desk.refused(GEN1, s(100), 0.0, s(101)), Refusal::Wait);
+    assert_eq!(desk.refused(GEN1, s(100), 0.0, s(101)), Refusal::Wait);
+    assert!(!desk.is_usable(s(101)));
+    assert!(desk.start_fetch(s(101)));
+    desk.fetched(GEN2, s(7200), s(102));
+    assert!(desk.is_usable(s(102)));
+}
+
+#[test]
+fn a_young_token_is_tried_again_before_it_is_replaced() {
+    let mut desk = with_token(7200);
+    assert_eq!(desk.refused(GEN1, s(4), 0.5, s(5)), Refusal::Wait);
+    assert_eq!(desk.next_look(), Some(s(45)), "30 to 60 s after it was fetched");
+    assert!(!desk.start_fetch(s(44)));
+    assert!(!desk.is_usable(s(44)));
+    assert!(!desk.start_fetch(s(45)), "the same token again, no fetch");
+    assert!(desk.is_usable(s(45)));
+    assert_eq!(desk.refused(GEN1, s(45), 0.0, s(46)), Refusal::Wait);
+    assert!(desk.start_fetch(s(46)));
+}
+
+#[test]
+fn a_refusal_beside_an_acceptance_is_the_orders_own() {
+    let mut desk = with_token(7200);
+    desk.accepted(GEN1, s(100));
+    assert_eq!(desk.refused(GEN1, s(99), 0.0, s(101)), Refusal::OrdersOwn);
+    assert_eq!(desk.refused(GEN1, s(101), 0.0, s(102)), Refusal::Wait, "nothing was accepted since it started");
+}
+
+#[test]
+fn three_refused_in_a_row_are_a_matter_of_configuration() {
+    let mut desk = with_token(7200);
+    let mut now = 100;
+    for (generation, expected) in [(1, Refusal::Wait), (2, Refusal::Wait), (3, Refusal::Suspend)] {
+        assert_eq!(desk.refused(TokenGeneration(generation), s(now), 0.0, s(now + 1)), expected);
+        now += 40;
+        assert!(desk.start_fetch(s(now)));
+        desk.fetched(TokenGeneration(generation + 1), s(7200), s(now));
+        now += 40;
+    }
+    let mut desk = with_token(7200);
+    for generation in 1..=6 {
+        let at = generation * 1000;
+        desk.accepted(TokenGeneration(generation), s(at));
+        assert_eq!(desk.refused(TokenGeneration(generation), s(at + 100), 0.0, s(at + 101)), Refusal::Wait);
+        desk.fetched(TokenGeneration(generation + 1), s(7200), s(at + 102));
+    }
+}
+
+#[test]
+fn two_fetches_after_a_refusal_lie_half_a_minute_apart() {
+    let mut desk = with_token(7200);
+    assert_eq!(desk.refused(GEN1, s(100), 0.0, s(100)), Refusal::Wait);
+    assert!(desk.start_fetch(s(100)));
+    desk.fetched(GEN2, s(7200), s(100));
+    assert_eq!(desk.refused(GEN2, s(131), 0.0, s(131)), Refusal::Wait);
+    assert!(desk.start_fetch(s(131)));
+}

@@ -1,0 +1,43 @@
+//! What the engine does with news of tokens. When to fetch is the desk's decision ([`super::token`]).
+
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::ports::TokenGeneration;
+use super::rules::Now;
+use crate::douyin::verdict::{Judgement, Verdict};
+use crate::order::AppId;
+use crate::telemetry::event;
+
+impl Engine {
+    /// A token is at hand.
+    pub(super) fn token_fetched(&mut self, app_id: &AppId, token: TokenGeneration, lifetime: Duration, now: Now) {
+        let Some(desk) = self.desks.iter_mut().find(|desk| desk.app_id == *app_id) else { return };
+        desk.token.fetched(token, lifetime, now.mono);
+        if let Some(suspension) = &mut desk.suspension
+            && desk.acceptances == 0
+        {
+            // The app was suspended before it ever had a token: the first one is worth a probe at once.
+            suspension.probe_at = now.mono;
+        }
+        self.progress += 1;
+        event::TokenFetched { app_id, generation: token.0, lifetime }.emit(&self.meters);
+    }
+
+    /// No token: the endpoint failed, or says that the configuration is wrong.
+    pub(super) fn token_refused(&mut self, app_id: &AppId, judgement: &Judgement, message: &str, now: Now) {
+        let Some(index) = self.desks.iter().position(|desk| desk.app_id == *app_id) else { return };
+        let failures = self.desks[index].token.failures().saturating_add(1);
+        let wait = match judgement.verdict {
+            Verdict::Suspend => super::desk::PROBE_EVERY,
+            Verdict::Accepted | Verdict::Retry | Verdict::RefreshToken | Verdict::Reject => {
+                self.rules.retry.delay(failures, judgement.retry_after, &mut self.rng)
+            }
+        };
+        self.desks[index].token.fetch_failed(wait, now.mono);
+        event::TokenRefused { app_id, verdict: judgement.verdict.as_str(), message }.emit(&self.meters);
+        if judgement.verdict == Verdict::Suspend && !self.desks[index].token.is_usable(now.mono) {
+            self.suspend(index, judgement, now);
+        }
+    }
+}

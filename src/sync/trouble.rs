@@ -1,0 +1,149 @@
+//! What a failing delivery has been through: its attempts, and the give-up clock that only evidence moves.
+//!
+//! The clock adds up the gaps between two failures of this order in which the app had another order accepted.
+//! Without that evidence it stands still: one order on a quiet night never becomes a dead letter because the
+//! platform was away.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::rules::Now;
+use crate::douyin::verdict::{Break, Exchange, Judgement};
+
+/// Attempts that the log keeps.
+const ATTEMPTS_KEPT: usize = 16;
+/// Bytes of the platform's last answer that are kept for the dead letter.
+pub const RESPONSE_BYTES_MAX: usize = 4 * 1024;
+
+/// One attempt, as the dead letter tells it.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    wall_ms: i64,
+    latency: Duration,
+    outcome: Outcome,
+    err_code: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Status(u16),
+    Broken(Break),
+}
+
+impl Attempt {
+    fn line(&self) -> String {
+        let time = jiff::Timestamp::from_millisecond(self.wall_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let status = match self.outcome {
+            Outcome::Status(status) => status.to_string(),
+            Outcome::Broken(broken) => broken.as_str().to_owned(),
+        };
+        let code = self.err_code.map_or_else(|| "-".to_owned(), |code| code.to_string());
+        format!("{time:.3} {}ms {status} {code}", self.latency.as_millis())
+    }
+}
+
+/// The failures of a lane's head.
+#[derive(Debug, Default)]
+pub struct Trouble {
+    /// Failures that count for the backoff.
+    pub failures: u32,
+    /// All attempts, refreshes of the token included.
+    pub attempts: u32,
+    /// Wall clock of the first failure.
+    pub first_failed_ms: i64,
+    /// Wall clock of the last failure.
+    pub last_failed_ms: i64,
+    /// The platform's last code.
+    pub err_code: Option<i64>,
+    /// The platform's last answer, cut.
+    pub response: Option<Vec<u8>>,
+    log: VecDeque<Attempt>,
+    spent: Duration,
+    last_failure: Option<(Duration, u64)>,
+}
+
+impl Trouble {
+    /// Notes an attempt that was not accepted.
+    pub fn note(&mut self, exchange: &Exchange, judgement: &Judgement, latency: Duration, now: Now) {
+        if self.attempts == 0 {
+            self.first_failed_ms = now.wall_ms;
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        self.last_failed_ms = now.wall_ms;
+        self.err_code = judgement.err_code;
+        let outcome = match exchange {
+            Exchange::Answered(answer) => {
+                let kept = answer.body.len().min(RESPONSE_BYTES_MAX);
+                self.response = Some(answer.body[..kept].to_vec());
+                Outcome::Status(answer.status)
+            }
+            Exchange::Broken(broken) => Outcome::Broken(*broken),
+        };
+        if self.log.len() == ATTEMPTS_KEPT {
+            self.log.pop_front();
+        }
+        self.log.push_back(Attempt { wall_ms: now.wall_ms, latency, outcome, err_code: judgement.err_code });
+    }
+
+    /// Moves the give-up clock on a failure: the gap since the last one counts where the app's `acceptances` grew in
+    /// it. Returns the failing time so far.
+    pub fn fail(&mut self, acceptances: u64, now: Now) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        if let Some((at, accepted_then)) = self.last_failure
+            && acceptances > accepted_then
+        {
+            self.spent += now.mono.saturating_sub(at);
+        }
+        self.last_failure = Some((now.mono, acceptances));
+        self.spent
+    }
+
+    /// The attempt log of the dead letter, one line each: time, latency, status, code.
+    pub fn log_text(&self) -> String {
+        let lines: Vec<String> = self.log.iter().map(Attempt::line).collect();
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::douyin::verdict::Verdict;
+
+    fn at(seconds: u64) -> Now {
+        Now { mono: Duration::from_secs(seconds), wall_ms: 1_700_000_000_000 + i64::try_from(seconds).unwrap() * 1000 }
+    }
+
+    /// Failures as (second, acceptances of the app so far); the failing time that counts.
+    fn check_clock(failures: &[(u64, u64)], spent: u64) {
+        let mut trouble = Trouble::default();
+        let mut last = Duration::ZERO;
+        for (second, acceptances) in failures {
+            last = trouble.fail(*acceptances, at(*second));
+        }
+        assert_eq!(last, Duration::from_secs(spent), "{failures:?}");
+    }
+
+    #[test]
+    fn only_gaps_with_an_acceptance_count() {
+        check_clock(&[(0, 0)], 0);
+        check_clock(&[(0, 0), (60, 0), (3600, 0)], 0);
+        check_clock(&[(0, 0), (60, 1), (120, 2)], 120);
+        check_clock(&[(0, 5), (60, 5), (90, 6), (1000, 6)], 30);
+    }
+
+    #[test]
+    fn the_log_keeps_the_last_attempts() {
+        let mut trouble = Trouble::default();
+        let judgement =
+            Judgement { verdict: Verdict::Retry, rule: "timeout".into(), err_code: None, retry_after: None };
+        for second in 0..40 {
+            trouble.note(&Exchange::Broken(Break::Timeout), &judgement, Duration::from_secs(5), at(second));
+        }
+        let text = trouble.log_text();
+        assert_eq!(text.lines().count(), ATTEMPTS_KEPT);
+        assert_eq!(text.lines().last(), Some("2023-11-14T22:13:59.000Z 5000ms timeout -"));
+        assert_eq!(trouble.attempts, 40);
+        assert!(text.len() <= 4096);
+    }
+}

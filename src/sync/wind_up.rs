@@ -1,0 +1,71 @@
+//! Ending: drained on request within the deadline, or by itself once everything that stood there is delivered.
+
+use std::time::Duration;
+
+use super::engine::{Drained, Ended, Engine, Mode};
+use super::partition::EndProbe;
+use super::rules::{End, Now};
+
+/// Left of the shutdown's deadline for the last commit.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// Ends the engine where it is time.
+    pub(super) fn wind_up(&mut self, now: Now) {
+        match self.mode {
+            Mode::Running => {
+                if self.rules.end == End::WhenCaughtUp && self.is_caught_up() {
+                    self.mode = Mode::Ended(Some(Ended::CaughtUp(self.left())));
+                }
+            }
+            Mode::Draining { deadline } => {
+                let clean = self.partitions.keys().all(|id| self.is_clean(*id));
+                let answered = self.flights.is_empty() || now.mono + LAST_COMMIT >= deadline;
+                if (clean && answered) || now.mono >= deadline {
+                    self.mode = Mode::Ended(Some(Ended::Stopped(self.left())));
+                }
+            }
+            Mode::Ended(_) => {}
+        }
+    }
+
+    /// When draining wants another look.
+    pub(super) fn drain_look(&self, now: Now) -> Option<Duration> {
+        match self.mode {
+            Mode::Draining { deadline } => {
+                let last_call = deadline.saturating_sub(LAST_COMMIT);
+                Some(if now.mono < last_call { last_call } else { deadline })
+            }
+            Mode::Running | Mode::Ended(_) => None,
+        }
+    }
+
+    fn left(&self) -> Drained {
+        Drained {
+            in_flight: self.flights.len(),
+            uncommitted: self.partitions.keys().filter(|id| !self.is_clean(**id)).count(),
+            owed: self.lanes.owed(),
+        }
+    }
+
+    /// Whether every partition has reached the end it had at its assignment, and nothing is owed or uncommitted.
+    fn is_caught_up(&mut self) -> bool {
+        if !self.ever_assigned || !self.leaving.is_empty() || !self.deferred.is_empty() || self.partitions.is_empty() {
+            return false;
+        }
+        let mut all = true;
+        for partition in self.partitions.values_mut() {
+            if partition.is_caught_up() {
+                continue;
+            }
+            all = false;
+            // Where the last offsets are markers, no record will ever bring the position to the end: ask once idle.
+            let idle = partition.inbox.is_empty() && partition.end_at_start.is_some();
+            if idle && partition.end_probe == EndProbe::Idle && !self.cycle.is_under_way() {
+                partition.end_probe = EndProbe::Asked;
+                self.ports.commits.probe_end(partition.source.clone(), partition.folded);
+            }
+        }
+        all && self.lanes.owed() == 0 && self.flights.is_empty() && self.partitions.keys().all(|id| self.is_clean(*id))
+    }
+}

@@ -1,0 +1,402 @@
+//! A world for the real engine: a store, a commit thread, a platform and a clock that the test holds in its hands.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use order_sync::douyin::table::OutcomeTable;
+use order_sync::douyin::verdict::{Answer, Exchange};
+use order_sync::order::event::EventRules;
+use order_sync::order::fold::{MapInput, MapOrder, Mapped};
+use order_sync::order::{AppId, Fault, Identity, OrderState, TimeUnit};
+use order_sync::record::{NextOffset, Record, RecordOffset, TopicPartition};
+use order_sync::retry::RetryPolicy;
+use order_sync::sync::commit::{CommitCut, CommitQueue};
+use order_sync::sync::engine::{Ended, Engine, Ports, Turn};
+use order_sync::sync::ports::{
+    Assigned, AttemptStart, Attempts, Epoch, Input, Intake, OwedEntry, PortError, Position, StartAt, StateReader,
+    TokenGeneration,
+};
+use order_sync::sync::rules::{AppRules, End, Now, Rules};
+use order_sync::sync::status::StatusBoard;
+use order_sync::sync::{DeadLetter, IntakeBudget, Owed, OwedKey};
+use order_sync::telemetry::Meters;
+
+pub const WALL_MS: i64 = 1_800_000_000_000;
+
+/// Committed cuts, in memory.
+#[derive(Default)]
+pub struct Shelf {
+    pub states: HashMap<Identity, OrderState>,
+    pub owed: BTreeMap<OwedKey, Owed>,
+    pub position: Option<Position>,
+}
+
+#[derive(Clone, Default)]
+pub struct FakeStore(pub Arc<Mutex<HashMap<TopicPartition, Shelf>>>);
+
+impl FakeStore {
+    pub fn apply(&self, cut: &CommitCut) {
+        let mut partitions = self.0.lock().unwrap();
+        for part in &cut.parts {
+            let shelf = partitions.entry(part.source.clone()).or_default();
+            for (identity, state) in part.layer.states() {
+                shelf.states.insert(identity.clone(), state.as_ref().clone());
+            }
+            for key in part.layer.settled() {
+                shelf.owed.remove(key);
+            }
+            for (key, owed) in part.layer.owed() {
+                shelf.owed.insert(key.clone(), owed.clone());
+            }
+            shelf.position = Some(part.position.clone());
+        }
+    }
+}
+
+impl StateReader for FakeStore {
+    fn position(&self, source: &TopicPartition) -> Result<Option<Position>, PortError> {
+        Ok(self.0.lock().unwrap().get(source).and_then(|shelf| shelf.position.clone()))
+    }
+
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError> {
+        Ok(self.0.lock().unwrap().get(source).and_then(|shelf| shelf.states.get(identity).cloned()))
+    }
+
+    fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {
+        if let Some(shelf) = self.0.lock().unwrap().get(source) {
+            for (key, owed) in &shelf.owed {
+                let entry = OwedEntry {
+                    offset: owed.offset,
+                    request_bytes: owed.request.len(),
+                    timestamp_ms: owed.timestamp_ms,
+                };
+                visit(key.clone(), entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {
+        Ok(self.0.lock().unwrap().get(source).and_then(|shelf| shelf.owed.get(key).cloned()))
+    }
+}
+
+/// What the engine asked of its edges and nobody has answered yet.
+#[derive(Default)]
+pub struct Asked {
+    pub cuts: VecDeque<CommitCut>,
+    pub probes: Vec<(TopicPartition, NextOffset)>,
+    pub attempts: VecDeque<AttemptStart>,
+    pub fetches: Vec<AppId>,
+    pub paused: HashSet<TopicPartition>,
+}
+
+#[derive(Clone, Default)]
+struct Edge(Arc<Mutex<Asked>>);
+
+impl CommitQueue for Edge {
+    fn begin(&mut self, cut: CommitCut) {
+        self.0.lock().unwrap().cuts.push_back(cut);
+    }
+
+    fn probe_end(&mut self, source: TopicPartition, next: NextOffset) {
+        self.0.lock().unwrap().probes.push((source, next));
+    }
+}
+
+impl Attempts for Edge {
+    fn start(&mut self, attempt: AttemptStart) {
+        self.0.lock().unwrap().attempts.push_back(attempt);
+    }
+
+    fn fetch_token(&mut self, app_id: &AppId) {
+        self.0.lock().unwrap().fetches.push(app_id.clone());
+    }
+}
+
+impl Intake for Edge {
+    fn pause(&mut self, sources: &[TopicPartition]) {
+        self.0.lock().unwrap().paused.extend(sources.iter().cloned());
+    }
+
+    fn resume(&mut self, sources: &[TopicPartition]) {
+        self.0.lock().unwrap().paused.retain(|source| !sources.contains(source));
+    }
+}
+
+/// Sends status and price, and nothing else: enough to tell states apart.
+struct TinyMapper;
+
+impl MapOrder for TinyMapper {
+    fn map(&self, input: &MapInput<'_>) -> Result<Mapped, Fault> {
+        let mut draft =
+            format!("{{\"order_id\":\"{}\",\"status\":\"{}\",\"doc\":", input.order_id, input.status.as_str());
+        let mut document = Vec::new();
+        input.document.write(&mut document);
+        draft.push_str(std::str::from_utf8(&document).unwrap());
+        draft.push('}');
+        Ok(Mapped { draft: draft.into_bytes(), ..Mapped::default() })
+    }
+}
+
+/// The engine and everything around it.
+pub struct World {
+    pub engine: Engine,
+    pub store: FakeStore,
+    pub budget: Arc<IntakeBudget>,
+    pub asked: Arc<Mutex<Asked>>,
+    pub now: Now,
+    /// Every attempt that was started, as (app, request).
+    pub sent: Vec<(AppId, String)>,
+    pub letters: Vec<DeadLetter>,
+    pub tokens: HashMap<AppId, u64>,
+    next_offset: HashMap<TopicPartition, i64>,
+    epoch: u64,
+    pub ended: Option<Ended>,
+}
+
+/// Settings of a world; the rest is as in production.
+pub struct Scene {
+    pub apps: Vec<&'static str>,
+    pub max_in_flight: usize,
+    pub max_owed: usize,
+    pub max_buffered_bytes: usize,
+    pub end: End,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        Self {
+            apps: vec!["tt1"],
+            max_in_flight: 256,
+            max_owed: 1_000_000,
+            max_buffered_bytes: 64 << 20,
+            end: End::WhenTold,
+        }
+    }
+}
+
+pub fn answer(status: u16, body: &str) -> Exchange {
+    Exchange::Answered(Answer { status, retry_after: None, body: body.as_bytes().to_vec() })
+}
+
+pub fn ok() -> Exchange {
+    answer(200, r#"{"err_code":0,"err_msg":"","body":""}"#)
+}
+
+impl World {
+    pub fn new(scene: &Scene, store: FakeStore) -> Self {
+        let edge = Edge::default();
+        let asked = Arc::clone(&edge.0);
+        let rules = Rules {
+            event: EventRules {
+                apps: scene.apps.iter().map(|id| AppId::new(*id)).collect(),
+                max_clock_skew_ms: 600_000,
+            },
+            apps: scene.apps.iter().map(|id| AppRules { app_id: AppId::new(*id), unit: TimeUnit::Seconds }).collect(),
+            mapper: Arc::new(TinyMapper),
+            outcomes: Arc::new(OutcomeTable::built_in().unwrap()),
+            retry: RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(60)),
+            give_up_after: Duration::from_secs(900),
+            max_in_flight: scene.max_in_flight,
+            max_owed: scene.max_owed,
+            max_buffered_bytes: scene.max_buffered_bytes,
+            commit_interval: Duration::from_millis(100),
+            revoke_timeout: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
+            requests_per_second: None,
+            end: scene.end,
+        };
+        let budget = Arc::new(IntakeBudget::new(usize::MAX));
+        let ports = Ports {
+            reader: Arc::new(store.clone()),
+            intake: Box::new(edge.clone()),
+            attempts: Box::new(edge.clone()),
+            commits: Box::new(edge),
+            budget: Arc::clone(&budget),
+        };
+        let engine =
+            Engine::new(rules, ports, Meters::default(), fastrand::Rng::with_seed(7), Arc::new(StatusBoard::default()));
+        Self {
+            engine,
+            store,
+            budget,
+            asked,
+            now: Now { mono: Duration::ZERO, wall_ms: WALL_MS },
+            sent: Vec::new(),
+            letters: Vec::new(),
+            tokens: HashMap::new(),
+            next_offset: HashMap::new(),
+            epoch: 0,
+            ended: None,
+        }
+    }
+
+    /// A world with one assigned partition, `orders/0` of a topic of two.
+    pub fn with_partition(scene: Scene) -> (Self, TopicPartition) {
+        let mut world = Self::new(&scene, FakeStore::default());
+        let source = TopicPartition::new("orders", 0);
+        assert_eq!(world.assign(&source, 0), StartAt::Fresh);
+        (world, source)
+    }
+
+    /// Assigns a partition; `end` is the broker's end.
+    pub fn assign(&mut self, source: &TopicPartition, end: i64) -> StartAt {
+        let receiver = self.offer(source);
+        let start = receiver.try_recv().expect("answered at once").unwrap()[0];
+        self.start_reading(source, start, end);
+        start
+    }
+
+    pub fn offer(&mut self, source: &TopicPartition) -> Receiver<Result<Vec<StartAt>, PortError>> {
+        self.epoch += 1;
+        let (reply, receiver) = sync_channel(1);
+        let partitions = vec![Assigned { source: source.clone(), partitions_of_topic: 2 }];
+        self.handle(Input::Assigned { epoch: Epoch(self.epoch), partitions, reply });
+        receiver
+    }
+
+    fn start_reading(&mut self, source: &TopicPartition, start: StartAt, end: i64) {
+        let at = match start {
+            StartAt::Position(next) => next,
+            StartAt::Fresh => NextOffset::new(0),
+        };
+        self.next_offset.insert(source.clone(), at.get());
+        let (epoch, high_watermark) = (Epoch(self.epoch), NextOffset::new(end));
+        self.handle(Input::Started { epoch, source: source.clone(), at, high_watermark });
+    }
+
+    pub fn handle(&mut self, input: Input) {
+        self.engine.handle(input, self.now);
+    }
+
+    /// Records with these values, keyed by their order id.
+    pub fn produce(&mut self, source: &TopicPartition, values: &[String]) {
+        let next = self.next_offset.get_mut(source).unwrap();
+        let mut records = Vec::new();
+        for value in values {
+            let key = serde_json::from_str::<serde_json::Value>(value)
+                .ok()
+                .and_then(|event| event["order_id"].as_str().map(|id| id.as_bytes().to_vec().into_boxed_slice()));
+            records.push(Record {
+                offset: RecordOffset::new(*next),
+                timestamp_ms: Some(WALL_MS),
+                key,
+                value: Some(value.as_bytes().to_vec().into_boxed_slice()),
+                headers: Vec::new(),
+            });
+            *next += 1;
+        }
+        assert!(self.budget.try_draw(records.iter().map(Record::content_bytes).sum()));
+        self.handle(Input::Records { epoch: Epoch(self.epoch), source: source.clone(), records });
+    }
+
+    /// Takes turns until the engine has nothing to do at this moment.
+    pub fn turn(&mut self) {
+        for _ in 0..100_000 {
+            match self.engine.turn(self.now) {
+                Turn::Busy => {}
+                Turn::Until(_) => return,
+                Turn::Ended(ended) => {
+                    self.ended = Some(ended);
+                    return;
+                }
+            }
+        }
+        panic!("the engine does not come to rest");
+    }
+
+    /// Finishes the commit under way.
+    pub fn finish_commit(&mut self) -> bool {
+        let Some(cut) = self.asked.lock().unwrap().cuts.pop_front() else { return false };
+        self.store.apply(&cut);
+        self.letters.extend(cut.parts.iter().flat_map(|part| part.layer.letters().to_vec()));
+        self.handle(Input::Committed(Ok(())));
+        true
+    }
+
+    pub fn answer_tokens(&mut self) {
+        let fetches = std::mem::take(&mut self.asked.lock().unwrap().fetches);
+        for app_id in fetches {
+            let generation = self.tokens.entry(app_id.clone()).or_default();
+            *generation += 1;
+            let (token, lifetime) = (TokenGeneration(*generation), Duration::from_secs(7200));
+            self.handle(Input::TokenFetched { app_id, token, lifetime });
+        }
+    }
+
+    /// Answers every attempt under way.
+    pub fn answer_attempts(&mut self, platform: &mut dyn FnMut(&AttemptStart) -> Exchange) -> usize {
+        let attempts = std::mem::take(&mut self.asked.lock().unwrap().attempts);
+        let count = attempts.len();
+        for attempt in attempts {
+            let exchange = platform(&attempt);
+            self.sent.push((attempt.app_id.clone(), String::from_utf8(attempt.request.to_vec()).unwrap()));
+            let token = TokenGeneration(self.tokens.get(&attempt.app_id).copied().unwrap_or(0));
+            let latency = Duration::from_millis(3);
+            self.handle(Input::Attempted { ticket: attempt.ticket, token, exchange, latency });
+        }
+        count
+    }
+
+    /// Lets `time` pass in steps of 10 ms, with every commit durable and every attempt answered at once.
+    pub fn run(&mut self, time: Duration, platform: &mut dyn FnMut(&AttemptStart) -> Exchange) {
+        self.run_in_steps(time, Duration::from_millis(10), platform);
+    }
+
+    pub fn run_in_steps(
+        &mut self,
+        time: Duration,
+        step: Duration,
+        platform: &mut dyn FnMut(&AttemptStart) -> Exchange,
+    ) {
+        let end = self.now.mono + time;
+        while self.now.mono < end && self.ended.is_none() {
+            self.turn();
+            self.answer_tokens();
+            while self.answer_attempts(platform) > 0 {
+                self.turn();
+            }
+            self.finish_commit();
+            self.pass(step);
+        }
+        if self.ended.is_none() {
+            self.turn();
+        }
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        self.now.mono += time;
+        self.now.wall_ms += i64::try_from(time.as_millis()).unwrap();
+    }
+
+    /// The stamps under which an order was sent, in the order of sending.
+    pub fn stamps(&self, order: &str) -> Vec<i64> {
+        self.sent
+            .iter()
+            .filter_map(|(_, request)| {
+                let request: serde_json::Value = serde_json::from_str(request).unwrap();
+                (request["order_id"] == order).then(|| request["update_time"].as_i64().unwrap())
+            })
+            .collect()
+    }
+
+    pub fn owed_in_store(&self) -> usize {
+        self.store.0.lock().unwrap().values().map(|shelf| shelf.owed.len()).sum()
+    }
+
+    pub fn position_in_store(&self, source: &TopicPartition) -> Option<i64> {
+        self.store.0.lock().unwrap().get(source).and_then(|s| s.position.as_ref()).map(|p| p.next.get())
+    }
+}
+
+/// An event of a normal order: `order` in the state `n`, one second after the last.
+pub fn event(app: &str, order: &str, n: i64) -> String {
+    serde_json::json!({
+        "event_id": format!("{order}-{n}"), "order_id": order, "app_id": app, "order_type": "normal",
+        "status": "paid", "occurred_at": 1_700_000_000_000_i64 + n * 1000, "order": {"n": n},
+    })
+    .to_string()
+}
