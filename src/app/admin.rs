@@ -107,6 +107,7 @@ impl Admin {
         drop(tokio::time::timeout(DRAIN_TIMEOUT, drained).await);
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the caller drops this future on shutdown")]
     async fn accept(&self, slots: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
         let slot = Arc::clone(slots).acquire_owned().await.ok()?;
         if let Ok((stream, _)) = self.listener.accept().await {

@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::task::JoinHandle;
 
 use super::*;
 
@@ -31,7 +30,7 @@ struct Served {
     meters: Meters,
     said: Arc<Said>,
     shutdown: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinSet<()>,
 }
 
 async fn serve() -> Served {
@@ -39,7 +38,8 @@ async fn serve() -> Served {
     let address = admin.address();
     let (meters, said, shutdown) = (Meters::new(), Arc::new(Said::default()), CancellationToken::new());
     let health: Arc<dyn Health> = Arc::clone(&said) as _;
-    let task = tokio::spawn(admin.serve(meters.clone(), health, shutdown.clone()));
+    let mut task = JoinSet::new();
+    task.spawn(admin.serve(meters.clone(), health, shutdown.clone()));
     Served { address, meters, said, shutdown, task }
 }
 
@@ -54,7 +54,7 @@ impl Served {
 
     async fn check(&self, head: &str, status: &str, part: &str) {
         let answer = self.ask(head).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head}: {answer}");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head}: {answer}");
         assert!(answer.contains(part), "{head}: {answer}");
     }
 }
@@ -88,13 +88,13 @@ async fn an_address_in_use_is_named() {
 
 #[tokio::test]
 async fn shutdown_waits_for_no_idle_client() {
-    let served = serve().await;
+    let mut served = serve().await;
     let mut idle = TcpStream::connect(served.address).await.unwrap();
     served.check("GET /", "200", "order-sync").await;
     let mut stuck = TcpStream::connect(served.address).await.unwrap();
     stuck.write_all(b"GET / HT").await.unwrap();
     served.shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(5), served.task).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), served.task.join_next()).await.unwrap().unwrap().unwrap();
     let mut rest = Vec::new();
     drop(idle.read_to_end(&mut rest).await);
     assert!(rest.is_empty());

@@ -33,14 +33,11 @@ impl Lag {
             return;
         }
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "# HELP {0} {1}\n# TYPE {0} gauge", LAG.name, LAG.meaning);
+        writeln!(out, "# HELP {0} {1}\n# TYPE {0} gauge", LAG.name, LAG.meaning).ok();
         for (source, records) in series.iter() {
             // A topic's name holds letters, digits, dot, underscore and hyphen only: nothing to escape.
-            let _ = writeln!(
-                out,
-                "{}{{topic=\"{}\",partition=\"{}\"}} {records}",
-                LAG.name, source.topic, source.partition
-            );
+            writeln!(out, "{}{{topic=\"{}\",partition=\"{}\"}} {records}", LAG.name, source.topic, source.partition)
+                .ok();
         }
         out.push('\n');
     }

@@ -129,7 +129,9 @@ fn two_meters_count_apart_and_clones_together() {
             thread::spawn(move || (0..1000).for_each(|_| meters.records("t", Outcome::Stale, 1)))
         })
         .collect();
-    threads.into_iter().for_each(|t| t.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     check(&one, r#"order_sync_records_total{topic="t",outcome="stale"} 4000"#);
     assert!(!other.render().contains("stale"));
 }

@@ -53,7 +53,7 @@ fn next_value(line: &str, from: usize) -> Option<(usize, usize)> {
     }
 }
 
-/// Where the value begins behind a name, and how long it is; `None` where no value follows ("open_id is missing").
+/// Where the value begins behind a name, and how long it is; `None` where no value follows ("… is missing").
 fn value_after(rest: &str) -> Option<(usize, usize)> {
     let after_name = skip(rest, &QUOTES);
     let quoted_name = rest.starts_with(QUOTES);
