@@ -153,7 +153,7 @@ pub(super) struct Object<'a, 'p> {
     pub(super) path: Path<'p>,
 }
 
-impl<'a, 'p> Object<'a, 'p> {
+impl<'a> Object<'a, '_> {
     pub(super) fn root(document: &'a Json<'a>) -> Self {
         Self { value: document, path: Path::Root }
     }

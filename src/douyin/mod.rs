@@ -4,10 +4,16 @@ mod answer;
 mod beijing;
 pub mod detail;
 mod fields;
+#[cfg(test)]
+mod golden_tests;
 mod json_text;
 pub mod limits;
 mod page;
 pub mod request;
+#[cfg(test)]
+mod request_proptests;
+#[cfg(test)]
+mod request_tests;
 pub mod schema;
 pub mod table;
 mod table_text;

@@ -182,7 +182,7 @@ mod tests {
         check(r#"{"path":"a#b"}"#, "page.path must not contain ? or #");
         check(r#"{"path":7}"#, "page.path must be a string");
         check(r#"{"path":""}"#, "missing in the order document: page.path");
-        check(r#"{}"#, "missing in the order document: page.path");
+        check("{}", "missing in the order document: page.path");
         check(r#""p""#, "page must be an object");
         check(r#"{"path":"p","params":[]}"#, "page.params must be an object");
         check(r#"{"path":"p","params":""}"#, "page.params must be an object");

@@ -30,8 +30,8 @@ pub fn order_detail_schema(order_type: OrderType) -> Value {
     };
     match order_type {
         OrderType::Normal => {
-            schema["properties"]["status"]["enum"] =
-                json!(["待支付", "已支付", "已取消", "已超时", "已核销", "退款中", "已退款", "退款失败"])
+            let words = ["待支付", "已支付", "已取消", "已超时", "已核销", "退款中", "已退款", "退款失败"];
+            schema["properties"]["status"]["enum"] = json!(words);
         }
         OrderType::GroupCoupon => {
             schema["properties"]["status"]["enum"] = json!([10, 110, 310, 340, 410, 420, 430]);
