@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::dead_letter::{DeadLetter, Letter, Origin};
+use super::dead_letter::DeadLetter;
+use super::letter::{Letter, Origin};
 use super::overlay::Layer;
 use super::ports::{
     DeadLetterSink, Inbox, Input, OffsetCommits, PartitionCut, PortError, Position, SourceReader, StateWriter,

@@ -1,9 +1,9 @@
-//! The dead letter (§8 of the contract): what is known when an event is set aside, and the record it becomes.
+//! The dead letter (§8 of the contract): what is known when an event is set aside. `letter` makes the record of it.
 
 use bytes::Bytes;
 
 use crate::order::{DeadLetterReason, Stage};
-use crate::record::{Header, Record, RecordOffset, TopicPartition};
+use crate::record::{Record, RecordOffset, TopicPartition};
 
 /// An event set aside, before it is turned into a record.
 #[derive(Clone, Debug)]
@@ -49,34 +49,4 @@ pub struct DeliveryRecord {
     pub response: Option<Vec<u8>>,
     /// What was sent, without the token; at most 64 KiB.
     pub request: Bytes,
-}
-
-/// What a letter says of the worker that wrote it.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// The consumer group.
-    pub group: String,
-    /// The release, for example `0.1.0`.
-    pub version: String,
-}
-
-/// A dead letter as it goes to the dead-letter topic, in the partition of the same number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
-    /// The partition's number, that of the source.
-    pub partition: i32,
-    /// The original key, but for a record that is too large.
-    pub key: Option<Vec<u8>>,
-    /// The original value; empty for a record that is too large.
-    pub value: Option<Vec<u8>>,
-    /// The original headers, then ours.
-    pub headers: Vec<Header>,
-}
-
-impl DeadLetter {
-    /// The record of §8. Headers that have nothing to say are left out.
-    pub fn into_letter(self, origin: &Origin) -> Letter {
-        let _ = origin;
-        unimplemented!()
-    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::dead_letter::Letter;
+use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
 use crate::douyin::verdict::Exchange;
 use crate::order::{AppId, Identity, OrderState, TimeUnit, UpdateTime};

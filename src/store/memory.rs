@@ -1,0 +1,125 @@
+//! The in-memory twin of the sled store: the same contract, deterministic, for tests and simulation.
+//!
+//! It survives nothing but [`MemoryStore::crash`], which keeps what was flushed and drops what was not.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::units::{self, Units};
+use crate::order::{AppId, Identity, OrderState, TimeUnit};
+use crate::record::TopicPartition;
+use crate::sync::ports::{OwedEntry, PartitionCut, PortError, Position, StateReader, StateWriter, UnitLedger};
+use crate::sync::{Owed, OwedKey};
+
+/// A store in memory. Clones share one content, as reader and writer of a worker do.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    content: Arc<Mutex<Content>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Content {
+    partitions: BTreeMap<TopicPartition, Partition>,
+    units: Units,
+    staged: Vec<PartitionCut>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Partition {
+    position: Option<Position>,
+    states: HashMap<Identity, Arc<OrderState>>,
+    owed: BTreeMap<OwedKey, Owed>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The first half of a commit: the cuts are written, but not on disk. Readers do not see them yet.
+    pub fn stage(&self, cuts: &[PartitionCut]) {
+        self.content().staged.extend_from_slice(cuts);
+    }
+
+    /// The second half of a commit: everything staged is on disk.
+    pub fn flush(&self) {
+        let mut content = self.content();
+        let staged = std::mem::take(&mut content.staged);
+        content.apply(staged);
+    }
+
+    /// The process dies while a commit is under way: the first `survivors` staged cuts had reached the disk, whole;
+    /// the others are gone. (The store is atomic within a partition, not across partitions.) Returns the store as the
+    /// next process finds it; handles of the old process keep a content of their own, which leads nowhere.
+    pub fn crash(&self, survivors: usize) -> Self {
+        let mut content = self.content().clone();
+        let mut staged = std::mem::take(&mut content.staged);
+        staged.truncate(survivors);
+        content.apply(staged);
+        Self { content: Arc::new(Mutex::new(content)) }
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        // Every change under the lock is whole or not begun, so a panic elsewhere leaves the content sound.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Content {
+    fn apply(&mut self, cuts: Vec<PartitionCut>) {
+        for cut in cuts {
+            let partition = self.partitions.entry(cut.source).or_default();
+            partition.states.extend(cut.states);
+            for key in &cut.settled {
+                partition.owed.remove(key);
+            }
+            partition.owed.extend(cut.owed);
+            partition.position = Some(cut.position);
+        }
+    }
+}
+
+impl StateReader for MemoryStore {
+    fn position(&self, source: &TopicPartition) -> Result<Option<Position>, PortError> {
+        Ok(self.content().partitions.get(source).and_then(|p| p.position.clone()))
+    }
+
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError> {
+        let content = self.content();
+        let state = content.partitions.get(source).and_then(|p| p.states.get(identity));
+        Ok(state.map(|state| OrderState::clone(state)))
+    }
+
+    fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {
+        let content = self.content();
+        for (key, owed) in content.partitions.get(source).into_iter().flat_map(|p| &p.owed) {
+            let entry =
+                OwedEntry { offset: owed.offset, request_bytes: owed.request.len(), timestamp_ms: owed.timestamp_ms };
+            visit(key.clone(), entry);
+        }
+        Ok(())
+    }
+
+    fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {
+        Ok(self.content().partitions.get(source).and_then(|p| p.owed.get(key).cloned()))
+    }
+}
+
+impl StateWriter for MemoryStore {
+    fn commit(&mut self, cuts: &[PartitionCut]) -> Result<(), PortError> {
+        self.stage(cuts);
+        self.flush();
+        Ok(())
+    }
+}
+
+impl UnitLedger for MemoryStore {
+    fn agree_units(&mut self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError> {
+        let mut content = self.content();
+        let has_states =
+            |app_id: &AppId| Ok(content.partitions.values().any(|p| p.states.keys().any(|id| id.app_id == *app_id)));
+        content.units = units::agree(&content.units, units, has_states)?;
+        Ok(())
+    }
+}
