@@ -4,6 +4,7 @@ pub mod event;
 pub mod fault;
 pub mod fold;
 pub mod json;
+pub mod schema;
 pub mod state;
 mod state_codec;
 mod step;
