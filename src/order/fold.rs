@@ -200,21 +200,16 @@ fn text_of(document: &Json<'_>, stored: &str, event: &OrderEvent<'_>) -> Result<
 /// The first event of an order names no type: what every type requires is all that can be said to be missing besides.
 fn without_type(document: &Json<'_>) -> Fault {
     let is_missing = |value: Option<&Json<'_>>| value.is_none_or(|value| value.is_null() || value.as_str() == Some(""));
-    let mut missing = vec!["order_type"];
-    for (path, field) in [
-        ("order.open_id", "open_id"),
-        ("order.created_at", "created_at"),
-        ("order.total_price", "total_price"),
-        ("order.page", "page"),
-    ] {
-        if is_missing(document.get(field)) {
-            missing.push(path);
-        }
-    }
+    let mut missing: Vec<&str> = ["open_id", "created_at", "total_price", "page"]
+        .into_iter()
+        .filter(|field| is_missing(document.get(field)))
+        .collect();
     if document.get("page").is_some_and(|page| page.as_object().is_some() && is_missing(page.get("path"))) {
-        missing.push("order.page.path");
+        missing.push("page.path");
     }
-    Fault::new(DeadLetterReason::IncompleteOrder, format!("missing: {}", missing.join(", ")))
+    let besides = if missing.is_empty() { "" } else { "; in the order document: " };
+    let message = format!("missing on the order's first event: order_type{besides}{}", missing.join(", "));
+    Fault::new(DeadLetterReason::IncompleteOrder, message)
 }
 
 /// The draft with its stamp as the last member.

@@ -218,10 +218,13 @@ fn a_first_event_without_a_type_names_what_every_type_requires() {
         let event = OrderEvent { order_type: None, ..event("e1", Status::Paid, T, order) };
         assert_eq!(apply(None, &event, 1).unwrap_err().message, expect);
     };
-    check("", "missing: order_type, order.open_id, order.created_at, order.total_price, order.page");
+    check(
+        "",
+        "missing on the order's first event: order_type; in the order document: open_id, created_at, total_price, page",
+    );
     check(
         r#"{"open_id":"","created_at":1,"total_price":2,"page":{}}"#,
-        "missing: order_type, order.open_id, order.page.path",
+        "missing on the order's first event: order_type; in the order document: open_id, page.path",
     );
-    check(r#"{"open_id":1,"created_at":1,"total_price":2,"page":7}"#, "missing: order_type");
+    check(r#"{"open_id":1,"created_at":1,"total_price":2,"page":7}"#, "missing on the order's first event: order_type");
 }

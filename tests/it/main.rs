@@ -12,3 +12,5 @@
 
 // Modules, in alphabetical order, one per line:
 mod engine;
+mod fold;
+mod reference;

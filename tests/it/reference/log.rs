@@ -1,0 +1,202 @@
+//! The fold (§6) over one partition's log.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::event::{Event, decode};
+use super::json::merge_patch;
+use super::mapping;
+
+/// One app as configured.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) app_id: String,
+    pub(crate) client_key: Option<String>,
+    /// `update_time` in milliseconds, not seconds.
+    pub(crate) is_in_milliseconds: bool,
+}
+
+/// What the log is folded under.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) apps: Vec<App>,
+    pub(crate) is_text_strict: bool,
+    pub(crate) now_ms: i64,
+    pub(crate) max_clock_skew_ms: i64,
+    /// The greatest stamp that retention removed.
+    pub(crate) removed_stamp: i64,
+    /// How many partitions the topic has.
+    pub(crate) partitions: i32,
+}
+
+/// One record of the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Input<'a> {
+    pub(crate) offset: i64,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+    /// Names and values of the headers together.
+    pub(crate) header_bytes: usize,
+}
+
+/// What became of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Advanced,
+    Unchanged,
+    Duplicate,
+    Stale,
+    Tombstone,
+    DeadLetter(&'static str),
+}
+
+/// One push that an order owes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Push {
+    pub(crate) offset: i64,
+    /// `update_time`
+    pub(crate) stamp: i64,
+    /// The request without `access_token`, `update_time` and `order_detail`.
+    pub(crate) request: Value,
+    /// `order_detail`, read as JSON.
+    pub(crate) order_detail: Value,
+}
+
+/// What a log comes to.
+#[derive(Debug, Default)]
+pub(crate) struct Folded {
+    /// One outcome per record.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// The pushes of each (app id, order id), in log order.
+    pub(crate) pushes: BTreeMap<(String, String), Vec<Push>>,
+}
+
+struct State {
+    document: Value,
+    order_type: String,
+    offset: i64,
+    event_ids: Vec<String>,
+    sequence: Option<i64>,
+    occurred_at: i64,
+    update_time: i64,
+    sent: (Value, Value),
+}
+
+/// Folds the records of one partition in their order.
+pub(crate) fn fold_log(records: &[Input<'_>], settings: &Settings) -> Folded {
+    let mut folded = Folded::default();
+    let mut states: BTreeMap<(String, String), State> = BTreeMap::new();
+    for record in records {
+        let outcome =
+            match readable(record, settings).and_then(|value| value.map(|value| decode(value, settings)).transpose()) {
+                Err(reason) => Outcome::DeadLetter(reason),
+                Ok(None) => Outcome::Tombstone,
+                Ok(Some(event)) => {
+                    let identity = (event.app_id.clone(), event.order_id.clone());
+                    let outcome = apply(states.remove(&identity), &event, record.offset, settings);
+                    if let Some(state) = outcome.1 {
+                        if outcome.0 == Outcome::Advanced {
+                            let push = Push {
+                                offset: record.offset,
+                                stamp: state.update_time,
+                                request: state.sent.0.clone(),
+                                order_detail: state.sent.1.clone(),
+                            };
+                            folded.pushes.entry(identity.clone()).or_default().push(push);
+                        }
+                        states.insert(identity, state);
+                    }
+                    outcome.0
+                }
+            };
+        folded.outcomes.push(outcome);
+    }
+    folded
+}
+
+fn readable<'a>(record: &Input<'a>, settings: &Settings) -> Result<Option<&'a [u8]>, &'static str> {
+    let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + record.header_bytes;
+    if bytes > 1_048_576 {
+        return Err("record_too_large");
+    }
+    if record.value.is_some() && record.key.is_none() && settings.partitions > 1 {
+        return Err("missing_key");
+    }
+    Ok(record.value)
+}
+
+fn apply(state: Option<State>, event: &Event, offset: i64, settings: &Settings) -> (Outcome, Option<State>) {
+    if let Some(state) = state {
+        if state.event_ids.contains(&event.event_id) || offset <= state.offset {
+            return (Outcome::Duplicate, Some(state));
+        }
+        let is_stale = match (event.sequence, state.sequence) {
+            (Some(new), Some(last)) => new <= last,
+            _ => event.occurred_at < state.occurred_at,
+        };
+        if is_stale {
+            return (Outcome::Stale, Some(state));
+        }
+        return match advance(Some(&state), event, offset, settings) {
+            Ok((outcome, next)) => (outcome, Some(next)),
+            Err(reason) => (Outcome::DeadLetter(reason), Some(state)),
+        };
+    }
+    match advance(None, event, offset, settings) {
+        Ok((outcome, next)) => (outcome, Some(next)),
+        Err(reason) => (Outcome::DeadLetter(reason), None),
+    }
+}
+
+fn advance(
+    state: Option<&State>,
+    event: &Event,
+    offset: i64,
+    settings: &Settings,
+) -> Result<(Outcome, State), &'static str> {
+    let app = settings.apps.iter().find(|app| app.app_id == event.app_id).unwrap();
+    let occurred_at = if app.is_in_milliseconds { event.occurred_at } else { event.occurred_at / 1000 };
+    if state.is_none() && occurred_at <= settings.removed_stamp {
+        return Err("older_than_retained");
+    }
+    let order_type = match (state, &event.order_type) {
+        (Some(state), Some(named)) if *named != state.order_type => return Err("order_type_changed"),
+        (Some(state), _) => state.order_type.clone(),
+        (None, Some(named)) => named.clone(),
+        (None, None) => return Err("incomplete_order"),
+    };
+    let old = state.map_or(json!({}), |state| state.document.clone());
+    let document = merge_patch(&old, event.order.as_ref().unwrap_or(&Value::Object(Map::new())));
+    let order = mapping::Order {
+        app,
+        order_id: &event.order_id,
+        order_type: &order_type,
+        status: &event.status,
+        document: &document,
+        is_text_strict: settings.is_text_strict,
+    };
+    let sent = mapping::map(&order)?;
+    if serde_json::to_string(&document).unwrap().len() > 256 * 1024 {
+        return Err("document_too_large");
+    }
+    let last = state.map_or(settings.removed_stamp, |state| state.update_time);
+    let is_unchanged = state.is_some_and(|state| state.sent == sent);
+    let mut event_ids = match state {
+        Some(state) if state.occurred_at == event.occurred_at => state.event_ids.clone(),
+        _ => Vec::new(),
+    };
+    event_ids.push(event.event_id.clone());
+    let newest = event_ids.len().saturating_sub(32);
+    let next = State {
+        document,
+        order_type,
+        offset,
+        event_ids: event_ids.split_off(newest),
+        sequence: event.sequence.or(state.and_then(|state| state.sequence)),
+        occurred_at: event.occurred_at,
+        update_time: if is_unchanged { last } else { occurred_at.max(last + 1) },
+        sent,
+    };
+    Ok((if is_unchanged { Outcome::Unchanged } else { Outcome::Advanced }, next))
+}
