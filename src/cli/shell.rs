@@ -4,9 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::render::{Out, Output, Reader};
+use anyhow::Context as _;
+
+use super::exit::{self, Exit};
+use super::render::{self, Out, Output, Reader};
+use crate::config::{self, Config, Loaded, Need, Sources};
 
 /// Options that every command takes.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -27,8 +31,8 @@ pub struct Globals {
 pub struct Shell {
     /// Where results go.
     pub out: Out,
-    pub(super) globals: Globals,
-    pub(super) environment: BTreeMap<OsString, OsString>,
+    globals: Globals,
+    environment: BTreeMap<OsString, OsString>,
 }
 
 impl Shell {
@@ -49,4 +53,48 @@ impl Shell {
             Reader::Pipe => Output::Json,
         })
     }
+
+    /// The settings in force, validated; every warning has been told on stderr. Any fault ends with [`Exit::Usage`].
+    pub fn config(&self, need: Need) -> anyhow::Result<Config> {
+        let loaded = self.load(need)?;
+        for warning in &loaded.warnings {
+            render::note(format!("warning: {warning}"));
+        }
+        Ok(loaded.config)
+    }
+
+    /// The settings in force, or `None` where no file was named and none lies about: for commands that can do without.
+    pub fn config_if_any(&self, need: Need) -> anyhow::Result<Option<Config>> {
+        self.config_path().map(|_| self.config(need)).transpose()
+    }
+
+    /// The settings and their warnings, which are not told yet. Any fault ends with [`Exit::Usage`].
+    pub fn load(&self, need: Need) -> anyhow::Result<Loaded> {
+        let path = self.config_path();
+        let text = path.as_deref().map(read_settings).transpose()?;
+        let name = path.map(|path| path.display().to_string());
+        let sources = Sources {
+            file: name.as_deref().zip(text.as_deref()),
+            environment: &self.environment,
+            flags: &self.globals.set,
+            need,
+            read_file: &|path| std::fs::read_to_string(path),
+        };
+        config::load(&sources).map_err(|faults| exit::fail(Exit::Usage, faults))
+    }
+
+    /// `--config`, else `ORDER_SYNC_CONFIG`, else `./order-sync.toml` if it is there.
+    fn config_path(&self) -> Option<PathBuf> {
+        let named = self.globals.config.clone().or_else(|| {
+            let variable = self.environment.get(OsString::from("ORDER_SYNC_CONFIG").as_os_str())?;
+            (!variable.is_empty()).then(|| PathBuf::from(variable))
+        });
+        named.or_else(|| Some(PathBuf::from("order-sync.toml")).filter(|path| path.is_file()))
+    }
+}
+
+fn read_settings(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the settings file {}", path.display()))
+        .map_err(|error| exit::fail(Exit::Usage, error))
 }

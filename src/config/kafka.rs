@@ -1,0 +1,247 @@
+//! `[kafka]`: where events come from, and what librdkafka is told. Which properties are refused is the Kafka room's
+//! knowledge, not this one's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::key::{Absent, Key, Kind, Section, Shape};
+use super::properties;
+use super::reader::Reader;
+use crate::order::time;
+
+/// `[kafka]`
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    /// `brokers`: bootstrap servers, `host:port` joined by commas.
+    pub brokers: String,
+    /// `group_id`
+    pub group_id: String,
+    /// `topics`: the source topics, at least one.
+    pub topics: Vec<String>,
+    /// `dead_letter_topic`, default `<group>.dead-letters`.
+    pub dead_letter_topic: String,
+    /// `create_topics`: create the worker's own missing topics (true).
+    pub create_topics: bool,
+    /// `exactly_once`: transactions (false until they are there).
+    pub exactly_once: bool,
+    /// `commit_interval`: at most one commit in this time (100 ms).
+    pub commit_interval: Duration,
+    /// `start_from`: where to start without a position (earliest).
+    pub start_from: StartFrom,
+    /// `properties` and `properties_file`, merged, passed through to librdkafka; passwords among them.
+    pub properties: BTreeMap<String, SecretString>,
+}
+
+/// `kafka.start_from`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartFrom {
+    /// The oldest record there is.
+    Earliest,
+    /// The end at the first assignment.
+    Latest,
+    /// The first record at or after this time, milliseconds since the epoch.
+    Time(i64),
+}
+
+pub(super) const SECTION: Section = Section {
+    path: "kafka",
+    shape: Shape::Table,
+    doc: "Where the order events come from.",
+    keys: &[
+        Key {
+            name: "brokers",
+            kind: Kind::CommaTexts,
+            absent: Absent::FaultToRun("\"kafka-1:9092,kafka-2:9092\""),
+            doc: "Bootstrap servers, host:port. Two or three are enough; the client learns the others.",
+        },
+        Key {
+            name: "group_id",
+            kind: Kind::Text,
+            absent: Absent::FaultToRun("\"order-sync\""),
+            doc: "The consumer group, and the beginning of the names of the worker's own topics. Never change it for a \
+                  running installation: another group has no position and starts anew.",
+        },
+        Key {
+            name: "topics",
+            kind: Kind::Texts,
+            absent: Absent::FaultToRun("[\"order-events\"]"),
+            doc: "The topics with the order events. All events of one order must lie in one partition of one topic.",
+        },
+        Key {
+            name: "dead_letter_topic",
+            kind: Kind::Text,
+            absent: Absent::Nothing("\"order-sync.dead-letters\""),
+            doc: "Where events go that cannot be delivered. When left out: the group's name and `.dead-letters`.",
+        },
+        Key {
+            name: "create_topics",
+            kind: Kind::Switch,
+            absent: Absent::Default("true"),
+            doc: "Create the worker's own topics when they are missing, with the source's partition count. Set it to \
+                  false where topics are made by somebody else; the worker then names the command and stops.",
+        },
+        Key {
+            name: "exactly_once",
+            kind: Kind::Switch,
+            absent: Absent::Default("false"),
+            doc: "Commit by Kafka transactions. Not there yet in this release; leave it at false and run one worker \
+                  per group.",
+        },
+        Key {
+            name: "commit_interval",
+            kind: Kind::Span(Duration::from_millis(1), Duration::from_secs(10)),
+            absent: Absent::Default("\"100ms\""),
+            doc: "The shortest time between two commits. Nothing is pushed before its commit: longer means fewer disk \
+                  flushes and a later push.",
+        },
+        Key {
+            name: "start_from",
+            kind: Kind::Start,
+            absent: Absent::Default("\"earliest\""),
+            doc: "Where a partition starts that has no position yet: \"earliest\", \"latest\", or a time as RFC 3339 or \
+                  13-digit milliseconds.",
+        },
+        Key {
+            name: "properties_file",
+            kind: Kind::Text,
+            absent: Absent::Nothing("\"/run/secrets/kafka.properties\""),
+            doc: "A file of name=value lines for librdkafka, for passwords that shall not stand here. `properties` wins \
+                  where both name a property.",
+        },
+        Key {
+            name: "properties",
+            kind: Kind::Properties,
+            absent: Absent::Nothing(
+                "{ \"security.protocol\" = \"SASL_SSL\", \"sasl.mechanism\" = \"SCRAM-SHA-512\", \"sasl.username\" = \"order-sync\" }",
+            ),
+            doc: "librdkafka properties, also as a table [kafka.properties]: TLS, SASL, session.timeout.ms and the like. \
+                  Those that would break the worker's promises are refused by name.",
+        },
+    ],
+};
+
+/// Reads `[kafka]`.
+pub(super) fn read(reader: &mut Reader<'_, '_>) -> Kafka {
+    let brokers = brokers(reader);
+    let group_id = reader.text("group_id");
+    let topics = topics(reader);
+    Kafka {
+        brokers,
+        dead_letter_topic: dead_letter_topic(reader, &group_id, &topics),
+        group_id,
+        topics,
+        create_topics: reader.switch("create_topics"),
+        exactly_once: exactly_once(reader),
+        commit_interval: reader.span("commit_interval"),
+        start_from: start_from(reader),
+        properties: all_properties(reader),
+    }
+}
+
+fn brokers(reader: &mut Reader<'_, '_>) -> String {
+    let brokers = reader.texts("brokers");
+    if brokers.is_empty() && reader.given("brokers") && !reader.faulty("brokers") {
+        reader.fault("brokers", "names no broker; write host:port");
+    }
+    for broker in &brokers {
+        let port =
+            broker.rsplit_once(':').map(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0));
+        if port == Some(false) || broker.contains(char::is_whitespace) {
+            reader.fault("brokers", format!("\"{broker}\" is no broker; write host:port, for example kafka-1:9092"));
+        }
+    }
+    brokers.join(",")
+}
+
+fn topics(reader: &mut Reader<'_, '_>) -> Vec<String> {
+    let topics = reader.texts("topics");
+    if topics.is_empty() && reader.given("topics") && !reader.faulty("topics") {
+        reader.fault("topics", "is empty; name at least one topic");
+    }
+    let mut seen = BTreeSet::new();
+    for topic in &topics {
+        if !is_topic(topic) {
+            reader.fault("topics", format!("\"{topic}\" is no topic name; {TOPIC_RULE}"));
+        } else if !seen.insert(topic) {
+            reader.fault("topics", format!("\"{topic}\" stands there twice; name it once"));
+        }
+    }
+    topics
+}
+
+fn dead_letter_topic(reader: &mut Reader<'_, '_>, group_id: &str, topics: &[String]) -> String {
+    let given = reader.maybe_text("dead_letter_topic");
+    let topic = given.clone().unwrap_or_else(|| format!("{group_id}.dead-letters"));
+    if topics.contains(&topic) {
+        reader.fault(
+            "dead_letter_topic",
+            format!(
+                "\"{topic}\" is also one of kafka.topics; dead letters would be read as events; name another topic"
+            ),
+        );
+    } else if !is_topic(&topic) && given.is_some() {
+        reader.fault("dead_letter_topic", format!("\"{topic}\" is no topic name; {TOPIC_RULE}"));
+    } else if !is_topic(&topic) && !group_id.is_empty() {
+        reader.fault(
+            "dead_letter_topic",
+            format!("\"{topic}\", made from kafka.group_id, is no topic name; set dead_letter_topic, or another group_id; {TOPIC_RULE}"),
+        );
+    }
+    topic
+}
+
+const TOPIC_RULE: &str = "1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`";
+
+fn is_topic(name: &str) -> bool {
+    let character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=249).contains(&name.len()) && name.chars().all(character) && name != "." && name != ".."
+}
+
+fn exactly_once(reader: &mut Reader<'_, '_>) -> bool {
+    let on = reader.switch("exactly_once");
+    if on {
+        reader.fault(
+            "exactly_once",
+            "transactions are not there yet in this release; set it to false (or leave it out) and run one worker per group",
+        );
+    }
+    on
+}
+
+fn start_from(reader: &mut Reader<'_, '_>) -> StartFrom {
+    let text = reader.text("start_from");
+    match text.as_str() {
+        "earliest" | "" => return StartFrom::Earliest,
+        "latest" => return StartFrom::Latest,
+        _ => {}
+    }
+    let millis = text.parse::<i64>().ok().filter(|millis| (1_000_000_000_000..=9_999_999_999_999).contains(millis));
+    let Some(millis) = millis.or_else(|| time::from_rfc3339(&text).map(|time| time.0)) else {
+        reader.fault(
+            "start_from",
+            format!("\"{text}\" is neither \"earliest\" nor \"latest\" nor a time; write 2024-05-01T00:00:00+08:00 or 13-digit milliseconds"),
+        );
+        return StartFrom::Earliest;
+    };
+    StartFrom::Time(millis)
+}
+
+fn all_properties(reader: &mut Reader<'_, '_>) -> BTreeMap<String, SecretString> {
+    let above = reader.properties("properties");
+    let mut merged = BTreeMap::new();
+    if let Some(path) = reader.path("properties_file")
+        && let Some(text) = reader.file("properties_file", &path)
+    {
+        match properties::parse(&text) {
+            Ok(found) => merged = found,
+            Err(line) => {
+                let what = format!("line {line} of {} has no name=value; comments begin with #", path.display());
+                reader.fault("properties_file", what);
+            }
+        }
+    }
+    merged.extend(above);
+    merged
+}
