@@ -13,4 +13,10 @@
 // Modules, in alphabetical order, one per line:
 mod engine;
 mod fold;
+mod http_answers;
+mod http_harness;
+mod http_server;
+mod http_tls;
+mod http_tokens;
+mod http_wire;
 mod reference;

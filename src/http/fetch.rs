@@ -1,0 +1,99 @@
+//! Fetches a token: the secret as it is now, one POST, the platform's word judged.
+//!
+//! It keeps nothing; when to fetch is the engine's business, where the token lives is the edge's.
+
+use std::sync::Arc;
+
+use reqwest::{Client, Url};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::client::{self, ClientError};
+use super::{answer, secret};
+use crate::config::{App, Douyin, Secret};
+use crate::douyin::OutcomeTable;
+use crate::douyin::token::{Fetched, Refused, TokenKind, judge_token, request_body};
+use crate::douyin::verdict::{Judgement, Verdict};
+
+/// The rule that suspends an app whose secret cannot be read.
+const SECRET_RULE: &str = "secret_unreadable";
+
+/// The rule for a fetch that ended without a word.
+const CUT_SHORT_RULE: &str = "fetch_cut_short";
+
+/// Where tokens come from.
+#[derive(Clone)]
+pub struct TokenSource {
+    client: Client,
+    url: Url,
+    kind: TokenKind,
+    table: Arc<OutcomeTable>,
+}
+
+impl TokenSource {
+    /// The token endpoint of the settings, with a client of its own. The worker's edge shares its client instead.
+    pub fn new(douyin: &Douyin, table: Arc<OutcomeTable>) -> Result<Self, ClientError> {
+        let url = token_url(douyin)?;
+        let client = client::build(douyin, &[&url], 1)?;
+        Ok(Self::with_client(douyin, table, client, url))
+    }
+
+    pub(super) fn with_client(douyin: &Douyin, table: Arc<OutcomeTable>, client: Client, url: Url) -> Self {
+        Self { client, url, kind: kind(douyin.token), table }
+    }
+
+    /// Fetches a token for the app, once, within `douyin.request_timeout`. Each fetch may cut the life of the tokens
+    /// before it (douyin-api §4).
+    ///
+    /// # Errors
+    /// The judgement of the platform's answer; `Suspend` where the secret cannot be read.
+    pub async fn fetch(&self, app: &App) -> Result<Fetched, Refused> {
+        let secret = read_secret(&app.secret).await?;
+        let body = request_body(self.kind, app.app_id.as_str(), &secret);
+        let exchange = answer::exchange(&self.client, self.url.clone(), body.expose_secret().as_bytes().to_vec()).await;
+        judge_token(self.kind, &exchange, &self.table)
+    }
+}
+
+impl std::fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenSource").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// The endpoint of the configured kind.
+pub(super) fn token_url(douyin: &Douyin) -> Result<Url, ClientError> {
+    let kind = kind(douyin.token);
+    let (key, base) = match kind {
+        TokenKind::AccessToken => ("douyin.base_url", &douyin.base_url),
+        TokenKind::ClientToken | TokenKind::StableClientToken => ("douyin.open_base_url", &douyin.open_base_url),
+    };
+    client::endpoint(key, base, kind.path())
+}
+
+const fn kind(configured: crate::config::TokenKind) -> TokenKind {
+    match configured {
+        crate::config::TokenKind::AccessToken => TokenKind::AccessToken,
+        crate::config::TokenKind::ClientToken => TokenKind::ClientToken,
+        crate::config::TokenKind::StableClientToken => TokenKind::StableClientToken,
+    }
+}
+
+/// Reads the secret beside the runtime's workers: a file may lie on a slow disk.
+async fn read_secret(source: &Secret) -> Result<SecretString, Refused> {
+    let source = source.clone();
+    match tokio::task::spawn_blocking(move || secret::read(&source)).await {
+        Ok(Ok(secret)) => Ok(secret),
+        Ok(Err(error)) => Err(refused(Verdict::Suspend, SECRET_RULE, error.to_string())),
+        Err(_) => Err(cut_short()),
+    }
+}
+
+/// The refusal of a fetch whose task has ended before its time.
+pub(super) fn cut_short() -> Refused {
+    refused(Verdict::Retry, CUT_SHORT_RULE, String::from("fetching a token was cut short"))
+}
+
+/// A refusal that is not the platform's.
+pub(super) fn refused(verdict: Verdict, rule: &str, message: String) -> Refused {
+    Refused { judgement: Judgement { verdict, rule: Arc::from(rule), err_code: None, retry_after: None }, message }
+}
