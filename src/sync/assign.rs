@@ -103,7 +103,7 @@ impl Engine {
 
     /// Records came. Those of an assignment that is over are dropped: the next owner reads them again.
     pub(super) fn records(&mut self, epoch: Epoch, source: &TopicPartition, records: Vec<Record>) {
-        let bytes: usize = records.iter().map(Record::content_bytes).sum();
+        let bytes: usize = records.iter().map(super::intake::IntakeBudget::cost).sum();
         let running = self.is_running();
         let known = self.partition_of(source).filter(|p| p.epoch == epoch && p.phase == Phase::Running && running);
         let Some(partition) = known else {

@@ -27,7 +27,7 @@ impl Engine {
             }
             let Some(id) = self.fold_queue.pop_front() else { return false };
             let Some(record) = self.partitions.get_mut(&id).and_then(|p| p.inbox.pop_front()) else { continue };
-            self.ports.budget.refill(record.content_bytes());
+            self.ports.budget.refill(super::intake::IntakeBudget::cost(&record));
             if let Err(error) = self.fold_record(id, record, now) {
                 self.fail(error);
                 return false;

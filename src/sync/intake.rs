@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::record::Record;
+
 /// A byte budget that the consumer draws from before it hands records over, and the engine refills after folding.
 #[derive(Debug)]
 pub struct IntakeBudget {
@@ -13,6 +15,11 @@ impl IntakeBudget {
     /// A budget of `limit` bytes.
     pub const fn new(limit: usize) -> Self {
         Self { limit, used: AtomicUsize::new(0) }
+    }
+
+    /// What a record draws: its content, and something for itself, so that empty records are bounded, too.
+    pub fn cost(record: &Record) -> usize {
+        record.content_bytes() + size_of::<Record>()
     }
 
     /// Draws `bytes`; false where that would pass the limit. A single batch above the limit passes when nothing else

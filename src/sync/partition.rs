@@ -62,7 +62,7 @@ pub enum Phase {
 impl Partition {
     /// Bytes of the records that wait to be folded.
     pub fn inbox_bytes(&self) -> usize {
-        self.inbox.iter().map(Record::content_bytes).sum()
+        self.inbox.iter().map(super::intake::IntakeBudget::cost).sum()
     }
 
     /// Whether the position has reached the end seen at the start.

@@ -19,4 +19,6 @@ mod http_server;
 mod http_tls;
 mod http_tokens;
 mod http_wire;
+mod kafka_mock;
 mod reference;
+mod support;

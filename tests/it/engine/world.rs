@@ -289,7 +289,7 @@ impl World {
             });
             *next += 1;
         }
-        assert!(self.budget.try_draw(records.iter().map(Record::content_bytes).sum()));
+        assert!(self.budget.try_draw(records.iter().map(order_sync::sync::IntakeBudget::cost).sum()));
         self.handle(Input::Records { epoch: Epoch(self.epoch), source: source.clone(), records });
     }
 

@@ -1,0 +1,173 @@
+//! Builds librdkafka's configuration from `[kafka]`: our promises first, the user's properties over our defaults.
+//!
+//! It opens no connection; what a wrong property is called is said before any client is made.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use secrecy::ExposeSecret;
+
+use super::properties::{self, RECORD_BYTES_MAX};
+use crate::config;
+use crate::sync::ports::PortError;
+
+/// How long one question to a broker may take before it is asked again.
+pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Everything wrong with `kafka.properties`, one line each: what is refused, and what librdkafka does not know or
+/// cannot read. Names properties, never a secret value.
+pub fn faults(config: &config::Kafka) -> Vec<String> {
+    let refused = properties::check(&config.properties);
+    let mut faults: Vec<String> =
+        refused.iter().map(|r| format!("kafka.properties: {} is refused: {}", r.name, r.reason)).collect();
+    for (name, value) in &config.properties {
+        if refused.iter().any(|r| r.name == *name) {
+            continue;
+        }
+        let mut alone = ClientConfig::new();
+        alone.set(name.as_str(), value.expose_secret());
+        if let Err(rdkafka::error::KafkaError::ClientConfig(_, words, _, _)) = alone.create_native_config() {
+            let words = if properties::is_secret(name) { "its value cannot be used".to_owned() } else { words };
+            faults.push(format!("kafka.properties: {name}: {words}"));
+        }
+    }
+    faults
+}
+
+/// What every client has in common.
+pub(super) fn common(config: &config::Kafka) -> Result<ClientConfig, PortError> {
+    let faults = faults(config);
+    if !faults.is_empty() {
+        return Err(PortError::Fatal(faults.join("; ")));
+    }
+    let mut client = ClientConfig::new();
+    client
+        .set("client.id", "order-sync")
+        .set("socket.keepalive.enable", "true")
+        .set("reconnect.backoff.max.ms", "2000")
+        .set("topic.metadata.refresh.interval.ms", "60000")
+        .set_log_level(RDKafkaLogLevel::Info);
+    for (name, value) in &config.properties {
+        client.set(name.as_str(), value.expose_secret());
+    }
+    client.set("bootstrap.servers", &config.brokers);
+    Ok(client)
+}
+
+/// The group's consumer. Buffers hold about 1 MiB per partition (at most one fetch more), as partitions are read from
+/// queues of their own.
+pub(super) fn consumer(config: &config::Kafka) -> Result<ClientConfig, PortError> {
+    let mut client = common(config)?;
+    let default = |client: &mut ClientConfig, name: &str, value: &str| {
+        if client.get(name).is_none() {
+            client.set(name, value);
+        }
+    };
+    if client.get("group.protocol").is_none_or(|p| p.eq_ignore_ascii_case("classic")) {
+        default(&mut client, "partition.assignment.strategy", "cooperative-sticky");
+    }
+    default(&mut client, "queued.max.messages.kbytes", "1024");
+    // Without it a full queue is looked at again after a whole second.
+    default(&mut client, "fetch.queue.backoff.ms", "5");
+    default(&mut client, "check.crcs", "true");
+    client
+        .set("group.id", &config.group_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("isolation.level", "read_committed")
+        .set("allow.auto.create.topics", "false");
+    Ok(client)
+}
+
+/// A reader of single partitions: it never joins the group, whose name the library asks for all the same.
+pub(super) fn reader(config: &config::Kafka) -> Result<ClientConfig, PortError> {
+    let mut client = consumer(config)?;
+    client
+        .remove("partition.assignment.strategy")
+        .remove("group.protocol")
+        .remove("group.remote.assignor")
+        .remove("group.instance.id")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "50");
+    Ok(client)
+}
+
+/// The producer of dead letters.
+pub(super) fn producer(config: &config::Kafka) -> Result<ClientConfig, PortError> {
+    let mut client = common(config)?;
+    for (name, value) in [
+        ("compression.codec", "zstd".to_owned()),
+        ("message.max.bytes", (RECORD_BYTES_MAX + 64 * 1024).to_string()),
+        ("linger.ms", "5".to_owned()),
+        ("message.timeout.ms", "30000".to_owned()),
+    ] {
+        if client.get(name).is_none() {
+            client.set(name, value);
+        }
+    }
+    client.set("enable.idempotence", "true").set("acks", "all").set("allow.auto.create.topics", "false");
+    Ok(client)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use secrecy::SecretString;
+
+    use super::*;
+
+    /// Settings as a test needs them.
+    pub(crate) fn settings(brokers: &str) -> config::Kafka {
+        config::Kafka {
+            brokers: brokers.to_owned(),
+            group_id: "group".to_owned(),
+            topics: vec!["orders".to_owned()],
+            dead_letter_topic: "group.dead-letters".to_owned(),
+            create_topics: true,
+            exactly_once: false,
+            commit_interval: Duration::from_millis(100),
+            start_from: config::StartFrom::Earliest,
+            properties: BTreeMap::new(),
+        }
+    }
+
+    fn with(name: &str, value: &str) -> config::Kafka {
+        let mut config = settings("127.0.0.1:1");
+        config.properties.insert(name.to_owned(), SecretString::from(value.to_owned()));
+        config
+    }
+
+    #[test]
+    fn says_every_fault_and_no_secret() {
+        let mut config = with("sesion.timeout.ms", "1");
+        config.properties.insert("enable.auto.commit".to_owned(), SecretString::from("true"));
+        config.properties.insert("sasl.mechanism".to_owned(), SecretString::from("nonsense\u{1}"));
+        let faults = faults(&config).join("\n");
+        assert!(faults.contains("enable.auto.commit is refused"), "{faults}");
+        assert!(faults.contains("sesion.timeout.ms"), "{faults}");
+        let secret = super::faults(&with("ssl.key.password\u{0}", "hunter2")).join("\n");
+        assert!(!secret.contains("hunter2"), "{secret}");
+    }
+
+    #[test]
+    fn a_users_property_wins_over_a_default_and_never_over_a_promise() {
+        let client = consumer(&with("partition.assignment.strategy", "range")).unwrap();
+        assert_eq!(client.get("partition.assignment.strategy"), Some("range"));
+        assert_eq!(client.get("auto.offset.reset"), Some("error"));
+        assert_eq!(client.get("isolation.level"), Some("read_committed"));
+        let client = consumer(&with("group.protocol", "consumer")).unwrap();
+        assert_eq!(client.get("partition.assignment.strategy"), None);
+        assert!(consumer(&with("enable.auto.commit", "true")).is_err());
+    }
+
+    #[test]
+    fn every_kind_of_client_is_understood_by_the_library() {
+        let config = settings("127.0.0.1:1");
+        for client in [consumer(&config), reader(&config), producer(&config)] {
+            client.unwrap().create_native_config().unwrap();
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Hands records over to the engine, fairly over the partitions and within the byte budget.
+
+use rdkafka::Offset;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::lookup;
+use super::partition::{Batch, Stage};
+use super::start;
+use super::worker::{Ended, Round, Worker};
+use crate::config::StartFrom;
+use crate::kafka::client::ASK_TIMEOUT;
+use crate::kafka::failure::describe;
+use crate::kafka::status::Problem;
+use crate::record::{NextOffset, TopicPartition};
+use crate::sync::ports::{Input, StartAt};
+
+impl Worker {
+    /// At most one batch per partition. A partition that is paused is not asked: its records wait in librdkafka,
+    /// which stops fetching when the partition's queue is full.
+    pub(super) fn hand_over(&mut self) -> Result<Round, Ended> {
+        let sources: Vec<TopicPartition> = self.reading().map(|(source, _)| source.clone()).collect();
+        if sources.is_empty() {
+            return Ok(Round::Idle);
+        }
+        self.turn = self.turn.wrapping_add(1);
+        let mut round = Round::Idle;
+        for step in 0..sources.len() {
+            let source = &sources[(self.turn + step) % sources.len()];
+            if self.shared.is_paused(source) {
+                continue;
+            }
+            let Some(Stage::Reading(reading)) = self.partitions.get_mut(source) else { continue };
+            let (batch, error) = match reading.held.take() {
+                Some(held) => (Some(held), None),
+                None => reading.take(source),
+            };
+            if let Some(batch) = batch {
+                if !self.budget.try_draw(batch.cost) {
+                    // One batch per partition is the most that is ever held.
+                    reading.held = Some(batch);
+                    return Ok(Round::Starved);
+                }
+                round = Round::Moved;
+                let Batch { epoch, source, records, .. } = batch;
+                self.tell(Input::Records { epoch, source, records })?;
+            }
+            if let Some(error) = error {
+                self.partition_error(source, &error)?;
+            }
+        }
+        Ok(round)
+    }
+
+    fn partition_error(&mut self, source: &TopicPartition, error: &KafkaError) -> Result<(), Ended> {
+        let code = error.rdkafka_error_code();
+        if !matches!(code, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) {
+            let words = format!("{source} cannot be read just now: {}", describe(error));
+            self.status.raise(Problem::Partition(source.to_string()), words);
+            self.watch.suspect();
+            return Ok(());
+        }
+        let Some(Stage::Reading(reading)) = self.partitions.get(source) else { return Ok(()) };
+        let next = reading.next;
+        let Ok(extents) = lookup::extents(&self.consumer, std::slice::from_ref(source), StartFrom::Earliest) else {
+            return self.go_back(source, next);
+        };
+        let Some(extent) = extents.get(source) else { return Ok(()) };
+        match start::decide(StartAt::Position(next), StartFrom::Earliest, *extent) {
+            Ok(next) => self.go_back(source, next),
+            Err(refused) => self.give_up(source, start::words(refused, source, next, *extent)),
+        }
+    }
+
+    /// The position is (or may be) good after all: librdkafka had stopped there, and starts again.
+    fn go_back(&mut self, source: &TopicPartition, next: NextOffset) -> Result<(), Ended> {
+        tracing::warn!(%source, %next, "the brokers refused a position; asking again");
+        match self.consumer.seek(&source.topic, source.partition, Offset::Offset(next.get()), ASK_TIMEOUT) {
+            Ok(()) => Ok(()),
+            Err(error) => self.fatal(&format!("{source} cannot be read from offset {next}"), &error),
+        }
+    }
+}

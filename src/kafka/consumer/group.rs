@@ -1,0 +1,142 @@
+//! The worker's side of the group: partitions given, partitions taken, offsets committed, leaving.
+
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{CommitMode, Consumer as _, RebalanceProtocol};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::context::{self, Rebalance};
+use super::partition::Stage;
+use super::worker::{Ended, Worker};
+use crate::kafka::failure::describe;
+use crate::kafka::status::Problem;
+use crate::record::TopicPartition;
+use crate::sync::ports::Input;
+
+/// How long the engine may take to commit what it gives back (architecture: 10 s).
+const REVOKE_DEADLINE: Duration = Duration::from_secs(10);
+
+impl Worker {
+    pub(super) fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), Ended> {
+        match rebalance {
+            Rebalance::Assign(partitions) => {
+                tracing::info!(partitions = partitions.len(), "the group gave partitions");
+                for source in partitions {
+                    self.partitions.insert(source, Stage::Given);
+                }
+                self.start_at = Instant::now();
+                self.accept();
+            }
+            Rebalance::Revoke { partitions, lost } => {
+                tracing::info!(partitions = partitions.len(), lost, "the group takes partitions");
+                let told = self.revoke(&partitions, lost);
+                context::release(&self.consumer, &partitions);
+                self.status.hold(self.partitions.len());
+                told?;
+            }
+        }
+        self.status.hold(self.partitions.len());
+        Ok(())
+    }
+
+    /// Answers an assignment with what is being read already: the new partitions join when their start is known.
+    fn accept(&self) {
+        let result = match self.consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.consumer.incremental_assign(&TopicPartitionList::new()),
+            RebalanceProtocol::Eager | RebalanceProtocol::None => self.consumer.assign(&self.positions()),
+        };
+        if let Err(error) = result {
+            tracing::warn!(%error, "could not take an assignment");
+        }
+    }
+
+    /// Everything that is being read, with where to go on.
+    pub(super) fn positions(&self) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for (source, reading) in self.reading() {
+            if let Err(error) =
+                list.add_partition_offset(&source.topic, source.partition, Offset::Offset(reading.next.get()))
+            {
+                tracing::error!(%source, %error, "could not name a position");
+            }
+        }
+        list
+    }
+
+    /// Tells the engine, waits for its last commit, and forgets the partitions.
+    fn revoke(&mut self, leaving: &[TopicPartition], lost: bool) -> Result<(), Ended> {
+        let mut known = Vec::new();
+        for source in leaving {
+            match self.partitions.remove(source) {
+                Some(Stage::Told { .. } | Stage::Reading(_) | Stage::Broken) => known.push(source.clone()),
+                Some(Stage::Given) | None => {}
+            }
+            self.status.clear(&Problem::Partition(source.to_string()));
+        }
+        let mut result = Ok(());
+        if !known.is_empty() {
+            let (reply, answered) = sync_channel(1);
+            result = self.tell(Input::Revoked { partitions: known, lost, reply });
+            if result.is_ok() && answered.recv_timeout(REVOKE_DEADLINE) == Err(RecvTimeoutError::Timeout) {
+                tracing::warn!("the engine did not finish its last commit in time; the next owner repeats it");
+            }
+        }
+        if !lost {
+            self.commit_offsets(leaving);
+        }
+        for source in leaving {
+            self.shared.forget(source);
+        }
+        result
+    }
+
+    /// Sends queued offset commits of partitions that we hold.
+    pub(super) fn commit(&mut self) {
+        let held: Vec<TopicPartition> = self.partitions.keys().cloned().collect();
+        self.commit_offsets(&held);
+    }
+
+    fn commit_offsets(&mut self, ours: &[TopicPartition]) {
+        let mut list = TopicPartitionList::new();
+        for (source, next) in self.shared.take_commits() {
+            if !ours.contains(&source) {
+                continue;
+            }
+            if let Err(error) = list.add_partition_offset(&source.topic, source.partition, Offset::Offset(next.get())) {
+                tracing::warn!(%source, %error, "could not name an offset to commit");
+            }
+        }
+        if list.count() > 0 {
+            if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+                tracing::info!(error = %describe(&error), "offsets not committed; the store has the position");
+            }
+        }
+    }
+
+    /// A record beside its partition's queue: partitions get their queues before they are assigned, so there is none.
+    pub(super) fn stray(&mut self, message: &BorrowedMessage<'_>) {
+        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+        tracing::error!(topic, partition, offset, "a record came beside its queue; the partition starts again");
+        let source = TopicPartition::new(topic, partition);
+        if let Some(Stage::Reading(reading)) = self.partitions.get(&source) {
+            let back = Offset::Offset(reading.next.get());
+            if let Err(error) = self.consumer.seek(topic, partition, back, Duration::from_secs(1)) {
+                tracing::error!(%source, %error, "could not go back");
+            }
+        }
+    }
+
+    /// Gives everything back and closes. Nothing here waits for a broker that is away for long.
+    pub(super) fn leave(mut self) {
+        self.commit();
+        let held: Vec<TopicPartition> = self.partitions.keys().cloned().collect();
+        if self.revoke(&held, false).is_err() {
+            tracing::debug!("the engine had ended before its partitions were given back");
+        }
+        self.consumer.context().close();
+        // The queues hold the consumer, and went with the partitions; this is the last handle, and closes it.
+        drop(self.consumer);
+    }
+}

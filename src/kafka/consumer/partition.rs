@@ -1,0 +1,77 @@
+//! One partition that the group gave us: how far its start has come, and the queue that it is read from.
+
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::error::KafkaError;
+use std::time::Duration;
+
+use super::context::GroupContext;
+use crate::kafka::convert;
+use crate::record::{NextOffset, Record, TopicPartition};
+use crate::sync::intake::IntakeBudget;
+use crate::sync::ports::{Epoch, StartAt};
+
+pub(super) type GroupConsumer = BaseConsumer<GroupContext>;
+
+/// Records of one batch at most.
+const BATCH_RECORDS: usize = 256;
+/// A batch ends with the record that brings it here; one record may be larger (256 KiB).
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// How far a partition has come.
+pub(super) enum Stage {
+    /// The engine has not been told yet.
+    Given,
+    /// The engine said where to start; the brokers have yet to say what is there.
+    Told { epoch: Epoch, start: StartAt, doubts: u8 },
+    /// Being read.
+    Reading(Reading),
+    /// It cannot be read, and the engine has been told why.
+    Broken,
+}
+
+/// A partition that is being read, through a queue of its own: not polling it is what pauses it.
+pub(super) struct Reading {
+    pub(super) epoch: Epoch,
+    pub(super) next: NextOffset,
+    pub(super) queue: PartitionQueue<GroupContext>,
+    /// A batch that the budget had no room for.
+    pub(super) held: Option<Batch>,
+}
+
+/// Records taken from librdkafka and not handed over yet.
+pub(super) struct Batch {
+    pub(super) epoch: Epoch,
+    pub(super) source: TopicPartition,
+    pub(super) records: Vec<Record>,
+    /// What they draw from the intake budget.
+    pub(super) cost: usize,
+}
+
+impl Reading {
+    /// Takes what is there, up to the limits of a batch, without waiting.
+    pub(super) fn take(&mut self, source: &TopicPartition) -> (Option<Batch>, Option<KafkaError>) {
+        let mut batch = Batch { epoch: self.epoch, source: source.clone(), records: Vec::new(), cost: 0 };
+        let mut error = None;
+        while batch.records.len() < BATCH_RECORDS && batch.cost < BATCH_BYTES {
+            match self.queue.poll(Duration::ZERO) {
+                None => break,
+                Some(Err(e)) => {
+                    error = Some(e);
+                    break;
+                }
+                Some(Ok(message)) => {
+                    let record = convert::record(&message);
+                    // What was fetched before a new start of the same partition is librdkafka's to drop; make sure.
+                    if self.next.covers(record.offset) {
+                        continue;
+                    }
+                    self.next = record.offset.next();
+                    batch.cost += IntakeBudget::cost(&record);
+                    batch.records.push(record);
+                }
+            }
+        }
+        ((!batch.records.is_empty()).then_some(batch), error)
+    }
+}

@@ -1,0 +1,77 @@
+//! What the engine's threads tell the consumer thread. Every part is bounded by the number of partitions.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::bell::Bell;
+use crate::record::{NextOffset, TopicPartition};
+use crate::sync::ports::{Intake, OffsetCommits};
+
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) bell: Bell,
+    stopping: AtomicBool,
+    paused: Mutex<HashSet<TopicPartition>>,
+    commits: Mutex<BTreeMap<TopicPartition, NextOffset>>,
+}
+
+impl Shared {
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.bell.ring();
+    }
+
+    pub(super) fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_paused(&self, source: &TopicPartition) -> bool {
+        lock(&self.paused).contains(source)
+    }
+
+    /// A partition that left comes back unpaused.
+    pub(super) fn forget(&self, source: &TopicPartition) {
+        lock(&self.paused).remove(source);
+        lock(&self.commits).remove(source);
+    }
+
+    pub(super) fn take_commits(&self) -> BTreeMap<TopicPartition, NextOffset> {
+        std::mem::take(&mut *lock(&self.commits))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The engine's hold on intake. A paused partition stays in the group and keeps what librdkafka has fetched.
+#[derive(Clone, Debug)]
+pub struct IntakeControl(pub(super) Arc<Shared>);
+
+impl Intake for IntakeControl {
+    fn pause(&mut self, sources: &[TopicPartition]) {
+        lock(&self.0.paused).extend(sources.iter().cloned());
+    }
+
+    fn resume(&mut self, sources: &[TopicPartition]) {
+        {
+            let mut paused = lock(&self.0.paused);
+            for source in sources {
+                paused.remove(source);
+            }
+        }
+        self.0.bell.ring();
+    }
+}
+
+/// Commits offsets to the group in the background; only the latest of a partition is kept while the broker is slow.
+#[derive(Clone, Debug)]
+pub struct GroupCommits(pub(super) Arc<Shared>);
+
+impl OffsetCommits for GroupCommits {
+    fn commit(&mut self, positions: &[(TopicPartition, NextOffset)]) {
+        lock(&self.0.commits).extend(positions.iter().cloned());
+        self.0.bell.ring();
+    }
+}

@@ -1,0 +1,99 @@
+//! Decides where a partition is read from, and finds the words for when it cannot be. Asks no broker.
+
+use crate::config::StartFrom;
+use crate::record::{NextOffset, TopicPartition};
+use crate::sync::ports::StartAt;
+
+/// What the broker says of a partition: `low..high` is there to be read (committed records only).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kafka) struct Extent {
+    pub(in crate::kafka) low: i64,
+    pub(in crate::kafka) high: i64,
+    /// First offset at or after the time of `kafka.start_from`; none where that was not asked or nothing is there.
+    pub(in crate::kafka) at_time: Option<i64>,
+}
+
+/// Why a position cannot be read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It lies behind the end.
+    BeyondEnd,
+    /// The oldest record there is lies behind it.
+    BelowStart,
+}
+
+/// The first offset to read.
+pub(super) fn decide(start: StartAt, from: StartFrom, extent: Extent) -> Result<NextOffset, Refused> {
+    match start {
+        StartAt::Position(next) if next.get() > extent.high => Err(Refused::BeyondEnd),
+        StartAt::Position(next) if next.get() < extent.low => Err(Refused::BelowStart),
+        StartAt::Position(next) => Ok(next),
+        StartAt::Fresh => Ok(NextOffset::new(match from {
+            StartFrom::Earliest => extent.low,
+            StartFrom::Latest => extent.high,
+            StartFrom::Time(_) => extent.at_time.unwrap_or(extent.high),
+        })),
+    }
+}
+
+/// What happened, with both numbers, and what to do.
+pub(super) fn words(refused: Refused, source: &TopicPartition, next: NextOffset, extent: Extent) -> String {
+    let (low, high) = (extent.low, extent.high);
+    match refused {
+        Refused::BeyondEnd => format!(
+            "{source} ends at offset {high}, but this worker's position is {next}: the topic was deleted and created \
+             again, or has lost records. Reading on would take new events for old ones. Check the topic; if it is \
+             rightly new, start with a new group id and an empty store"
+        ),
+        Refused::BelowStart => format!(
+            "{source} begins at offset {low}, but this worker's position is {next}: retention removed {} offsets that \
+             were never read. Raise the topic's retention, see what the merchant can send again, then start with a \
+             new group id and an empty store",
+            low - next.get()
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXTENT: Extent = Extent { low: 10, high: 20, at_time: Some(15) };
+
+    fn check(start: StartAt, from: StartFrom, expect: Result<i64, Refused>) {
+        assert_eq!(decide(start, from, EXTENT), expect.map(NextOffset::new), "{start:?} {from:?}");
+    }
+
+    fn at(offset: i64) -> StartAt {
+        StartAt::Position(NextOffset::new(offset))
+    }
+
+    #[test]
+    fn a_position_wins_over_start_from_and_must_be_there() {
+        check(at(10), StartFrom::Latest, Ok(10));
+        check(at(20), StartFrom::Earliest, Ok(20));
+        check(at(21), StartFrom::Earliest, Err(Refused::BeyondEnd));
+        check(at(9), StartFrom::Earliest, Err(Refused::BelowStart));
+    }
+
+    #[test]
+    fn a_fresh_partition_starts_where_the_user_says() {
+        check(StartAt::Fresh, StartFrom::Earliest, Ok(10));
+        check(StartAt::Fresh, StartFrom::Latest, Ok(20));
+        check(StartAt::Fresh, StartFrom::Time(1), Ok(15));
+        let nothing_that_late = Extent { at_time: None, ..EXTENT };
+        assert_eq!(decide(StartAt::Fresh, StartFrom::Time(1), nothing_that_late), Ok(NextOffset::new(20)));
+    }
+
+    #[test]
+    fn the_words_name_partition_and_both_numbers() {
+        let source = TopicPartition::new("orders", 3);
+        for (refused, next, number) in [(Refused::BeyondEnd, 99, "20"), (Refused::BelowStart, 4, "10")] {
+            let words = words(refused, &source, NextOffset::new(next), EXTENT);
+            assert!(
+                words.contains("orders/3") && words.contains(&next.to_string()) && words.contains(number),
+                "{words}"
+            );
+        }
+    }
+}

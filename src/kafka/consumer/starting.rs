@@ -1,0 +1,197 @@
+//! From "the group gave it" to "being read": ask the engine, ask the brokers, assign with a plain offset.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::lookup;
+use super::partition::{Reading, Stage};
+use super::start::{self, Extent, Refused};
+use super::worker::{Ended, Worker};
+use crate::config::StartFrom;
+use crate::kafka::failure::{describe, never_passes};
+use crate::kafka::status::Problem;
+use crate::record::{NextOffset, TopicPartition};
+use crate::sync::ports::{Assigned, Epoch, Input, PortError, StartAt};
+
+/// Pause between two tries of a start that failed.
+const AGAIN: Duration = Duration::from_millis(500);
+/// A new leader may for a moment not know the end: a position beyond it is refused when seen this often.
+const DOUBTS: u8 = 3;
+
+type Answer = Result<Vec<StartAt>, PortError>;
+
+impl Worker {
+    pub(super) fn start_partitions(&mut self) -> Result<(), Ended> {
+        let waiting = self.partitions.values().any(|s| matches!(s, Stage::Given | Stage::Told { .. }));
+        if !waiting || Instant::now() < self.start_at {
+            return Ok(());
+        }
+        self.start_at = Instant::now() + AGAIN;
+        self.ask_engine()?;
+        self.ask_brokers()
+    }
+
+    fn ask_engine(&mut self) -> Result<(), Ended> {
+        let given: Vec<TopicPartition> = self
+            .partitions
+            .iter()
+            .filter(|(_, s)| matches!(s, Stage::Given))
+            .map(|(source, _)| source.clone())
+            .collect();
+        let Some(partitions) = self.with_counts(given) else { return Ok(()) };
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        self.epoch = Epoch(self.epoch.0 + 1);
+        let (reply, answer) = sync_channel(1);
+        self.tell(Input::Assigned { epoch: self.epoch, partitions: partitions.clone(), reply })?;
+        let answer: Answer = loop {
+            match answer.recv_timeout(Duration::from_millis(100)) {
+                Ok(answer) => break answer,
+                Err(RecvTimeoutError::Disconnected) => return Err(Ended),
+                Err(RecvTimeoutError::Timeout) if self.shared.stopping() => return Err(Ended),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        };
+        match answer {
+            Ok(starts) if starts.len() == partitions.len() => {
+                for (assigned, start) in partitions.into_iter().zip(starts) {
+                    self.partitions.insert(assigned.source, Stage::Told { epoch: self.epoch, start, doubts: 0 });
+                }
+                Ok(())
+            }
+            Ok(_) => self.tell(Input::Failed(PortError::Fatal("an assignment was answered in part".to_owned()))),
+            Err(PortError::Passing(words)) => {
+                tracing::warn!(%words, "partitions cannot start yet");
+                Ok(())
+            }
+            Err(fatal @ PortError::Fatal(_)) => {
+                for assigned in partitions {
+                    self.partitions.insert(assigned.source, Stage::Broken);
+                }
+                self.tell(Input::Failed(fatal))
+            }
+        }
+    }
+
+    /// Adds how many partitions each topic has; none where the brokers do not say just now.
+    fn with_counts(&mut self, given: Vec<TopicPartition>) -> Option<Vec<Assigned>> {
+        let mut counts: BTreeMap<Arc<str>, i32> = BTreeMap::new();
+        let mut assigned = Vec::with_capacity(given.len());
+        for source in given {
+            let partitions_of_topic = match counts.get(&source.topic) {
+                Some(count) => *count,
+                None => match lookup::partition_count(self.consumer.client(), &source.topic) {
+                    Ok(Some(count)) => *counts.entry(Arc::clone(&source.topic)).or_insert(count),
+                    Ok(None) => return None,
+                    Err(error) => {
+                        tracing::debug!(%source, error = %describe(&error), "no metadata yet");
+                        self.watch.suspect();
+                        return None;
+                    }
+                },
+            };
+            assigned.push(Assigned { source, partitions_of_topic });
+        }
+        Some(assigned)
+    }
+
+    fn ask_brokers(&mut self) -> Result<(), Ended> {
+        let told: Vec<TopicPartition> = self
+            .partitions
+            .iter()
+            .filter(|(_, s)| matches!(s, Stage::Told { .. }))
+            .map(|(source, _)| source.clone())
+            .collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        // All at once; where that fails, a single one, so that one partition without a leader keeps no other waiting.
+        if let Ok(extents) = lookup::extents(&self.consumer, &told, self.start_from) {
+            return self.begin(extents);
+        }
+        let one = &told[self.turn % told.len()];
+        self.turn = self.turn.wrapping_add(1);
+        match lookup::extents(&self.consumer, std::slice::from_ref(one), self.start_from) {
+            Ok(extents) => self.begin(extents),
+            Err(error) if unusable(&error, self.start_from) => {
+                let one = one.clone();
+                self.give_up(
+                    &one,
+                    format!("{one}: the brokers cannot look up kafka.start_from's time: {}", describe(&error)),
+                )
+            }
+            Err(error) => {
+                let words = format!("{one} cannot be started yet: {}", describe(&error));
+                self.status.raise(Problem::Partition(one.to_string()), words);
+                self.watch.suspect();
+                Ok(())
+            }
+        }
+    }
+
+    fn begin(&mut self, extents: BTreeMap<TopicPartition, Extent>) -> Result<(), Ended> {
+        let mut beginning = Vec::new();
+        for (source, extent) in extents {
+            let Some(Stage::Told { epoch, start, doubts }) = self.partitions.get_mut(&source) else { continue };
+            match start::decide(*start, self.start_from, extent) {
+                Ok(next) => beginning.push((source, *epoch, next, extent)),
+                Err(Refused::BeyondEnd) if *doubts < DOUBTS => *doubts += 1,
+                Err(refused) => {
+                    let StartAt::Position(next) = *start else { continue };
+                    let words = start::words(refused, &source, next, extent);
+                    self.give_up(&source, words)?;
+                }
+            }
+        }
+        if beginning.is_empty() {
+            return Ok(());
+        }
+        self.read(&beginning);
+        for (source, epoch, at, extent) in beginning {
+            self.status.clear(&Problem::Partition(source.to_string()));
+            tracing::info!(%source, %at, low = extent.low, high = extent.high, "partition started");
+            let high_watermark = NextOffset::new(extent.high);
+            self.tell(Input::Started { epoch, source, at, high_watermark })?;
+        }
+        Ok(())
+    }
+
+    /// Gives each partition its queue, then assigns it: in that order no record ever comes beside its queue.
+    fn read(&mut self, beginning: &[(TopicPartition, Epoch, NextOffset, Extent)]) {
+        let mut added = TopicPartitionList::new();
+        for (source, epoch, next, _) in beginning {
+            let Some(mut queue) = self.consumer.split_partition_queue(&source.topic, source.partition) else {
+                tracing::error!(%source, "librdkafka has no queue for this partition");
+                continue;
+            };
+            let shared = Arc::clone(&self.shared);
+            queue.set_nonempty_callback(move || shared.bell.ring());
+            if let Err(error) = added.add_partition_offset(&source.topic, source.partition, Offset::Offset(next.get()))
+            {
+                tracing::error!(%source, %error, "could not name a position");
+            }
+            self.partitions
+                .insert(source.clone(), Stage::Reading(Reading { epoch: *epoch, next: *next, queue, held: None }));
+        }
+        let result = match self.consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.consumer.incremental_assign(&added),
+            RebalanceProtocol::Eager | RebalanceProtocol::None => self.consumer.assign(&self.positions()),
+        };
+        if let Err(error) = result {
+            tracing::error!(%error, "could not start partitions");
+        }
+    }
+}
+
+/// Whether the brokers do not know how to find an offset by its time (librdkafka's mock cluster does not).
+fn unusable(error: &KafkaError, from: StartFrom) -> bool {
+    matches!(from, StartFrom::Time(_))
+        && error.rdkafka_error_code().is_some_and(|c| never_passes(c) || c == RDKafkaErrorCode::UnsupportedFeature)
+}

@@ -1,0 +1,161 @@
+//! The consumer thread's loop: serve the group, start what was given, hand records over, watch the brokers.
+//!
+//! Nothing here waits for a broker longer than one bounded question, so that rebalances are always served.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaError;
+
+use super::partition::{GroupConsumer, Reading, Stage};
+use super::shared::Shared;
+use super::watch::Watch;
+use crate::config::{self, StartFrom};
+use crate::kafka::failure::{describe, port_error};
+use crate::kafka::status::Status;
+use crate::record::TopicPartition;
+use crate::sync::intake::IntakeBudget;
+use crate::sync::ports::{Epoch, Inbox, Input, PortError};
+
+/// Longest sleep with nothing to do; a ring ends it.
+const IDLE: Duration = Duration::from_millis(100);
+/// Sleep while the engine has no room; folding is faster than this.
+const STARVED: Duration = Duration::from_millis(1);
+
+/// The engine has ended, or we are told to stop.
+pub(super) struct Ended;
+
+pub(super) struct Worker {
+    pub(super) consumer: Arc<GroupConsumer>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) status: Status,
+    pub(super) inbox: Arc<dyn Inbox>,
+    pub(super) budget: Arc<IntakeBudget>,
+    pub(super) topics: Vec<String>,
+    pub(super) start_from: StartFrom,
+    pub(super) partitions: BTreeMap<TopicPartition, Stage>,
+    pub(super) epoch: Epoch,
+    /// Which partition is served first, for fairness.
+    pub(super) turn: usize,
+    pub(super) watch: Watch,
+    /// When a start that failed is tried again.
+    pub(super) start_at: Instant,
+}
+
+/// What one round of handing over came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Round {
+    /// Records went over.
+    Moved,
+    /// There were none.
+    Idle,
+    /// The engine has no room.
+    Starved,
+}
+
+impl Worker {
+    pub(super) fn new(
+        config: &config::Kafka,
+        consumer: Arc<GroupConsumer>,
+        shared: Arc<Shared>,
+        status: Status,
+        inbox: Arc<dyn Inbox>,
+        budget: Arc<IntakeBudget>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            consumer,
+            shared,
+            status,
+            inbox,
+            budget,
+            topics: config.topics.clone(),
+            start_from: config.start_from,
+            partitions: BTreeMap::new(),
+            epoch: Epoch::default(),
+            turn: 0,
+            watch: Watch::new(now),
+            start_at: now,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        while !self.shared.stopping() {
+            match self.round() {
+                Ok(Round::Moved) => {}
+                Ok(Round::Idle) => self.shared.bell.wait(IDLE),
+                Ok(Round::Starved) => self.shared.bell.wait(STARVED),
+                Err(Ended) => break,
+            }
+        }
+        self.leave();
+    }
+
+    fn round(&mut self) -> Result<Round, Ended> {
+        self.serve_group()?;
+        self.commit();
+        self.watch_brokers()?;
+        self.start_partitions()?;
+        self.hand_over()
+    }
+
+    /// Polls the group's queue dry: rebalances, errors, commit results and log lines. Records have their own queues.
+    fn serve_group(&mut self) -> Result<(), Ended> {
+        let mut quiet = 0;
+        // The binding answers nothing both for an empty queue and for an event that it took for itself.
+        while quiet < 3 {
+            // Cloned, as the answer borrows the consumer and what follows changes this worker.
+            let consumer = Arc::clone(&self.consumer);
+            match consumer.poll(Duration::ZERO) {
+                None => quiet += 1,
+                Some(Ok(message)) => {
+                    quiet = 0;
+                    self.stray(&message);
+                }
+                Some(Err(error)) => {
+                    quiet = 0;
+                    self.group_error(&error)?;
+                }
+            }
+            while let Some(rebalance) = self.consumer.context().next_rebalance() {
+                quiet = 0;
+                self.rebalance(rebalance)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn group_error(&mut self, error: &KafkaError) -> Result<(), Ended> {
+        if let KafkaError::MessageConsumptionFatal(_) = error {
+            let words = format!("the group's consumer failed for good: {}", describe(error));
+            return self.tell(Input::Failed(PortError::Fatal(words)));
+        }
+        // What matters of it is judged by asking the brokers, which gives one line per change instead of one per second.
+        tracing::debug!(error = %describe(error), "consumer error");
+        self.watch.suspect();
+        Ok(())
+    }
+
+    pub(super) fn tell(&self, input: Input) -> Result<(), Ended> {
+        self.inbox.send(input).map_err(|_| Ended)
+    }
+
+    pub(super) fn reading(&self) -> impl Iterator<Item = (&TopicPartition, &Reading)> {
+        self.partitions.iter().filter_map(|(source, stage)| match stage {
+            Stage::Reading(reading) => Some((source, reading)),
+            Stage::Given | Stage::Told { .. } | Stage::Broken => None,
+        })
+    }
+
+    /// Stops the worker with these words; the partition is left alone.
+    pub(super) fn give_up(&mut self, source: &TopicPartition, words: String) -> Result<(), Ended> {
+        self.partitions.insert(source.clone(), Stage::Broken);
+        self.tell(Input::Failed(PortError::Fatal(words)))
+    }
+
+    pub(super) fn fatal(&self, doing: &str, error: &KafkaError) -> Result<(), Ended> {
+        self.tell(Input::Failed(PortError::Fatal(port_error(doing, error).to_string())))
+    }
+}

@@ -1,0 +1,39 @@
+//! Sorts rdkafka's errors into what may pass and what will not.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::sync::ports::PortError;
+
+/// What happened, with the words of librdkafka. Most failures of a broker pass; those of a wrong request do not.
+pub(super) fn port_error(doing: &str, error: &KafkaError) -> PortError {
+    let words = format!("{doing}: {}", describe(error));
+    match error.rdkafka_error_code() {
+        Some(code) if never_passes(code) => PortError::Fatal(words),
+        _ => PortError::Passing(words),
+    }
+}
+
+/// The error without a property's value, which may be a secret.
+pub(super) fn describe(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, _, name, _) => format!("property {name} is unknown or has an unusable value"),
+        other => other.rdkafka_error_code().map_or_else(|| other.to_string(), |code| code.to_string()),
+    }
+}
+
+/// Whether trying again cannot help. Authorisation is not among them: an operator grants it, and the worker goes on.
+pub(super) fn never_passes(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::InvalidMessageSize
+            | RDKafkaErrorCode::InvalidTopic
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::UnknownPartition
+            | RDKafkaErrorCode::UnsupportedVersion
+            | RDKafkaErrorCode::UnsupportedForMessageFormat
+            | RDKafkaErrorCode::InvalidConfig
+            | RDKafkaErrorCode::InvalidArgument
+            | RDKafkaErrorCode::PolicyViolation
+    )
+}
