@@ -1,6 +1,14 @@
 //! Edge: everything that names sled, and the in-memory twin.
 
+mod chunk;
+mod disk;
+mod keys;
 pub mod memory;
+pub mod meta;
+mod owed_log;
+pub mod sled_store;
 mod units;
 
 pub use memory::MemoryStore;
+pub use meta::Owner;
+pub use sled_store::SledStore;

@@ -21,4 +21,5 @@ mod http_tokens;
 mod http_wire;
 mod kafka_mock;
 mod reference;
+mod store_contract;
 mod support;

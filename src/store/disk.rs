@@ -1,0 +1,183 @@
+//! The only file that names sled: open, read, apply a batch, make it durable. Errors and panics become words.
+//!
+//! It knows rows of bytes and nothing of what they mean. What sled 0.34.7 does not do is done here: its flush ends in
+//! `sync_file_range`, which orders neither the file's length nor the drive's cache, and values beyond a quarter of a
+//! segment go to files of their own that it never syncs. A commit is on disk when [`Disk::flush`] has returned.
+
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use crate::sync::ports::PortError;
+
+/// Values beyond a quarter of it become files of their own. With 2 MiB a leaf of sixteen chunks of owed deliveries
+/// stays within; sled's default of 512 KiB would make a file of each.
+const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
+
+/// An open store directory.
+#[derive(Debug)]
+pub(super) struct Disk {
+    db: sled::Db,
+    file: File,
+    path: PathBuf,
+}
+
+/// A tree of it.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    tree: sled::Tree,
+    path: PathBuf,
+}
+
+/// The bytes of one row, shared with the cache.
+pub(super) struct Row(sled::IVec);
+
+/// Changes of one tree that are applied together or not at all.
+#[derive(Default)]
+pub(super) struct Writes(sled::Batch);
+
+impl Deref for Row {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Writes {
+    /// Sets a row; the last word on a key counts.
+    pub(super) fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.0.insert(key, value);
+    }
+
+    /// Removes a row, which need not be there.
+    pub(super) fn remove(&mut self, key: &[u8]) {
+        self.0.remove(key);
+    }
+}
+
+impl Disk {
+    /// Opens the directory, or makes it. One process at a time: sled holds a lock on it.
+    pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self, PortError> {
+        let config = sled::Config::new()
+            .path(path)
+            .cache_capacity(cache_bytes)
+            .segment_size(SEGMENT_BYTES)
+            .mode(sled::Mode::LowSpace)
+            // We flush at each commit; a thread that flushes in between would only cost.
+            .flush_every_ms(None);
+        let db = guarded(path, "open", || config.open())?;
+        let file = File::open(path.join("db")).map_err(|error| failed(path, "open", &error))?;
+        Ok(Self { db, file, path: path.to_owned() })
+    }
+
+    /// The names of the trees that exist.
+    pub(super) fn tree_names(&self) -> Vec<Vec<u8>> {
+        self.db.tree_names().iter().map(|name| name.to_vec()).collect()
+    }
+
+    /// Opens a tree, or makes it.
+    pub(super) fn tree(&self, name: &[u8]) -> Result<Tree, PortError> {
+        let tree = guarded(&self.path, "open", || self.db.open_tree(name))?;
+        Ok(Tree { tree, path: self.path.clone() })
+    }
+
+    /// Returns when everything applied so far is on disk, a loss of power included.
+    pub(super) fn flush(&self) -> Result<(), PortError> {
+        guarded(&self.path, "write", || {
+            self.db.flush()?;
+            self.sync_large_values()?;
+            Ok(self.file.sync_data()?)
+        })
+    }
+
+    /// Syncs the values that sled has put into files of their own; as a rule there are none.
+    fn sync_large_values(&self) -> io::Result<()> {
+        let folder = self.path.join("blobs");
+        let mut found = false;
+        for entry in std::fs::read_dir(&folder)? {
+            found = true;
+            match File::open(entry?.path()) {
+                Ok(file) => file.sync_data()?,
+                // sled has replaced the value in the meantime.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if found { File::open(&folder)?.sync_all() } else { Ok(()) }
+    }
+}
+
+impl Tree {
+    /// One row.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Row>, PortError> {
+        guarded(&self.path, "read", || Ok(self.tree.get(key)?.map(Row)))
+    }
+
+    /// Visits the rows whose keys begin with `prefix`, in the order of their keys, until `visit` fails.
+    pub(super) fn scan(
+        &self,
+        prefix: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), PortError>,
+    ) -> Result<(), PortError> {
+        let mut rows = self.tree.scan_prefix(prefix);
+        while let Some((key, value)) = guarded(&self.path, "read", || rows.next().transpose())? {
+            visit(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a row begins with `prefix`.
+    pub(super) fn has(&self, prefix: &[u8]) -> Result<bool, PortError> {
+        guarded(&self.path, "read", || Ok(self.tree.scan_prefix(prefix).next().transpose()?.is_some()))
+    }
+
+    /// Applies all of `writes`, visible at once; on disk after [`Disk::flush`].
+    pub(super) fn apply(&self, writes: Writes) -> Result<(), PortError> {
+        guarded(&self.path, "write", || self.tree.apply_batch(writes.0))
+    }
+}
+
+/// Runs one operation of sled; it panics on some kinds of damage instead of telling them.
+fn guarded<T>(path: &Path, doing: &str, run: impl FnOnce() -> sled::Result<T>) -> Result<T, PortError> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(done) => done.map_err(|error| fatal(path, doing, &error)),
+        Err(_) => Err(unreadable(path, "sled panicked")),
+    }
+}
+
+fn fatal(path: &Path, doing: &str, error: &sled::Error) -> PortError {
+    let shown = path.display();
+    match error {
+        sled::Error::Io(io) if io.to_string().contains("could not acquire lock") => PortError::Fatal(format!(
+            "store directory {shown} is in use by another process; stop that one, or give this worker a directory of \
+             its own in [store] path"
+        )),
+        sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => PortError::Fatal(format!(
+            "store directory {shown}: the disk is full; make room and start again, nothing that was committed is lost"
+        )),
+        sled::Error::Io(io) => PortError::Fatal(format!(
+            "cannot {doing} store directory {shown}: {io}; see to the disk and its permissions, then start again"
+        )),
+        sled::Error::CollectionNotFound(_)
+        | sled::Error::Unsupported(_)
+        | sled::Error::ReportableBug(_)
+        | sled::Error::Corruption { .. } => unreadable(path, &error.to_string()),
+    }
+}
+
+/// The words for an operation that the file system refused.
+pub(super) fn failed(path: &Path, doing: &str, error: &io::Error) -> PortError {
+    fatal(path, doing, &sled::Error::Io(io::Error::new(error.kind(), error.to_string())))
+}
+
+/// The words for a directory whose content is not what we wrote.
+pub(super) fn unreadable(path: &Path, why: &str) -> PortError {
+    PortError::Fatal(format!(
+        "store directory {} cannot be read: {why}; restore a copy of it, or move it away and start again: the orders \
+         are then folded again from the source topics, from kafka.start_from on",
+        path.display()
+    ))
+}

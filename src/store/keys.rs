@@ -1,0 +1,89 @@
+//! The names of trees and rows. No id, however odd, can be taken for another.
+
+use crate::order::{AppId, Identity};
+use crate::record::TopicPartition;
+
+/// The tree of what concerns the whole store.
+pub(super) const META_TREE: &[u8] = b"meta";
+/// The only row of [`META_TREE`] so far.
+pub(super) const META_ROW: &[u8] = b"store";
+/// The row of a partition's position.
+pub(super) const POSITION: &[u8] = b"p";
+/// What the rows of chunks begin with.
+pub(super) const CHUNKS: &[u8] = b"o";
+/// What the rows of chunks' settled places begin with.
+pub(super) const MARKS: &[u8] = b"m";
+
+/// The tree of a source partition: the number first, as a topic's name may end in digits.
+pub(super) fn tree(source: &TopicPartition) -> Vec<u8> {
+    format!("p/{}/{}", source.partition, source.topic).into_bytes()
+}
+
+/// The source partition of a tree; `None` for a tree of another kind.
+pub(super) fn source(tree: &[u8]) -> Option<TopicPartition> {
+    let (partition, topic) = std::str::from_utf8(tree).ok()?.strip_prefix("p/")?.split_once('/')?;
+    Some(TopicPartition::new(topic, partition.parse().ok()?))
+}
+
+/// What the rows of an app's states begin with: the app's id behind its length.
+pub(super) fn states(app_id: &AppId, out: &mut Vec<u8>) {
+    let app_id = app_id.as_str().as_bytes();
+    out.clear();
+    out.push(b's');
+    out.extend_from_slice(&u32::try_from(app_id.len()).unwrap_or(u32::MAX).to_be_bytes()[2..]);
+    out.extend_from_slice(app_id);
+}
+
+/// The row of an order's state. Orders with neighbouring numbers are neighbours.
+pub(super) fn state(identity: &Identity, out: &mut Vec<u8>) {
+    states(&identity.app_id, out);
+    out.extend_from_slice(identity.order_id.as_bytes());
+}
+
+/// The row of a chunk of owed deliveries, or of its settled places.
+pub(super) fn numbered(kind: &[u8], number: u64) -> [u8; 9] {
+    let mut key = [0; 9];
+    let (head, tail) = key.split_at_mut(1);
+    head.copy_from_slice(kind);
+    tail.copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The number in such a row's key.
+pub(super) fn number(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn trees_are_read_back() {
+        for source_in in [("orders", 0), ("orders/1", 1), ("1", 12), ("", 0), ("单/订", 3)] {
+            let expect = TopicPartition::new(source_in.0, source_in.1);
+            assert_eq!(source(&tree(&expect)), Some(expect));
+        }
+        assert_eq!(source(META_TREE), None);
+        assert_eq!(source(b"__sled__default"), None);
+    }
+
+    #[test]
+    fn no_two_orders_share_a_row() {
+        let ids = ["", "A", "AA", "A\0", "\0A", "\0\u{1}A", "单", "单号"];
+        let mut seen = HashSet::new();
+        for (app, order) in ids.iter().flat_map(|app| ids.iter().map(move |order| (app, order))) {
+            let mut key = Vec::new();
+            state(&Identity::new(AppId::new(*app), *order), &mut key);
+            assert!(seen.insert(key), "{app:?} {order:?}");
+        }
+    }
+
+    #[test]
+    fn numbered_rows_sort_by_number() {
+        assert!(numbered(CHUNKS, 255) < numbered(CHUNKS, 256));
+        assert_eq!(number(&numbered(MARKS, 1 << 40)), Some(1 << 40));
+    }
+}

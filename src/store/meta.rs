@@ -1,0 +1,182 @@
+//! What a store knows of itself: its format, its own id, whose it is, and the apps' units.
+//!
+//! Next to sled's files stands a small file with the same id: sled may open a damaged file as an empty one, and a
+//! store that has lost its memory must not be taken for a new one.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::disk::{self, Disk, Tree, Writes};
+use super::keys;
+use super::units::Units;
+use crate::order::{AppId, TimeUnit};
+use crate::sync::ports::PortError;
+
+/// The format of the store as a whole: trees, rows and chunks.
+const STORE_FORMAT: u64 = 1;
+/// The file that says that a store is here.
+const LABEL: &str = "order-sync-store";
+
+/// Whose store it is; a store is refused to anybody else.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// The consumer group.
+    pub group_id: String,
+    /// The Kafka cluster's id, where it is known.
+    pub cluster_id: Option<String>,
+    /// Wall clock, milliseconds since the epoch, for a new store's birthday.
+    pub now_ms: i64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Stored {
+    format: u64,
+    store_id: String,
+    group_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cluster_id: Option<String>,
+    created_at: String,
+    #[serde(default)]
+    units: BTreeMap<AppId, TimeUnit>,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u64,
+}
+
+/// The store's knowledge of itself, kept in its own tree.
+#[derive(Debug)]
+pub(super) struct Meta {
+    tree: Tree,
+    stored: Stored,
+}
+
+impl Meta {
+    /// Reads it, or begins a new store; refuses one of another format, group or cluster.
+    pub(super) fn open(disk: &Disk, path: &Path, owner: &Owner) -> Result<Self, PortError> {
+        let tree = disk.tree(keys::META_TREE)?;
+        let label = read_label(path)?;
+        let Some(row) = tree.get(keys::META_ROW)? else {
+            if label.is_some() {
+                return Err(disk::unreadable(path, "its content is gone, though a store has been here"));
+            }
+            let mut meta = Self { tree, stored: Stored::new(owner) };
+            meta.write(disk)?;
+            meta.write_label(path)?;
+            return Ok(meta);
+        };
+        let format =
+            serde_json::from_slice::<Format>(&row).map_err(|error| disk::unreadable(path, &error.to_string()))?;
+        if format.format != STORE_FORMAT {
+            return Err(PortError::Fatal(format!(
+                "store directory {} has format {}, and this release reads {STORE_FORMAT}: run the release that wrote \
+                 it, or give this worker another directory in [store] path",
+                path.display(),
+                format.format
+            )));
+        }
+        let stored = serde_json::from_slice(&row).map_err(|error| disk::unreadable(path, &error.to_string()))?;
+        let mut meta = Self { tree, stored };
+        meta.check_label(path, label.as_deref())?;
+        meta.check_owner(path, owner)?;
+        if meta.stored.cluster_id.is_none() && owner.cluster_id.is_some() {
+            meta.stored.cluster_id.clone_from(&owner.cluster_id);
+            meta.write(disk)?;
+        }
+        Ok(meta)
+    }
+
+    /// The store's own id: 32 hexadecimal digits, drawn once.
+    pub(super) fn store_id(&self) -> &str {
+        &self.stored.store_id
+    }
+
+    /// The apps' units as they were agreed last.
+    pub(super) fn units(&self) -> &Units {
+        &self.stored.units
+    }
+
+    /// Remembers the apps' units; on disk when it returns.
+    pub(super) fn set_units(&mut self, disk: &Disk, units: Units) -> Result<(), PortError> {
+        if self.stored.units == units {
+            return Ok(());
+        }
+        self.stored.units = units;
+        self.write(disk)
+    }
+
+    fn write(&mut self, disk: &Disk) -> Result<(), PortError> {
+        let row = serde_json::to_vec(&self.stored).map_err(|error| PortError::Fatal(error.to_string()))?;
+        let mut writes = Writes::default();
+        writes.put(keys::META_ROW, &row);
+        self.tree.apply(writes)?;
+        disk.flush()
+    }
+
+    fn check_owner(&self, path: &Path, owner: &Owner) -> Result<(), PortError> {
+        let refused = |what: &str, has: &str, is: &str| {
+            Err(PortError::Fatal(format!(
+                "store directory {} belongs to {what} {has}, and this worker is of {what} {is}: give it a directory \
+                 of its own in [store] path",
+                path.display()
+            )))
+        };
+        if self.stored.group_id != owner.group_id {
+            return refused("group", &self.stored.group_id, &owner.group_id);
+        }
+        match (&self.stored.cluster_id, &owner.cluster_id) {
+            (Some(has), Some(is)) if has != is => refused("Kafka cluster", has, is),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_label(&self, path: &Path, label: Option<&str>) -> Result<(), PortError> {
+        match label {
+            Some(id) if id == self.stored.store_id => Ok(()),
+            Some(_) => Err(disk::unreadable(path, "its files are of two different stores")),
+            // The process that made the store died between the two steps.
+            None => self.write_label(path),
+        }
+    }
+
+    fn write_label(&self, path: &Path) -> Result<(), PortError> {
+        let write = || -> io::Result<()> {
+            let new = path.join(format!("{LABEL}.new"));
+            let mut file = std::fs::File::create(&new)?;
+            file.write_all(self.stored.store_id.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&new, path.join(LABEL))?;
+            std::fs::File::open(path)?.sync_all()
+        };
+        write().map_err(|error| disk::failed(path, "write", &error))
+    }
+}
+
+impl Stored {
+    fn new(owner: &Owner) -> Self {
+        let created_at = jiff::Timestamp::from_millisecond(owner.now_ms).unwrap_or_default();
+        // Each hasher's keys come from the operating system's random source.
+        let half = || RandomState::new().hash_one((&owner.group_id, owner.now_ms, std::process::id()));
+        Self {
+            format: STORE_FORMAT,
+            store_id: format!("{:016x}{:016x}", half(), half()),
+            group_id: owner.group_id.clone(),
+            cluster_id: owner.cluster_id.clone(),
+            created_at: format!("{created_at:.3}"),
+            units: Units::new(),
+        }
+    }
+}
+
+fn read_label(path: &Path) -> Result<Option<String>, PortError> {
+    match std::fs::read_to_string(path.join(LABEL)) {
+        Ok(id) => Ok(Some(id)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(disk::failed(path, "read", &error)),
+    }
+}

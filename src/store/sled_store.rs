@@ -1,0 +1,229 @@
+//! The durable store: one tree per source partition, one batch per cut, on disk before a commit returns.
+//!
+//! It keeps what it is given and decides nothing. Words for what lies where are in `keys`, `chunk` and `owed_log`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use super::chunk::{self, ChunkError};
+use super::disk::{self, Disk, Row, Tree, Writes};
+use super::keys;
+use super::meta::{Meta, Owner};
+use super::owed_log::{self, OwedLog};
+use super::units;
+use crate::config;
+use crate::order::{AppId, Identity, OrderState, TimeUnit};
+use crate::record::TopicPartition;
+use crate::sync::ports::{OwedEntry, PartitionCut, PortError, Position, StateReader, StateWriter, UnitLedger};
+use crate::sync::{Owed, OwedKey};
+
+/// The store in its directory. Clones share it, as reader and writer of a worker do; commits come from one of them.
+#[derive(Clone, Debug)]
+pub struct SledStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    disk: Disk,
+    path: PathBuf,
+    meta: Mutex<Meta>,
+    partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,
+}
+
+#[derive(Debug)]
+struct Partition {
+    tree: Tree,
+    /// Held while a batch is applied: a reader finds the index and the chunks that go with it.
+    owed: Mutex<OwedLog>,
+}
+
+impl SledStore {
+    /// Opens the directory of `[store] path`, or makes it. Refused with words: a directory that another process has
+    /// open, that belongs to another group or cluster, that another format wrote, or that cannot be read. The index
+    /// of what is owed is read here: about a second per million of deliveries.
+    pub fn open(config: &config::Store, owner: &Owner) -> Result<Self, PortError> {
+        let path = config.path.clone();
+        let disk = Disk::open(&path, config.cache_bytes)?;
+        let meta = Meta::open(&disk, &path, owner)?;
+        let mut partitions = HashMap::new();
+        for name in disk.tree_names() {
+            if let Some(source) = keys::source(&name) {
+                partitions.insert(source, Arc::new(Partition::open(&disk, &name)?));
+            }
+        }
+        Ok(Self {
+            shared: Arc::new(Shared { disk, path, meta: Mutex::new(meta), partitions: RwLock::new(partitions) }),
+        })
+    }
+
+    /// The store's own id: 32 hexadecimal digits, drawn when it was made; a copy of the directory has the same.
+    pub fn store_id(&self) -> String {
+        lock(&self.shared.meta).store_id().to_owned()
+    }
+
+    /// How many deliveries the partition owes.
+    pub fn owed_count(&self, source: &TopicPartition) -> usize {
+        self.partition(source).map_or(0, |partition| lock(&partition.owed).len())
+    }
+
+    fn partition(&self, source: &TopicPartition) -> Option<Arc<Partition>> {
+        self.shared.partitions.read().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
+    }
+
+    fn partition_to_write(&self, source: &TopicPartition) -> Result<Arc<Partition>, PortError> {
+        if let Some(partition) = self.partition(source) {
+            return Ok(partition);
+        }
+        let partition = Arc::new(Partition::open(&self.shared.disk, &keys::tree(source))?);
+        let mut partitions = self.shared.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(partitions.entry(source.clone()).or_insert(partition).clone())
+    }
+
+    /// Names the directory in an error about one of its rows.
+    fn unreadable(&self, source: &TopicPartition, error: &impl ToString) -> PortError {
+        disk::unreadable(&self.shared.path, &format!("partition {source}: {}", error.to_string()))
+    }
+
+    fn has_states(&self, app_id: &AppId) -> Result<bool, PortError> {
+        let mut prefix = Vec::new();
+        keys::states(app_id, &mut prefix);
+        let partitions = self.shared.partitions.read().unwrap_or_else(PoisonError::into_inner);
+        for partition in partitions.values() {
+            if partition.tree.has(&prefix)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Partition {
+    fn open(disk: &Disk, name: &[u8]) -> Result<Self, PortError> {
+        let tree = disk.tree(name)?;
+        let mut marks: HashMap<u64, BTreeSet<u32>> = HashMap::new();
+        tree.scan(keys::MARKS, |key, row| {
+            let number = number(key)?;
+            marks.insert(number, owed_log::marks(row).map_err(fatal)?);
+            Ok(())
+        })?;
+        let mut owed = OwedLog::default();
+        tree.scan(keys::CHUNKS, |key, row| {
+            let number = number(key)?;
+            owed.load(number, row, marks.remove(&number).unwrap_or_default()).map_err(fatal)
+        })?;
+        Ok(Self { tree, owed: Mutex::new(owed) })
+    }
+
+    fn chunk(&self, number: u64) -> Result<Row, PortError> {
+        let row = self.tree.get(&keys::numbered(keys::CHUNKS, number))?;
+        row.ok_or_else(|| PortError::Fatal(format!("chunk {number} of the owed deliveries is gone")))
+    }
+
+    /// Applies the cut in one batch; it is on disk after the next flush.
+    fn apply(&self, cut: &PartitionCut) -> Result<(), PortError> {
+        let mut writes = Writes::default();
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for (identity, state) in &cut.states {
+            keys::state(identity, &mut key);
+            value.clear();
+            state.encode(&mut value);
+            writes.put(&key, &value);
+        }
+        writes.put(keys::POSITION, &cut.position.encode().map_err(fatal)?);
+        let mut owed = lock(&self.owed);
+        let plan = owed.plan(&cut.settled, &cut.owed, |number| self.chunk(number))?;
+        for (number, bytes) in &plan.chunks {
+            writes.put(&keys::numbered(keys::CHUNKS, *number), bytes);
+        }
+        for (number, bytes) in &plan.marks {
+            writes.put(&keys::numbered(keys::MARKS, *number), bytes);
+        }
+        for number in &plan.removed {
+            writes.remove(&keys::numbered(keys::CHUNKS, *number));
+            writes.remove(&keys::numbered(keys::MARKS, *number));
+        }
+        self.tree.apply(writes)?;
+        owed.apply(plan);
+        Ok(())
+    }
+}
+
+impl StateReader for SledStore {
+    fn position(&self, source: &TopicPartition) -> Result<Option<Position>, PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(None) };
+        let row = partition.tree.get(keys::POSITION)?;
+        row.map(|row| Position::decode(&row)).transpose().map_err(|error| self.unreadable(source, &error))
+    }
+
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(None) };
+        let mut key = Vec::with_capacity(96);
+        keys::state(identity, &mut key);
+        let row = partition.tree.get(&key)?;
+        row.map(|row| OrderState::decode(&row)).transpose().map_err(|error| self.unreadable(source, &error))
+    }
+
+    fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(()) };
+        let log = lock(&partition.owed);
+        let mut found = Vec::with_capacity(log.len());
+        partition.tree.scan(keys::CHUNKS, |key, row| {
+            let number = number(key)?;
+            for (at, entry) in (0..).zip(chunk::entries(row).map_err(fatal)?) {
+                let entry = entry.map_err(fatal)?;
+                if log.is_owed(number, at) {
+                    found.push((entry.key(), Owed::peek(entry.owed).map_err(|error| self.unreadable(source, &error))?));
+                }
+            }
+            Ok(())
+        })?;
+        drop(log);
+        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        found.into_iter().for_each(|(key, entry)| visit(key, entry));
+        Ok(())
+    }
+
+    fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(None) };
+        let log = lock(&partition.owed);
+        for place in log.candidates(key) {
+            let row = partition.chunk(place.chunk())?;
+            if let Some(entry) = chunk::entry(&row, place.at()).map_err(fatal)?.filter(|entry| entry.is(key)) {
+                return Owed::decode(entry.owed).map(Some).map_err(|error| self.unreadable(source, &error));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl StateWriter for SledStore {
+    fn commit(&mut self, cuts: &[PartitionCut]) -> Result<(), PortError> {
+        for cut in cuts {
+            self.partition_to_write(&cut.source)?.apply(cut)?;
+        }
+        self.shared.disk.flush()
+    }
+}
+
+impl UnitLedger for SledStore {
+    fn agree_units(&mut self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError> {
+        let mut meta = lock(&self.shared.meta);
+        let agreed = units::agree(meta.units(), units, |app_id| self.has_states(app_id))?;
+        meta.set_units(&self.shared.disk, agreed)
+    }
+}
+
+fn number(key: &[u8]) -> Result<u64, PortError> {
+    keys::number(key).ok_or_else(|| fatal(ChunkError::CutOff))
+}
+
+fn fatal(error: impl ToString) -> PortError {
+    PortError::Fatal(error.to_string())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic under one of these locks ends the worker by the error that it becomes; no half change is read after it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
