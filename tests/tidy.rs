@@ -131,6 +131,9 @@ fn every_reason_code_is_explained() {
 fn architecture_md_names_what_is_there() {
     let text = document("ARCHITECTURE.md").expect("ARCHITECTURE.md");
     assert_none("the map in ARCHITECTURE.md", &documents::dead_paths(&text, root()));
+    let rows = imports::rows();
+    let missing: Vec<String> = rows.iter().filter(|row| !text.contains(row.as_str())).cloned().collect();
+    assert_none("rows of the import table that ARCHITECTURE.md does not have", &missing);
     let code: String = rust_files().map(|(_, text)| text).collect();
     assert_none("the invariants in ARCHITECTURE.md", &documents::unproven(&text, &code));
 }

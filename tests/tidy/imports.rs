@@ -2,7 +2,7 @@
 
 use crate::source::{Source, is_word};
 
-/// A room and what it may `use crate::`. `sync::ports` means that module of `sync` only.
+/// A room and what it may `use crate::`.
 const TABLE: &[(&str, &[&str])] = &[
     ("record", &[]),
     ("order", &[]),
@@ -37,6 +37,16 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// The table's rows as ARCHITECTURE.md has them.
+pub(crate) fn rows() -> Vec<String> {
+    let cell = |names: &[&str]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    let row = |(room, allowed): &(&str, &[&str])| match allowed.len() {
+        0 => format!("| `{room}` | nothing |"),
+        _ => format!("| `{room}` | {} |", cell(allowed)),
+    };
+    TABLE.iter().map(row).collect()
+}
 
 /// Every import that the table does not allow, and every room that it does not know.
 pub(crate) fn faults(sources: &[Source]) -> Vec<String> {

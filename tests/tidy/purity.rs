@@ -44,7 +44,7 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("backoff::", &["src/retry.rs", "src/retry/"]),
     ("metrics::", &["src/telemetry/"]),
     ("metrics_exporter_prometheus::", &["src/telemetry/"]),
-    ("tracing_subscriber::", &["src/telemetry/"]),
+    ("tracing_subscriber::", &["src/telemetry/", "src/config/log.rs"]),
     ("anyhow", &["src/cli/", "src/main.rs"]),
 ];
 

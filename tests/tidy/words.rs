@@ -81,6 +81,10 @@ pub(crate) fn names(sources: &[Source]) -> Vec<String> {
         }
         for kind in ["struct", "enum", "trait", "type"] {
             for (line, behind) in source.places(kind) {
+                // An indented `type` belongs to a trait, which named it.
+                if kind == "type" && source.code.lines().nth(line - 1).is_some_and(|l| l.starts_with(' ')) {
+                    continue;
+                }
                 let name: String = behind.trim_start().chars().take_while(|c| is_word(*c)).collect();
                 for word in camel_words(&name).iter().filter(|w| EMPTY_NAMES.contains(&w.as_str())) {
                     faults.push(format!("{}:{line}: a type named {word:?}: {name}", source.path));
@@ -172,6 +176,8 @@ mod tests {
             2
         );
         assert_eq!(names(&[source("src/kafka/metadata.rs", "struct Database; struct Metadata;")]).len(), 0);
+        let body = source("src/x.rs", "impl Body for B {\n    type Data = Bytes;\n}\ntype Data = u8;");
+        assert_eq!(names(&[body]).len(), 1);
     }
 
     #[test]
