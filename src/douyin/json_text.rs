@@ -110,8 +110,13 @@ impl JsonText {
         self.comma = true;
     }
 
+    /// Most quotes stand in one string or none.
     fn quote(&mut self) {
-        escaped_byte(&mut self.out, b'"', self.depth);
+        match self.depth {
+            0 => self.out.push(b'"'),
+            1 => self.out.extend_from_slice(b"\\\""),
+            depth => escaped_byte(&mut self.out, b'"', depth),
+        }
     }
 }
 

@@ -4,8 +4,6 @@ mod answer;
 mod beijing;
 pub mod detail;
 mod fields;
-#[cfg(test)]
-mod golden_tests;
 mod json_text;
 pub mod limits;
 mod page;

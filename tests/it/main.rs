@@ -13,6 +13,7 @@
 // Modules, in alphabetical order, one per line:
 mod engine;
 mod fold;
+mod golden;
 mod http_answers;
 mod http_harness;
 mod http_server;

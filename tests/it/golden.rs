@@ -3,15 +3,23 @@
 
 use std::path::{Path, PathBuf};
 
+use order_sync::douyin::schema::{order_detail_schema, push_request_schema};
+use order_sync::douyin::{AppSettings, GoodsEntryType, MapSettings, Mapper, TextPolicy, TicketLists};
+use order_sync::order::{AppId, Json, MapInput, MapOrder, OrderType, Status};
 use serde_json::Value;
-
-use super::Mapper;
-use super::request_tests::settings;
-use super::schema::{order_detail_schema, push_request_schema};
-use crate::order::{AppId, Json, MapInput, MapOrder, OrderType, Status};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn settings() -> MapSettings {
+    let client_key = Some("ck_demo".to_owned());
+    MapSettings {
+        apps: vec![AppSettings { app_id: AppId::new("tt1"), client_key, order_types: OrderType::ALL.to_vec() }],
+        text: TextPolicy::Truncate,
+        ticket_lists: TicketLists::Text,
+        goods_entry_type: GoodsEntryType::String,
+    }
 }
 
 fn read<'a>(event: &'a Json<'a>, key: &str) -> &'a str {
@@ -48,6 +56,7 @@ fn decoded(request: &[u8]) -> Value {
     request
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test's own switch, no setting of the worker")]
 fn agree(path: &Path, found: &str) {
     if std::env::var_os("ORDER_SYNC_BLESS").is_some() {
         std::fs::write(path, found).unwrap();
