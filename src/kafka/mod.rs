@@ -2,11 +2,15 @@
 
 pub mod client;
 pub mod consumer;
+pub mod dead_letters;
 pub mod embedded;
 pub mod producer;
 pub mod properties;
+pub mod source;
 pub mod status;
+pub mod topics;
 
 mod chatter;
 mod convert;
 mod failure;
+mod wait;

@@ -1,0 +1,127 @@
+//! Reads single records of a source topic again, by offset, and tells whether a position is the end.
+//!
+//! It assigns partitions by itself: it never joins the group, commits nothing and disturbs nobody.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::chatter::Chatter;
+use super::consumer::lookup;
+use super::failure::port_error;
+use super::status::Status;
+use super::{client, convert};
+use crate::config::{self, StartFrom};
+use crate::record::{NextOffset, Record, RecordOffset, TopicPartition};
+use crate::sync::ports::{PortError, SourceReader};
+
+/// How long one read may take before it is a passing failure.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The reader. Records of one partition in ascending order are read without starting anew each time.
+pub struct SourceTopics {
+    consumer: BaseConsumer<Chatter>,
+    /// What is being read, and the offset that comes next.
+    at: Option<(TopicPartition, NextOffset)>,
+}
+
+/// What stands at an offset or behind it.
+enum Found {
+    Record(Record),
+    End,
+    /// The broker no longer has this offset, or never had it.
+    OutOfRange,
+}
+
+impl SourceTopics {
+    /// Makes the consumer; talks to nobody yet.
+    pub fn connect(config: &config::Kafka) -> Result<Self, PortError> {
+        let consumer = client::reader(config)?
+            .create_with_context(Chatter::new(config, Status::new()))
+            .map_err(|e| port_error("cannot make a reader of source topics", &e))?;
+        Ok(Self { consumer, at: None })
+    }
+
+    /// The first record at or behind `next` that a reader of committed records sees.
+    fn first_from(&mut self, source: &TopicPartition, next: NextOffset) -> Result<Found, PortError> {
+        let deadline = Instant::now() + READ_TIMEOUT;
+        let doing = || format!("cannot read {source} at offset {next}");
+        if self.at.as_ref() != Some(&(source.clone(), next)) {
+            self.assign(source, next).map_err(|e| port_error(&doing(), &e))?;
+        }
+        // Until the answer is clear the next read starts anew.
+        self.at = None;
+        let mut last = None;
+        while Instant::now() < deadline {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                None => {}
+                Some(Ok(message)) if message.topic() == &*source.topic && message.partition() == source.partition => {
+                    let record = convert::record(&message);
+                    if next.covers(record.offset) {
+                        continue;
+                    }
+                    self.at = Some((source.clone(), record.offset.next()));
+                    return Ok(Found::Record(record));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(KafkaError::PartitionEOF(partition))) if partition == source.partition => {
+                    return Ok(Found::End);
+                }
+                Some(Err(error)) => match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                        return Ok(Found::OutOfRange);
+                    }
+                    _ => last = Some(error),
+                },
+            }
+        }
+        let words = last.map_or_else(|| "no answer".to_owned(), |e| super::failure::describe(&e));
+        Err(PortError::Passing(format!("{}: {words}", doing())))
+    }
+
+    fn assign(&self, source: &TopicPartition, next: NextOffset) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&source.topic, source.partition, Offset::Offset(next.get()))?;
+        self.consumer.unassign()?;
+        self.consumer.assign(&list)
+    }
+
+    /// Whether the offset lies beyond the end, where no record has ever been.
+    fn beyond_end(&self, source: &TopicPartition, offset: i64) -> Result<bool, PortError> {
+        let extents = lookup::extents(&self.consumer, std::slice::from_ref(source), StartFrom::Earliest)
+            .map_err(|e| port_error(&format!("cannot ask how far {source} reaches"), &e))?;
+        Ok(extents.get(source).is_some_and(|extent| offset > extent.high))
+    }
+}
+
+impl SourceReader for SourceTopics {
+    fn read(&mut self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<Record>, PortError> {
+        let next = NextOffset::new(offset.get());
+        match self.first_from(source, next)? {
+            Found::Record(record) if record.offset == offset => Ok(Some(record)),
+            Found::Record(_) => {
+                self.at = None;
+                Ok(None)
+            }
+            Found::End => Ok(None),
+            Found::OutOfRange if self.beyond_end(source, offset.get())? => Err(PortError::Fatal(format!(
+                "{source} ends before offset {offset}: the topic was deleted and created again, or has lost records"
+            ))),
+            Found::OutOfRange => Ok(None),
+        }
+    }
+
+    fn is_at_end(&mut self, source: &TopicPartition, next: NextOffset) -> Result<bool, PortError> {
+        match self.first_from(source, next)? {
+            Found::Record(_) => Ok(false),
+            Found::End => Ok(true),
+            Found::OutOfRange if self.beyond_end(source, next.get())? => Err(PortError::Fatal(format!(
+                "{source} ends before offset {next}: the topic was deleted and created again, or has lost records"
+            ))),
+            Found::OutOfRange => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The topics around the worker: how many partitions the source has, and whether the dead-letter topic fits it.
+
+use std::collections::BTreeMap;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::chatter::Chatter;
+use super::client::{self, ASK_TIMEOUT};
+use super::consumer::lookup;
+use super::failure::port_error;
+use super::properties::RECORD_BYTES_MAX;
+use super::status::Status;
+use super::wait::block_on;
+use crate::config;
+use crate::sync::ports::PortError;
+
+/// Asks the brokers about topics, and creates the worker's own. Every call is bounded by a few seconds.
+pub struct Topics {
+    admin: AdminClient<Chatter>,
+}
+
+/// What became of the dead-letter topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ensured {
+    /// It was there, with this many partitions.
+    Present(i32),
+    /// It was created with this many partitions.
+    Created(i32),
+}
+
+impl Topics {
+    /// Makes the client; talks to nobody yet.
+    pub fn connect(config: &config::Kafka) -> Result<Self, PortError> {
+        let client = client::common(config)?;
+        let admin = client
+            .create_with_context(Chatter::new(config, Status::new()))
+            .map_err(|e| port_error("cannot make an admin client", &e))?;
+        Ok(Self { admin })
+    }
+
+    /// How many partitions a topic has; `None` where it does not exist. [`PortError::Passing`] while no broker answers.
+    pub fn partition_count(&self, topic: &str) -> Result<Option<i32>, PortError> {
+        lookup::partition_count(self.admin.inner(), topic)
+            .map_err(|e| port_error(&format!("cannot look up topic {topic}"), &e))
+    }
+
+    /// The partition count of every source topic that is there.
+    pub fn sources(&self, config: &config::Kafka) -> Result<BTreeMap<String, Option<i32>>, PortError> {
+        config.topics.iter().map(|topic| Ok((topic.clone(), self.partition_count(topic)?))).collect()
+    }
+
+    /// Sees to it that the dead-letter topic is there with at least as many partitions as the widest source topic, as a
+    /// dead letter goes to the partition of its record's number. Passing while a source topic or every broker is
+    /// missing: try again later.
+    pub fn ensure_dead_letters(&self, config: &config::Kafka) -> Result<Ensured, PortError> {
+        let mut widest: Option<(&str, i32)> = None;
+        let sources = self.sources(config)?;
+        for (topic, count) in &sources {
+            let Some(count) = count else {
+                return Err(PortError::Passing(format!("topic {topic} does not exist; waiting for it to be created")));
+            };
+            if widest.is_none_or(|(_, most)| *count > most) {
+                widest = Some((topic, *count));
+            }
+        }
+        let Some((source, needed)) = widest else {
+            return Err(PortError::Fatal("kafka.topics names no topic".to_owned()));
+        };
+        let topic = &config.dead_letter_topic;
+        match self.partition_count(topic)? {
+            Some(there) if there >= needed => Ok(Ensured::Present(there)),
+            Some(there) => Err(PortError::Fatal(format!(
+                "the dead-letter topic {topic} has {there} partitions, but {source} has {needed}: a dead letter goes to the \
+                 partition of the same number. Add partitions: kafka-topics.sh --bootstrap-server {} --alter --topic \
+                 {topic} --partitions {needed}",
+                config.brokers
+            ))),
+            None if config.create_topics => self.create(topic, needed),
+            None => Err(PortError::Fatal(format!(
+                "the dead-letter topic {topic} does not exist and kafka.create_topics is false. Create it: kafka-topics.sh \
+                 --bootstrap-server {} --create --topic {topic} --partitions {needed} --config max.message.bytes={} \
+                 --config retention.ms=-1",
+                config.brokers,
+                room()
+            ))),
+        }
+    }
+
+    fn create(&self, topic: &str, partitions: i32) -> Result<Ensured, PortError> {
+        let doing = format!("cannot create the dead-letter topic {topic}");
+        let room = room();
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))
+            .set("max.message.bytes", &room)
+            .set("retention.ms", "-1");
+        let options = AdminOptions::new().request_timeout(Some(ASK_TIMEOUT)).operation_timeout(Some(ASK_TIMEOUT));
+        let results = block_on(self.admin.create_topics([&new], &options)).map_err(|e| port_error(&doing, &e))?;
+        for result in results {
+            match result {
+                Ok(_) => tracing::info!(topic, partitions, "created the dead-letter topic"),
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => return Err(port_error(&doing, &KafkaError::AdminOp(code))),
+            }
+        }
+        Ok(Ensured::Created(partitions))
+    }
+}
+
+/// `max.message.bytes` of a topic that takes every dead letter: the broker counts the record's framing, too.
+fn room() -> String {
+    (RECORD_BYTES_MAX + 64 * 1024).to_string()
+}
