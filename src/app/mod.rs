@@ -2,3 +2,7 @@
 
 pub mod admin;
 pub mod demo;
+pub mod health;
+pub mod settings;
+pub mod topics;
+pub mod worker;

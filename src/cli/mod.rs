@@ -7,6 +7,7 @@
 pub mod args;
 pub mod check;
 pub mod demo;
+mod demo_report;
 pub mod entry;
 pub mod exit;
 pub mod explain;

@@ -1,7 +1,22 @@
 //! `order-sync run`: the worker.
 
-use super::exit::Exit;
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::exit::{Exit, fail};
+use super::runtime;
 use super::shell::Shell;
+use crate::app::admin::Admin;
+use crate::app::worker::{Worker, WorkerOptions};
+use crate::config::{Config, LogFormat, Need};
+use crate::sync::engine::{Drained, Ended};
+use crate::sync::ports::PortError;
+use crate::sync::rules::End;
+use crate::telemetry::{Meters, event, logging};
 
 /// Options of `order-sync run`.
 #[derive(Debug, clap::Args)]
@@ -22,6 +37,75 @@ SIGTERM and SIGINT drain within `shutdown_timeout`, commit, and end with 0; a se
 Metrics and health: http://127.0.0.1:9600/metrics, /livez, /readyz (`admin.listen`).";
 
 /// Runs `order-sync run`.
-pub fn execute(_args: Args, _shell: &mut Shell) -> anyhow::Result<Exit> {
-    anyhow::bail!("`order-sync run` is not built yet")
+pub fn execute(args: Args, shell: &mut Shell) -> anyhow::Result<Exit> {
+    let config = Arc::new(shell.config(Need::Run)?);
+    let format = log_format(config.log.format);
+    logging::init(format, &config.log.level).map_err(|error| fail(Exit::Usage, error))?;
+    let end = if args.until_caught_up { End::WhenCaughtUp } else { End::WhenTold };
+    runtime::block_on(|stop| work(config, end, stop))
+}
+
+/// Pretty where a person reads along, JSON where a collector does.
+fn log_format(format: LogFormat) -> logging::Format {
+    let terminal = std::io::stderr().is_terminal();
+    match (format, terminal) {
+        (LogFormat::Json, _) | (LogFormat::Auto, false) => logging::Format::Json,
+        (LogFormat::Pretty | LogFormat::Auto, true) => logging::Format::Pretty,
+        (LogFormat::Pretty, false) => logging::Format::Plain,
+    }
+}
+
+async fn work(config: Arc<Config>, end: End, stop: CancellationToken) -> anyhow::Result<Exit> {
+    let meters = Meters::new();
+    let admin = match config.admin.listen {
+        Some(address) => Some(Admin::bind(address).await.map_err(|error| fail(Exit::Usage, error))?),
+        None => None,
+    };
+    event::WorkerStarted {
+        group_id: &config.kafka.group_id,
+        topics: &config.kafka.topics,
+        apps: config.apps.len(),
+        platform: &config.douyin.base_url,
+    }
+    .emit();
+    let options = WorkerOptions { config: Arc::clone(&config), end, meters: meters.clone() };
+    let mut worker = Worker::start(options, Handle::current()).context("cannot start the worker's thread")?;
+    let quit = CancellationToken::new();
+    let serving = admin.map(|admin| tokio::spawn(admin.serve(meters, worker.health(), quit.clone())));
+    let result = tokio::select! {
+        biased;
+        ended = worker.ended() => ended,
+        () = stop.cancelled() => {
+            worker.stop();
+            worker.ended().await
+        }
+    };
+    quit.cancel();
+    if let Some(serving) = serving {
+        serving.await.ok();
+    }
+    conclude(result)
+}
+
+/// The exit code of an end. Everything that is not told here is told by the log.
+fn conclude(result: Result<Ended, PortError>) -> anyhow::Result<Exit> {
+    match result {
+        Ok(Ended::Stopped(left) | Ended::CaughtUp(left)) => {
+            event::ShutdownFinished {
+                abandoned_attempts: left.in_flight,
+                dropped_records: left.uncommitted,
+                owed: left.owed,
+            }
+            .emit();
+            Ok(if is_clean(left) { Exit::Done } else { Exit::Abandoned })
+        }
+        Ok(Ended::Failed(error)) | Err(error) => {
+            event::WorkerFailed { error: &error.to_string() }.emit();
+            Err(fail(Exit::Failure, error).context("the worker has stopped"))
+        }
+    }
+}
+
+const fn is_clean(left: Drained) -> bool {
+    left.in_flight == 0 && left.uncommitted == 0
 }

@@ -111,6 +111,7 @@ pub struct Engine {
     pub(super) board: Arc<StatusBoard>,
     pub(super) next_status: Duration,
     pub(super) progress: u64,
+    pub(super) folded: u64,
 }
 
 impl Engine {
@@ -144,6 +145,7 @@ impl Engine {
             board,
             next_status: Duration::ZERO,
             progress: 0,
+            folded: 0,
         }
     }
 

@@ -33,6 +33,7 @@ impl Engine {
                 return false;
             }
             self.progress += 1;
+            self.folded += 1;
             if self.partitions.get(&id).is_some_and(|p| !p.inbox.is_empty()) {
                 self.fold_queue.push_front(id);
             }

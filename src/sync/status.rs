@@ -7,7 +7,7 @@ use super::engine::{Engine, Mode};
 use super::rules::Now;
 
 /// How often the snapshot is renewed.
-const EVERY: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_millis(250);
 
 /// One app in a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub struct Status {
     pub partitions: usize,
     /// Records taken and not folded.
     pub unfolded: usize,
+    /// Records folded, skipped or set aside since the start.
+    pub folded: u64,
+    /// Whether results wait for a commit.
+    pub uncommitted: bool,
     /// Memory of what is folded and not committed.
     pub buffered_bytes: usize,
     /// Attempts under way.
@@ -77,6 +81,8 @@ impl Engine {
             assigned: self.ever_assigned,
             partitions: self.partitions.len(),
             unfolded: self.partitions.values().map(|p| p.inbox.len()).sum(),
+            folded: self.folded,
+            uncommitted: self.partitions.keys().any(|id| !self.is_clean(*id)),
             buffered_bytes: self.buffered_bytes(),
             in_flight: self.flights.len(),
             intake_held: self.intake_is_full(),

@@ -2,7 +2,11 @@
 
 pub mod dirt;
 pub mod documents;
+pub mod expect;
 pub mod lifecycle;
 pub mod log;
+pub mod play;
+pub mod stage;
+pub mod verdict;
 
 pub use log::{LogRecord, LogSpec, generate};

@@ -75,3 +75,17 @@ impl TopicCreated<'_> {
         info!(topic = self.topic, partitions = self.partitions, "created a topic of the worker's own");
     }
 }
+
+/// The worker cannot start to read yet.
+#[derive(Debug)]
+pub struct WaitingForKafka<'a> {
+    /// What is missing, and what to do.
+    pub reason: &'a str,
+}
+
+impl WaitingForKafka<'_> {
+    /// Says so. Emit it on the change, not on every look.
+    pub fn emit(self) {
+        warn!(reason = self.reason, "waiting for Kafka");
+    }
+}

@@ -10,7 +10,7 @@ mod intake;
 mod partition;
 mod worker;
 
-pub use broker::{BrokerDown, BrokerUp, TopicCreated, TopicFound, TopicMissing};
+pub use broker::{BrokerDown, BrokerUp, TopicCreated, TopicFound, TopicMissing, WaitingForKafka};
 pub use delivery::{AppResumed, AppSuspended, DeadLettered, TokenFetched, TokenRefused};
 pub use intake::{CommitFailed, IntakePaused, IntakeResumed};
 pub use partition::{OwedByUnknownApp, PartitionAssigned, PartitionRevoked};

@@ -1,0 +1,132 @@
+//! What the probes are told: liveness means progress, readiness says what stands in the way.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::admin::Health;
+use crate::kafka::status::Status as KafkaStatus;
+use crate::sync::status::{Status, StatusBoard};
+
+/// The engine renews its snapshot twice a second; one that is older says that it hangs.
+const SNAPSHOT_STALE: Duration = Duration::from_secs(20);
+/// Records that wait to be folded for so long, while nothing moves, say that it hangs.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// The worker as the probes see it.
+#[derive(Debug)]
+pub struct WorkerHealth {
+    board: Arc<StatusBoard>,
+    watch: Mutex<Watch>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    phase: Phase,
+    last: Status,
+    renewed: Instant,
+    moved: Instant,
+}
+
+/// How far the worker has come.
+#[derive(Clone, Debug)]
+pub enum Phase {
+    /// Starting; what it waits for.
+    Starting(String),
+    /// The engine runs over this consumer.
+    Running(KafkaStatus),
+    /// It has ended.
+    Ended,
+}
+
+impl WorkerHealth {
+    /// A worker that has just been started.
+    pub fn new(board: Arc<StatusBoard>) -> Self {
+        let now = Instant::now();
+        let watch = Watch {
+            phase: Phase::Starting("the worker is starting".to_owned()),
+            last: Status::default(),
+            renewed: now,
+            moved: now,
+        };
+        Self { board, watch: Mutex::new(watch) }
+    }
+
+    /// The worker has come further.
+    pub fn set_phase(&self, phase: Phase) {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.phase = phase;
+        watch.renewed = Instant::now();
+        watch.moved = Instant::now();
+    }
+
+    /// Takes the latest snapshot, and notes since when nothing has moved.
+    fn look(&self) -> (Phase, Status, Duration, Duration) {
+        let status = self.board.read();
+        let now = Instant::now();
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if status.at != watch.last.at {
+            watch.renewed = now;
+        }
+        let idle = status.unfolded == 0 || status.intake_held || status.commit_failing;
+        if status.progress != watch.last.progress || idle {
+            watch.moved = now;
+        }
+        watch.last = status.clone();
+        (watch.phase.clone(), status, now - watch.renewed, now - watch.moved)
+    }
+}
+
+impl Health for WorkerHealth {
+    fn live(&self) -> Result<(), Vec<String>> {
+        let (phase, status, unrenewed, unmoved) = self.look();
+        let mut reasons = Vec::new();
+        match phase {
+            Phase::Starting(_) | Phase::Ended => {}
+            Phase::Running(_) => {
+                if unrenewed > SNAPSHOT_STALE {
+                    reasons.push(format!("the engine has not taken a turn for {} s", unrenewed.as_secs()));
+                }
+                if unmoved > STUCK_AFTER {
+                    let waiting = status.unfolded;
+                    reasons.push(format!("{waiting} records wait and nothing has moved for {} s", unmoved.as_secs()));
+                }
+            }
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+
+    fn ready(&self) -> Result<(), Vec<String>> {
+        let (phase, status, _, _) = self.look();
+        let mut reasons = Vec::new();
+        match phase {
+            Phase::Starting(what) => reasons.push(what),
+            Phase::Ended => reasons.push("the worker has ended".to_owned()),
+            Phase::Running(kafka) => {
+                reasons.extend(kafka.problems());
+                if !kafka.joined() {
+                    reasons.push("not yet a member of the consumer group".to_owned());
+                }
+                reasons.extend(status_reasons(&status));
+            }
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+}
+
+fn status_reasons(status: &Status) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if status.commit_failing {
+        reasons.push("commits are failing; nothing new is delivered until one succeeds".to_owned());
+    }
+    if status.draining {
+        reasons.push("the worker is shutting down".to_owned());
+    }
+    for app in &status.apps {
+        if let Some(cause) = &app.suspended {
+            reasons.push(format!("app {} is suspended: {cause}", app.app_id));
+        } else if !app.has_token {
+            reasons.push(format!("app {} has no usable token", app.app_id));
+        }
+    }
+    reasons
+}

@@ -1,0 +1,99 @@
+//! Turns the validated settings into what each room wants to be told. No room but this one knows both sides.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{self, Config};
+use crate::douyin::table::TableError;
+use crate::douyin::{
+    AppSettings, GoodsEntryType, MapSettings, Mapper, OutcomeTable, TextPolicy, TicketLists, UserRule,
+};
+use crate::order::event::EventRules;
+use crate::order::{AppId, TimeUnit};
+use crate::retry::RetryPolicy;
+use crate::sync::rules::{AppRules, End, Rules};
+
+/// How long a revoked partition may take for its last commit.
+const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How events are decoded.
+pub fn event_rules(config: &Config) -> EventRules {
+    EventRules {
+        apps: config.apps.iter().map(|app| app.app_id.clone()).collect(),
+        max_clock_skew_ms: i64::try_from(config.limits.max_clock_skew.as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
+/// How merged orders become requests.
+pub fn mapper(config: &Config) -> Mapper {
+    Mapper::new(MapSettings {
+        apps: config
+            .apps
+            .iter()
+            .map(|app| AppSettings {
+                app_id: app.app_id.clone(),
+                client_key: app.client_key.clone(),
+                order_types: app.order_types.clone(),
+            })
+            .collect(),
+        text: match config.limits.text {
+            config::TextLimit::Truncate => TextPolicy::Truncate,
+            config::TextLimit::Strict => TextPolicy::Strict,
+        },
+        ticket_lists: match config.douyin.ticket_lists {
+            config::TicketLists::Text => TicketLists::Text,
+            config::TicketLists::Array => TicketLists::Array,
+        },
+        goods_entry_type: match config.douyin.goods_entry_type {
+            config::GoodsEntryType::String => GoodsEntryType::String,
+            config::GoodsEntryType::Integer => GoodsEntryType::Integer,
+        },
+    })
+}
+
+/// How answers are judged: the user's rules, then the built-in ones.
+pub fn outcomes(config: &Config) -> Result<OutcomeTable, TableError> {
+    let rules: Vec<UserRule> = config
+        .douyin
+        .error_codes
+        .iter()
+        .map(|rule| UserRule {
+            code: rule.code,
+            message_contains: rule.message_contains.clone(),
+            verdict: rule.verdict.clone(),
+            meaning: rule.meaning.clone(),
+        })
+        .collect();
+    OutcomeTable::new(&rules)
+}
+
+/// The unit of each app's stamps.
+pub fn units(config: &Config) -> BTreeMap<AppId, TimeUnit> {
+    config.apps.iter().map(|app| (app.app_id.clone(), app.update_time_unit)).collect()
+}
+
+/// Everything the engine is told once.
+pub fn rules(config: &Config, outcomes: Arc<OutcomeTable>, end: End) -> Rules {
+    let delivery = &config.delivery;
+    Rules {
+        event: event_rules(config),
+        apps: config
+            .apps
+            .iter()
+            .map(|app| AppRules { app_id: app.app_id.clone(), unit: app.update_time_unit })
+            .collect(),
+        mapper: Arc::new(mapper(config)),
+        outcomes,
+        retry: RetryPolicy::new(delivery.initial_interval, delivery.max_interval),
+        give_up_after: delivery.give_up_after,
+        max_in_flight: delivery.max_in_flight,
+        max_owed: delivery.max_owed,
+        max_buffered_bytes: delivery.max_buffered_bytes,
+        commit_interval: config.kafka.commit_interval,
+        revoke_timeout: REVOKE_TIMEOUT,
+        shutdown_timeout: config.shutdown_timeout,
+        requests_per_second: delivery.requests_per_second,
+        end,
+    }
+}
