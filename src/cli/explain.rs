@@ -11,6 +11,8 @@ use serde_json::json;
 use super::exit::Exit;
 use super::render::Output;
 use super::shell::Shell;
+use crate::config::Need;
+use crate::douyin::UserRule;
 use crate::douyin::table::{Endpoint, OutcomeTable, Rule, Trigger};
 use crate::douyin::verdict::{Answer, Break, Exchange, Judgement, Verdict, judge_push};
 
@@ -25,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "CODE", default_value_t = 200, conflicts_with = "transport")]
     pub status: u16,
     /// The body of the answer; `@FILE` reads a file, `@-` standard input
-    #[arg(long, value_name = "TEXT", required_unless_present_any = ["transport", "list"], conflicts_with = "transport")]
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["status", "transport", "list"], conflicts_with = "transport")]
     pub body: Option<String>,
     /// The answer's Retry-After, in seconds
     #[arg(long, value_name = "SECONDS", conflicts_with = "transport")]
@@ -48,7 +50,7 @@ Examples:
 
 /// Runs `order-sync explain`.
 pub fn execute(args: Args, shell: &mut Shell) -> anyhow::Result<Exit> {
-    let table = OutcomeTable::new(&[])?;
+    let table = OutcomeTable::new(&user_rules(shell)?)?;
     if args.list {
         list(&table, shell)?;
         return Ok(Exit::Done);
@@ -81,6 +83,18 @@ pub fn execute(args: Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// The settings' own rules, where there are settings.
+fn user_rules(shell: &Shell) -> anyhow::Result<Vec<UserRule>> {
+    let Some(config) = shell.config_if_any(Need::Map)? else { return Ok(Vec::new()) };
+    let rules = config.douyin.error_codes.into_iter().map(|rule| UserRule {
+        code: rule.code,
+        message_contains: rule.message_contains,
+        verdict: rule.verdict,
+        meaning: rule.meaning,
+    });
+    Ok(rules.collect())
 }
 
 fn exchange(args: Args) -> anyhow::Result<Exchange> {
