@@ -23,4 +23,6 @@ mod http_wire;
 mod kafka_mock;
 mod reference;
 mod store_contract;
+mod store_disk;
+mod store_kill;
 mod support;
