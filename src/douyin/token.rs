@@ -120,7 +120,7 @@ struct TokenReply<'a> {
 }
 
 #[derive(Default, Deserialize)]
-struct TokenData<'a> {
+struct TokenBody<'a> {
     #[serde(borrow)]
     access_token: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -137,12 +137,12 @@ impl<'a> TokenReply<'a> {
         serde_json::from_slice(body).map_or_else(|_| Self::default(), |reply| Self { is_object: true, ..reply })
     }
 
-    fn data(&self) -> TokenData<'a> {
+    fn data(&self) -> TokenBody<'a> {
         let raw = self.data.map_or("", RawValue::get);
         if begins_as_object(raw.as_bytes()) {
             serde_json::from_str(raw).unwrap_or_default()
         } else {
-            TokenData::default()
+            TokenBody::default()
         }
     }
 

@@ -1,4 +1,6 @@
 //! The real engine over faulty fakes, with a clock that the test holds.
 
-mod cases;
+mod delivery;
+mod fakes;
+mod partitions;
 mod world;

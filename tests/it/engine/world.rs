@@ -1,6 +1,6 @@
 //! A world for the real engine: a store, a commit thread, a platform and a clock that the test holds in its hands.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,138 +8,19 @@ use std::time::Duration;
 use order_sync::douyin::table::OutcomeTable;
 use order_sync::douyin::verdict::{Answer, Exchange};
 use order_sync::order::event::EventRules;
-use order_sync::order::fold::{MapInput, MapOrder, Mapped};
-use order_sync::order::{AppId, Fault, Identity, OrderState, TimeUnit};
+use order_sync::order::{AppId, TimeUnit};
 use order_sync::record::{NextOffset, Record, RecordOffset, TopicPartition};
 use order_sync::retry::RetryPolicy;
-use order_sync::sync::commit::{CommitCut, CommitQueue};
 use order_sync::sync::engine::{Ended, Engine, Ports, Turn};
-use order_sync::sync::ports::{
-    Assigned, AttemptStart, Attempts, Epoch, Input, Intake, OwedEntry, PortError, Position, StartAt, StateReader,
-    TokenGeneration,
-};
+use order_sync::sync::ports::{Assigned, AttemptStart, Epoch, Input, PortError, StartAt, TokenGeneration};
 use order_sync::sync::rules::{AppRules, End, Now, Rules};
 use order_sync::sync::status::StatusBoard;
-use order_sync::sync::{DeadLetter, IntakeBudget, Owed, OwedKey};
+use order_sync::sync::{DeadLetter, IntakeBudget};
 use order_sync::telemetry::Meters;
 
+use super::fakes::{Asked, Edge, FakeStore, TinyMapper};
+
 pub const WALL_MS: i64 = 1_800_000_000_000;
-
-/// Committed cuts, in memory.
-#[derive(Default)]
-pub struct Shelf {
-    pub states: HashMap<Identity, OrderState>,
-    pub owed: BTreeMap<OwedKey, Owed>,
-    pub position: Option<Position>,
-}
-
-#[derive(Clone, Default)]
-pub struct FakeStore(pub Arc<Mutex<HashMap<TopicPartition, Shelf>>>);
-
-impl FakeStore {
-    pub fn apply(&self, cut: &CommitCut) {
-        let mut partitions = self.0.lock().unwrap();
-        for part in &cut.parts {
-            let shelf = partitions.entry(part.source.clone()).or_default();
-            for (identity, state) in part.layer.states() {
-                shelf.states.insert(identity.clone(), state.as_ref().clone());
-            }
-            for key in part.layer.settled() {
-                shelf.owed.remove(key);
-            }
-            for (key, owed) in part.layer.owed() {
-                shelf.owed.insert(key.clone(), owed.clone());
-            }
-            shelf.position = Some(part.position.clone());
-        }
-    }
-}
-
-impl StateReader for FakeStore {
-    fn position(&self, source: &TopicPartition) -> Result<Option<Position>, PortError> {
-        Ok(self.0.lock().unwrap().get(source).and_then(|shelf| shelf.position.clone()))
-    }
-
-    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError> {
-        Ok(self.0.lock().unwrap().get(source).and_then(|shelf| shelf.states.get(identity).cloned()))
-    }
-
-    fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {
-        if let Some(shelf) = self.0.lock().unwrap().get(source) {
-            for (key, owed) in &shelf.owed {
-                let entry = OwedEntry {
-                    offset: owed.offset,
-                    request_bytes: owed.request.len(),
-                    timestamp_ms: owed.timestamp_ms,
-                };
-                visit(key.clone(), entry);
-            }
-        }
-        Ok(())
-    }
-
-    fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {
-        Ok(self.0.lock().unwrap().get(source).and_then(|shelf| shelf.owed.get(key).cloned()))
-    }
-}
-
-/// What the engine asked of its edges and nobody has answered yet.
-#[derive(Default)]
-pub struct Asked {
-    pub cuts: VecDeque<CommitCut>,
-    pub probes: Vec<(TopicPartition, NextOffset)>,
-    pub attempts: VecDeque<AttemptStart>,
-    pub fetches: Vec<AppId>,
-    pub paused: HashSet<TopicPartition>,
-}
-
-#[derive(Clone, Default)]
-struct Edge(Arc<Mutex<Asked>>);
-
-impl CommitQueue for Edge {
-    fn begin(&mut self, cut: CommitCut) {
-        self.0.lock().unwrap().cuts.push_back(cut);
-    }
-
-    fn probe_end(&mut self, source: TopicPartition, next: NextOffset) {
-        self.0.lock().unwrap().probes.push((source, next));
-    }
-}
-
-impl Attempts for Edge {
-    fn start(&mut self, attempt: AttemptStart) {
-        self.0.lock().unwrap().attempts.push_back(attempt);
-    }
-
-    fn fetch_token(&mut self, app_id: &AppId) {
-        self.0.lock().unwrap().fetches.push(app_id.clone());
-    }
-}
-
-impl Intake for Edge {
-    fn pause(&mut self, sources: &[TopicPartition]) {
-        self.0.lock().unwrap().paused.extend(sources.iter().cloned());
-    }
-
-    fn resume(&mut self, sources: &[TopicPartition]) {
-        self.0.lock().unwrap().paused.retain(|source| !sources.contains(source));
-    }
-}
-
-/// Sends status and price, and nothing else: enough to tell states apart.
-struct TinyMapper;
-
-impl MapOrder for TinyMapper {
-    fn map(&self, input: &MapInput<'_>) -> Result<Mapped, Fault> {
-        let mut draft =
-            format!("{{\"order_id\":\"{}\",\"status\":\"{}\",\"doc\":", input.order_id, input.status.as_str());
-        let mut document = Vec::new();
-        input.document.write(&mut document);
-        draft.push_str(std::str::from_utf8(&document).unwrap());
-        draft.push('}');
-        Ok(Mapped { draft: draft.into_bytes(), ..Mapped::default() })
-    }
-}
 
 /// The engine and everything around it.
 pub struct World {

@@ -1,0 +1,226 @@
+//! What the engine promises of commits, partitions and its own end, case by case, over hand-held edges.
+
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use order_sync::record::TopicPartition;
+use order_sync::sync::Ended;
+use order_sync::sync::ports::{Input, PortError, StartAt};
+use order_sync::sync::rules::End;
+
+use super::fakes::FakeStore;
+use super::world::{Scene, World, event, ok};
+
+const S: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_restart_repeats_only_what_was_not_recorded_byte_for_byte() {
+    let (mut world, source) = World::with_partition(Scene::default());
+    let events: Vec<_> = (0..50).map(|n| event("tt1", &format!("O{}", n % 10), n)).collect();
+    world.produce(&source, &events);
+    // Accepted, but the result never reaches the store.
+    world.turn();
+    world.answer_tokens();
+    world.pass(S);
+    world.turn();
+    world.finish_commit();
+    world.turn();
+    world.answer_attempts(&mut |_| ok());
+    let before = world.sent.clone();
+    assert_eq!(before.len(), 10);
+    let store: FakeStore = world.store.clone();
+    drop(world);
+
+    let mut world = World::new(&Scene::default(), store);
+    assert_eq!(world.assign(&source, 50), StartAt::Position(order_sync::record::NextOffset::new(50)));
+    world.run(S, &mut |_| ok());
+    assert_eq!(world.sent.len(), 50, "the ten that were not recorded, and the other forty");
+    for sent in &before {
+        assert!(world.sent.contains(sent), "the repeat is identical");
+    }
+    assert_eq!(world.owed_in_store(), 0);
+}
+
+#[test]
+fn a_failed_commit_is_tried_again_and_nothing_of_it_is_due_until_then() {
+    let (mut world, source) = World::with_partition(Scene::default());
+    world.produce(&source, &[event("tt1", "A", 1)]);
+    world.turn();
+    world.answer_tokens();
+    world.pass(S);
+    world.turn();
+    for _ in 0..5 {
+        assert!(world.asked.lock().unwrap().cuts.pop_front().is_some());
+        world.handle(Input::Committed(Err(PortError::Passing("the broker is away".into()))));
+        world.produce(&source, &[event("tt1", "B", 1)]);
+        world.pass(20 * S);
+        world.turn();
+        assert!(world.asked.lock().unwrap().attempts.is_empty());
+    }
+    world.run(S, &mut |_| ok());
+    assert_eq!(world.stamps("A").len(), 1);
+    assert_eq!(world.position_in_store(&source), Some(6));
+}
+
+#[test]
+fn a_fatal_commit_ends_the_worker_with_its_words() {
+    let (mut world, source) = World::with_partition(Scene::default());
+    world.produce(&source, &[event("tt1", "A", 1)]);
+    world.pass(S);
+    world.turn();
+    world.handle(Input::Committed(Err(PortError::Fatal("the disk is full".into()))));
+    world.turn();
+    let Some(Ended::Failed(error)) = world.ended else { panic!("it goes on") };
+    assert_eq!(error.to_string(), "the disk is full");
+}
+
+#[test]
+fn too_much_owed_pauses_intake_and_lets_it_go_on_later() {
+    let (mut world, source) = World::with_partition(Scene { max_owed: 100, max_in_flight: 1, ..Scene::default() });
+    for batch in 0..4 {
+        let orders: Vec<_> = (0..64).map(|n| event("tt1", &format!("O{}", batch * 64 + n), 1)).collect();
+        world.produce(&source, &orders);
+        world.turn();
+        world.pass(S);
+        world.turn();
+        world.finish_commit();
+        world.turn();
+    }
+    assert!(world.asked.lock().unwrap().paused.contains(&source));
+    assert!(world.position_in_store(&source).unwrap() < 256);
+    world.run(60 * S, &mut |_| ok());
+    assert!(world.asked.lock().unwrap().paused.is_empty());
+    assert_eq!(world.position_in_store(&source), Some(256));
+    assert_eq!(world.owed_in_store(), 0);
+}
+
+#[test]
+fn too_much_that_is_not_committed_pauses_intake_and_deliveries() {
+    let scene = Scene { max_buffered_bytes: 20_000, ..Scene::default() };
+    let (mut world, source) = World::with_partition(scene);
+    world.produce(&source, &(0..1000).map(|n| event("tt1", &format!("O{n}"), 1)).collect::<Vec<_>>());
+    world.turn();
+    assert!(world.asked.lock().unwrap().paused.contains(&source));
+    world.run(60 * S, &mut |_| ok());
+    assert_eq!(world.position_in_store(&source), Some(1000));
+    assert_eq!(world.owed_in_store(), 0);
+}
+
+#[test]
+fn a_revoke_commits_first_and_late_results_are_dropped() {
+    let (mut world, source) = World::with_partition(Scene::default());
+    world.produce(&source, &[event("tt1", "A", 1), event("tt1", "B", 1)]);
+    world.turn();
+    world.answer_tokens();
+    world.pass(S);
+    world.turn();
+    world.finish_commit();
+    world.turn();
+    world.produce(&source, &[event("tt1", "C", 1)]);
+    world.turn();
+    let (reply, released) = sync_channel(1);
+    world.handle(Input::Revoked { partitions: vec![source.clone()], lost: false, reply });
+    world.turn();
+    assert!(released.try_recv().is_err(), "the last commit is under way");
+    assert!(world.finish_commit());
+    world.turn();
+    assert!(released.try_recv().is_ok());
+    assert_eq!(world.position_in_store(&source), Some(3));
+    world.answer_attempts(&mut |_| ok());
+    world.pass(S);
+    world.turn();
+    assert!(!world.finish_commit(), "results of a partition that is gone are dropped");
+    assert_eq!(world.owed_in_store(), 3);
+}
+
+#[test]
+fn a_revoke_ends_at_its_deadline() {
+    let (mut world, source) = World::with_partition(Scene::default());
+    world.produce(&source, &[event("tt1", "A", 1)]);
+    world.pass(S);
+    world.turn();
+    let (reply, released) = sync_channel(1);
+    world.handle(Input::Revoked { partitions: vec![source], lost: false, reply });
+    world.turn();
+    world.pass(9 * S);
+    world.turn();
+    assert!(released.try_recv().is_err());
+    world.pass(2 * S);
+    world.turn();
+    assert!(released.try_recv().is_ok());
+}
+
+#[test]
+fn a_partition_that_comes_back_waits_for_the_cut_under_way() {
+    let (mut world, source) = World::with_partition(Scene::default());
+    world.produce(&source, &[event("tt1", "A", 1)]);
+    world.pass(S);
+    world.turn();
+    let (reply, _released) = sync_channel(1);
+    world.handle(Input::Revoked { partitions: vec![source.clone()], lost: true, reply });
+    let start = world.offer(&source);
+    assert!(start.try_recv().is_err(), "the store does not hold the cut yet");
+    world.finish_commit();
+    assert_eq!(start.try_recv().unwrap().unwrap(), [StartAt::Position(order_sync::record::NextOffset::new(1))]);
+}
+
+#[test]
+fn shutdown_waits_for_answers_and_commits_them() {
+    let (mut world, source) = World::with_partition(Scene::default());
+    world.produce(&source, &[event("tt1", "A", 1), event("tt1", "A", 2)]);
+    world.turn();
+    world.answer_tokens();
+    world.pass(S);
+    world.turn();
+    world.finish_commit();
+    world.turn();
+    world.handle(Input::Shutdown);
+    world.pass(S);
+    world.turn();
+    assert!(world.ended.is_none(), "an attempt is under way");
+    world.answer_attempts(&mut |_| ok());
+    world.turn();
+    assert!(world.finish_commit());
+    world.turn();
+    let Some(Ended::Stopped(left)) = &world.ended else { panic!("it goes on") };
+    assert_eq!((left.in_flight, left.uncommitted, left.owed), (0, 0, 1));
+    assert_eq!(world.owed_in_store(), 1);
+}
+
+#[test]
+fn shutdown_ends_at_its_deadline_and_says_what_it_abandoned() {
+    let (mut world, source) = World::with_partition(Scene::default());
+    world.produce(&source, &[event("tt1", "A", 1)]);
+    world.turn();
+    world.answer_tokens();
+    world.pass(S);
+    world.turn();
+    world.finish_commit();
+    world.turn();
+    world.handle(Input::Shutdown);
+    while world.ended.is_none() {
+        world.pass(S);
+        world.turn();
+    }
+    assert!((8..=10).contains(&(world.now.mono.as_secs() - 1)), "{:?}", world.now.mono);
+    let Some(Ended::Stopped(left)) = &world.ended else { panic!("it goes on") };
+    assert_eq!((left.in_flight, left.uncommitted, left.owed), (1, 0, 1));
+}
+
+#[test]
+fn caught_up_ends_when_all_is_delivered_and_not_before() {
+    let scene = Scene { end: End::WhenCaughtUp, ..Scene::default() };
+    let mut world = World::new(&scene, FakeStore::default());
+    let source = TopicPartition::new("orders", 0);
+    world.assign(&source, 4);
+    world.produce(&source, &[event("tt1", "A", 1), event("tt1", "A", 2), event("tt1", "B", 1)]);
+    world.run(S, &mut |_| ok());
+    assert!(world.ended.is_none(), "offset 3 has not come");
+    // Offset 3 is a marker: the probe says that nothing is left to read.
+    let (source, next) = world.asked.lock().unwrap().probes.pop().unwrap();
+    assert_eq!(next.get(), 3);
+    world.handle(Input::EndProbed { source, next, at_end: Ok(true) });
+    world.run(S, &mut |_| ok());
+    assert!(matches!(world.ended, Some(Ended::CaughtUp(_))));
+    assert_eq!(world.owed_in_store(), 0);
+}
