@@ -28,14 +28,11 @@ fn copy(message: &BorrowedMessage<'_>, headers: &BorrowedHeaders) -> Vec<Header>
     };
     let mut copies = Vec::with_capacity(headers.count());
     for index in 0..headers.count() {
-        match one(index) {
-            Ok(header) => copies.extend(header),
-            Err(_) => tracing::warn!(
-                topic = message.topic(),
-                partition = message.partition(),
-                offset = message.offset(),
-                "left out a header whose name is not UTF-8"
-            ),
+        if let Ok(header) = one(index) {
+            copies.extend(header);
+        } else {
+            let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+            tracing::warn!(topic, partition, offset, "left out a header whose name is not UTF-8");
         }
     }
     copies

@@ -9,16 +9,16 @@ pub(super) fn port_error(doing: &str, error: &KafkaError) -> PortError {
     let words = format!("{doing}: {}", describe(error));
     match error.rdkafka_error_code() {
         Some(code) if never_passes(code) => PortError::Fatal(words),
-        _ => PortError::Passing(words),
+        Some(_) | None => PortError::Passing(words),
     }
 }
 
 /// The error without a property's value, which may be a secret.
 pub(super) fn describe(error: &KafkaError) -> String {
-    match error {
-        KafkaError::ClientConfig(_, _, name, _) => format!("property {name} is unknown or has an unusable value"),
-        other => other.rdkafka_error_code().map_or_else(|| other.to_string(), |code| code.to_string()),
+    if let KafkaError::ClientConfig(_, _, name, _) = error {
+        return format!("property {name} is unknown or has an unusable value");
     }
+    error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string())
 }
 
 /// Whether trying again cannot help. Authorisation is not among them: an operator grants it, and the worker goes on.

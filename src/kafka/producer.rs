@@ -119,22 +119,22 @@ impl Producer {
 
     /// Begins a transaction; `transactional.id` must be among the properties. The first call takes the id over.
     pub fn begin(&self) -> Result<(), PortError> {
-        match self.producer.begin_transaction() {
-            Ok(()) => Ok(()),
-            Err(_) => {
-                self.producer.init_transactions(TRANSACTION_TIMEOUT).map_err(|e| port_error("no transactions", &e))?;
-                self.producer.begin_transaction().map_err(|e| port_error("no transaction", &e))
-            }
+        if self.producer.begin_transaction().is_ok() {
+            return Ok(());
         }
+        self.producer.init_transactions(TRANSACTION_TIMEOUT).map_err(|e| port_error("no transactions", &e))?;
+        self.producer.begin_transaction().map_err(|e| port_error("no transaction", &e))
     }
 
     /// Commits the transaction.
     pub fn commit(&self) -> Result<(), PortError> {
+        self.flush()?;
         self.producer.commit_transaction(TRANSACTION_TIMEOUT).map_err(|e| port_error("not committed", &e))
     }
 
     /// Aborts the transaction: readers of committed records never see its records.
     pub fn abort(&self) -> Result<(), PortError> {
+        self.flush()?;
         self.producer.abort_transaction(TRANSACTION_TIMEOUT).map_err(|e| port_error("not aborted", &e))
     }
 }

@@ -56,25 +56,22 @@ impl SourceTopics {
         self.at = None;
         let mut last = None;
         while Instant::now() < deadline {
-            match self.consumer.poll(Duration::from_millis(100)) {
-                None => {}
-                Some(Ok(message)) if message.topic() == &*source.topic && message.partition() == source.partition => {
+            let Some(answer) = self.consumer.poll(Duration::from_millis(100)) else { continue };
+            match answer {
+                Ok(message) => {
                     let record = convert::record(&message);
-                    if next.covers(record.offset) {
-                        continue;
+                    let here = message.topic() == &*source.topic && message.partition() == source.partition;
+                    if here && !next.covers(record.offset) {
+                        self.at = Some((source.clone(), record.offset.next()));
+                        return Ok(Found::Record(record));
                     }
-                    self.at = Some((source.clone(), record.offset.next()));
-                    return Ok(Found::Record(record));
                 }
-                Some(Ok(_)) => {}
-                Some(Err(KafkaError::PartitionEOF(partition))) if partition == source.partition => {
-                    return Ok(Found::End);
-                }
-                Some(Err(error)) => match error.rdkafka_error_code() {
+                Err(KafkaError::PartitionEOF(partition)) if partition == source.partition => return Ok(Found::End),
+                Err(error) => match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                         return Ok(Found::OutOfRange);
                     }
-                    _ => last = Some(error),
+                    Some(_) | None => last = Some(error),
                 },
             }
         }
@@ -89,39 +86,43 @@ impl SourceTopics {
         self.consumer.assign(&list)
     }
 
-    /// Whether the offset lies beyond the end, where no record has ever been.
-    fn beyond_end(&self, source: &TopicPartition, offset: i64) -> Result<bool, PortError> {
+    /// An offset that the broker does not have was taken by retention, unless it lies beyond the end.
+    fn must_be_retention(&self, source: &TopicPartition, offset: i64) -> Result<(), PortError> {
         let extents = lookup::extents(&self.consumer, std::slice::from_ref(source), StartFrom::Earliest)
             .map_err(|e| port_error(&format!("cannot ask how far {source} reaches"), &e))?;
-        Ok(extents.get(source).is_some_and(|extent| offset > extent.high))
+        match extents.get(source) {
+            Some(extent) if offset > extent.high => Err(PortError::Fatal(format!(
+                "{source} ends at offset {}, before {offset}: the topic was deleted and created again, or has lost records",
+                extent.high
+            ))),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
 impl SourceReader for SourceTopics {
     fn read(&mut self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<Record>, PortError> {
-        let next = NextOffset::new(offset.get());
-        match self.first_from(source, next)? {
-            Found::Record(record) if record.offset == offset => Ok(Some(record)),
-            Found::Record(_) => {
-                self.at = None;
-                Ok(None)
-            }
-            Found::End => Ok(None),
-            Found::OutOfRange if self.beyond_end(source, offset.get())? => Err(PortError::Fatal(format!(
-                "{source} ends before offset {offset}: the topic was deleted and created again, or has lost records"
-            ))),
-            Found::OutOfRange => Ok(None),
+        match self.first_from(source, NextOffset::new(offset.get()))? {
+            Found::Record(record) if record.offset == offset => return Ok(Some(record)),
+            Found::Record(_) => self.at = None,
+            Found::End => {}
+            Found::OutOfRange => self.must_be_retention(source, offset.get())?,
         }
+        Ok(None)
     }
 
     fn is_at_end(&mut self, source: &TopicPartition, next: NextOffset) -> Result<bool, PortError> {
         match self.first_from(source, next)? {
-            Found::Record(_) => Ok(false),
-            Found::End => Ok(true),
-            Found::OutOfRange if self.beyond_end(source, next.get())? => Err(PortError::Fatal(format!(
-                "{source} ends before offset {next}: the topic was deleted and created again, or has lost records"
-            ))),
-            Found::OutOfRange => Ok(false),
+            Found::Record(_) => return Ok(false),
+            Found::End => return Ok(true),
+            Found::OutOfRange => self.must_be_retention(source, next.get())?,
+        }
+        // Retention removed something behind `next`; what is left decides.
+        let extents = lookup::extents(&self.consumer, std::slice::from_ref(source), StartFrom::Earliest)
+            .map_err(|e| port_error(&format!("cannot ask how far {source} reaches"), &e))?;
+        match extents.get(source) {
+            Some(extent) if extent.low > next.get() => self.is_at_end(source, NextOffset::new(extent.low)),
+            Some(_) | None => Ok(false),
         }
     }
 }

@@ -53,7 +53,8 @@ impl Status {
     }
 
     /// Says a problem; logged when it is new or reads differently.
-    pub(super) fn raise(&self, problem: Problem, words: String) {
+    pub(super) fn raise(&self, problem: Problem, words: impl Into<String>) {
+        let words = words.into();
         let changed = self.with(|inner| inner.problems.insert(problem, words.clone()).as_ref() != Some(&words));
         if changed {
             tracing::warn!(problem = %words, "waiting for kafka");
@@ -91,9 +92,9 @@ mod tests {
     #[test]
     fn keeps_one_line_per_problem_until_it_is_over() {
         let status = Status::new();
-        status.raise(Problem::Topic("orders".into()), "topic orders does not exist".into());
-        status.raise(Problem::Brokers, "no broker".into());
-        status.raise(Problem::Brokers, "connection refused".into());
+        status.raise(Problem::Topic("orders".into()), "topic orders does not exist");
+        status.raise(Problem::Brokers, "no broker");
+        status.raise(Problem::Brokers, "connection refused");
         assert_eq!(status.problems(), ["connection refused", "topic orders does not exist"]);
         status.clear(&Problem::Brokers);
         assert_eq!(status.problems(), ["topic orders does not exist"]);

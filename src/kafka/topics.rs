@@ -97,8 +97,11 @@ impl Topics {
         let results = block_on(self.admin.create_topics([&new], &options)).map_err(|e| port_error(&doing, &e))?;
         for result in results {
             match result {
-                Ok(_) => tracing::info!(topic, partitions, "created the dead-letter topic"),
-                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Ok(_) => {}
+                // Another worker was faster, or this broker had not heard of it yet: its width is yet to be checked.
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {
+                    return Err(PortError::Passing(format!("{topic} was created a moment ago; looking at it again")));
+                }
                 Err((_, code)) => return Err(port_error(&doing, &KafkaError::AdminOp(code))),
             }
         }

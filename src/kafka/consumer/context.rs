@@ -80,7 +80,7 @@ impl ConsumerContext for GroupContext {
         match result {
             Ok(()) => self.chatter.status().clear(&Problem::Group),
             Err(error) => {
-                tracing::info!(error = %describe(&error), "offsets not committed; the store has the position")
+                tracing::info!(error = %describe(&error), "offsets not committed; the store has the position");
             }
         }
     }

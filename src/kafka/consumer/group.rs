@@ -108,10 +108,10 @@ impl Worker {
                 tracing::warn!(%source, %error, "could not name an offset to commit");
             }
         }
-        if list.count() > 0 {
-            if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
-                tracing::info!(error = %describe(&error), "offsets not committed; the store has the position");
-            }
+        if list.count() > 0
+            && let Err(error) = self.consumer.commit(&list, CommitMode::Async)
+        {
+            tracing::info!(error = %describe(&error), "offsets not committed; the store has the position");
         }
     }
 

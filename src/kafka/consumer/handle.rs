@@ -67,10 +67,8 @@ impl Consumer {
 
     fn halt(&mut self) {
         self.shared.stop();
-        if let Some(thread) = self.thread.take() {
-            if thread.join().is_err() {
-                tracing::error!("the consumer's thread had panicked");
-            }
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the consumer's thread had panicked");
         }
     }
 }
