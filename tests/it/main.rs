@@ -21,6 +21,7 @@ mod http_tls;
 mod http_tokens;
 mod http_wire;
 mod kafka_mock;
+mod kafka_real;
 mod reference;
 mod store_contract;
 mod store_disk;

@@ -51,8 +51,5 @@ pub fn committed(config: &config::Kafka, topic: &str, partition: i32) -> Option<
     let mut list = rdkafka::TopicPartitionList::new();
     list.add_partition(topic, partition);
     let found = consumer.committed_offsets(list, Duration::from_secs(10)).unwrap();
-    match found.elements()[0].offset() {
-        rdkafka::Offset::Offset(offset) => Some(offset),
-        _ => None,
-    }
+    if let rdkafka::Offset::Offset(offset) = found.elements()[0].offset() { Some(offset) } else { None }
 }

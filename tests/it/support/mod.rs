@@ -2,3 +2,4 @@
 
 pub mod fake_engine;
 pub mod kafka;
+pub mod real_kafka;

@@ -1,0 +1,154 @@
+//! A real Apache Kafka for the tests of this binary: started once through tests/kafka/kafka.sh, or `KAFKA_BROKERS`.
+//!
+//! The script stops it when this process has ended, however it ends. Topics and groups get names of their own, so that
+//! one broker serves every test.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use order_sync::record::{Header, Record, RecordOffset};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+/// A running broker.
+pub struct RealKafka {
+    pub brokers: String,
+}
+
+impl RealKafka {
+    /// The broker of this test binary. `None` where there can be none: that is printed, and is a failure under
+    /// `ORDER_SYNC_REQUIRE_KAFKA=1`.
+    #[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "a test that is skipped must say so")]
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Result<RealKafka, String>> = OnceLock::new();
+        match SHARED.get_or_init(start) {
+            Ok(kafka) => Some(kafka),
+            Err(why) => {
+                let test = std::thread::current().name().unwrap_or("a test").to_owned();
+                let required = std::env::var_os("ORDER_SYNC_REQUIRE_KAFKA").is_some_and(|v| v == "1");
+                assert!(!required, "{test} needs a real Kafka (ORDER_SYNC_REQUIRE_KAFKA=1): {why}");
+                eprintln!("SKIPPED {test}: no real Kafka: {why}");
+                None
+            }
+        }
+    }
+
+    /// A name that no other test has.
+    pub fn name(what: &str) -> String {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        format!("{what}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Creates a topic and waits until it is known. Returns its name.
+    pub fn topic(&self, what: &str, partitions: i32, config: &[(&str, &str)]) -> String {
+        let topic = Self::name(what);
+        self.create(&topic, partitions, config);
+        topic
+    }
+
+    /// Creates a topic of this name.
+    pub fn create(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+        for (name, value) in config {
+            new = new.set(name, value);
+        }
+        let made = wait(self.admin().create_topics([&new], &options())).unwrap();
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+    }
+
+    /// Deletes a topic.
+    pub fn delete(&self, topic: &str) {
+        wait(self.admin().delete_topics(&[topic], &options())).unwrap();
+    }
+
+    /// Does retention's work: removes every record before `before`.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(before)).unwrap();
+        let done = wait(self.admin().delete_records(&list, &options())).unwrap();
+        done.elements().iter().for_each(|e| e.error().unwrap());
+    }
+
+    /// Every committed record of a topic, partition by partition, as `(partition, record)`.
+    pub fn read_all(&self, topic: &str) -> Vec<(i32, Record)> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("group.id", Self::name("reader"))
+            .set("isolation.level", "read_committed")
+            .set("enable.partition.eof", "true")
+            .create()
+            .unwrap();
+        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+        let partitions = metadata.topics()[0].partitions().len();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(topic, 0, i32::try_from(partitions).unwrap() - 1);
+        list.set_all_offsets(Offset::Beginning).unwrap();
+        consumer.assign(&list).unwrap();
+        let (mut records, mut ended) = (Vec::new(), 0);
+        while ended < partitions {
+            match consumer.poll(Duration::from_secs(30)).expect("an answer within 30 s") {
+                Ok(message) => {
+                    let headers = message.headers().map_or_else(Vec::new, |headers| {
+                        headers
+                            .iter()
+                            .map(|h| Header { name: h.key.to_owned(), value: h.value.map(Box::from) })
+                            .collect()
+                    });
+                    let record = Record {
+                        offset: RecordOffset::new(message.offset()),
+                        timestamp_ms: message.timestamp().to_millis(),
+                        key: message.key().map(Box::from),
+                        value: message.payload().map(Box::from),
+                        headers,
+                    };
+                    records.push((message.partition(), record));
+                }
+                Err(KafkaError::PartitionEOF(_)) => ended += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        records.sort_by_key(|(partition, record)| (*partition, record.offset));
+        records
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.brokers).create().unwrap()
+    }
+}
+
+fn options() -> AdminOptions {
+    let timeout = Some(Duration::from_secs(20));
+    AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
+}
+
+fn wait<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one setting that tests take from outside")]
+fn start() -> Result<RealKafka, String> {
+    if let Ok(brokers) = std::env::var("KAFKA_BROKERS") {
+        return Ok(RealKafka { brokers });
+    }
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/kafka.sh");
+    let process = std::process::id().to_string();
+    let name = format!("test-{process}");
+    let ran = Command::new(&script)
+        .args(["up", "--name", &name, "--until-exit", &process])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("{} does not run: {e}", script.display()))?;
+    let words = String::from_utf8_lossy(&ran.stderr).trim().to_owned();
+    match ran.status.code() {
+        Some(0) => Ok(RealKafka { brokers: String::from_utf8_lossy(&ran.stdout).trim().to_owned() }),
+        Some(3) => Err(words),
+        _ => panic!("tests/kafka/kafka.sh up failed: {words}"),
+    }
+}
