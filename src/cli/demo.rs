@@ -110,8 +110,8 @@ async fn show(stage: &mut Stage, args: &Args, shell: &mut Shell, stop: &Cancella
 
 /// Lets the player work on a thread where it may block.
 async fn act(mut player: Player, part: fn(&mut Player) -> Result<(), PortError>) -> anyhow::Result<Player> {
-    let played = tokio::task::spawn_blocking(move || part(&mut player).map(|()| player));
-    Ok(played.await.context("the player has panicked")??)
+    let acting = tokio::task::spawn_blocking(move || part(&mut player).map(|()| player));
+    Ok(acting.await.context("the player has panicked")??)
 }
 
 /// Waits until `value` is not 0.

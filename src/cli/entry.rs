@@ -44,7 +44,7 @@ pub fn main(
 
 fn dispatch(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> {
     match command {
-        Command::Run(args) => run::execute(args, shell),
+        Command::Run(args) => run::execute(&args, shell),
         Command::Check(args) => check::execute(args, shell),
         Command::Map(args) => map::execute(args, shell),
         Command::Explain(args) => explain::execute(args, shell),

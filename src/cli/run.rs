@@ -37,7 +37,7 @@ SIGTERM and SIGINT drain within `shutdown_timeout`, commit, and end with 0; a se
 Metrics and health: http://127.0.0.1:9600/metrics, /livez, /readyz (`admin.listen`).";
 
 /// Runs `order-sync run`.
-pub fn execute(args: Args, shell: &mut Shell) -> anyhow::Result<Exit> {
+pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     let config = Arc::new(shell.config(Need::Run)?);
     let format = log_format(config.log.format);
     logging::init(format, &config.log.level).map_err(|error| fail(Exit::Usage, error))?;
@@ -71,7 +71,8 @@ async fn work(config: Arc<Config>, end: End, stop: CancellationToken) -> anyhow:
     let options = WorkerOptions { config: Arc::clone(&config), end, meters: meters.clone() };
     let mut worker = Worker::start(options, Handle::current()).context("cannot start the worker's thread")?;
     let quit = CancellationToken::new();
-    let serving = admin.map(|admin| tokio::spawn(admin.serve(meters, worker.health(), quit.clone())));
+    let serve = |admin: Admin| Handle::current().spawn(admin.serve(meters, worker.health(), quit.clone()));
+    let serving = admin.map(serve);
     let result = tokio::select! {
         biased;
         ended = worker.ended() => ended,

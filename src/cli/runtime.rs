@@ -5,6 +5,7 @@
 use std::future::Future;
 
 use anyhow::Context as _;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::render;
@@ -21,7 +22,7 @@ where
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let stop = CancellationToken::new();
     let result = runtime.block_on(async {
-        let signals = tokio::spawn(watch_signals(stop.clone()));
+        let signals = Handle::current().spawn(watch_signals(stop.clone()));
         let result = command(stop).await;
         signals.abort();
         result

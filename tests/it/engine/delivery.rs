@@ -12,7 +12,7 @@ const S: Duration = Duration::from_secs(1);
 
 #[test]
 fn nothing_is_pushed_before_its_commit() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);
     world.turn();
     world.answer_tokens();
@@ -27,7 +27,7 @@ fn nothing_is_pushed_before_its_commit() {
 
 #[test]
 fn every_state_of_an_order_is_pushed_in_stamp_order_one_at_a_time() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     let events: Vec<_> = (0..20).map(|n| event("tt1", "A", n / 4 * 4 + n)).collect();
     world.produce(&source, &events);
     let mut under_way = 0;
@@ -45,7 +45,7 @@ fn every_state_of_an_order_is_pushed_in_stamp_order_one_at_a_time() {
 
 #[test]
 fn orders_run_side_by_side_up_to_the_bound() {
-    let (mut world, source) = World::with_partition(Scene { max_in_flight: 16, ..Scene::default() });
+    let (mut world, source) = World::with_partition(&Scene { max_in_flight: 16, ..Scene::default() });
     world.produce(&source, &(0..100).map(|n| event("tt1", &format!("O{n}"), 1)).collect::<Vec<_>>());
     world.turn();
     world.answer_tokens();
@@ -61,7 +61,7 @@ fn orders_run_side_by_side_up_to_the_bound() {
 
 #[test]
 fn folding_does_not_wait_for_delivery() {
-    let (mut world, source) = World::with_partition(Scene { max_in_flight: 4, ..Scene::default() });
+    let (mut world, source) = World::with_partition(&Scene { max_in_flight: 4, ..Scene::default() });
     for batch in 0..20 {
         let orders: Vec<_> = (0..100).map(|n| event("tt1", &format!("O{}", batch * 100 + n), 1)).collect();
         world.produce(&source, &orders);
@@ -79,7 +79,7 @@ fn folding_does_not_wait_for_delivery() {
 
 #[test]
 fn a_failing_order_delays_no_other_and_its_own_next_states_wait() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "bad", 1), event("tt1", "bad", 2), event("tt1", "good", 1)]);
     world.run(60 * S, &mut |attempt| {
         if attempt.request.starts_with(b"{\"order_id\":\"bad\"") { answer(500, "") } else { ok() }
@@ -96,7 +96,7 @@ fn a_failing_order_delays_no_other_and_its_own_next_states_wait() {
 
 #[test]
 fn a_hot_order_with_ten_thousand_debts_delays_no_other() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     let hot: Vec<_> = (0..10_000).map(|n| event("tt1", "hot", n)).collect();
     world.produce(&source, &hot);
     world.turn();
@@ -118,7 +118,7 @@ fn a_hot_order_with_ten_thousand_debts_delays_no_other() {
 /// An outage of two hours, one order on a quiet app: no evidence, no dead letter.
 #[test]
 fn an_outage_dead_letters_nothing() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1), event("tt1", "B", 1)]);
     world.run_in_steps(7200 * S, S, &mut |_| Exchange::Broken(Break::Connect));
     assert!(world.letters.is_empty());
@@ -128,7 +128,7 @@ fn an_outage_dead_letters_nothing() {
 
 #[test]
 fn an_order_that_fails_while_others_succeed_is_given_up() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "bad", 1)]);
     for n in 0..40 {
         world.produce(&source, &[event("tt1", &format!("good{n}"), 1)]);
@@ -148,7 +148,7 @@ fn an_order_that_fails_while_others_succeed_is_given_up() {
 
 #[test]
 fn a_rejected_order_is_dead_lettered_and_owed_again_under_the_same_stamp() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);
     world.run(S, &mut |_| answer(200, r#"{"err_code":40003,"err_msg":"openid","body":""}"#));
     assert_eq!(world.letters.len(), 1);
@@ -173,7 +173,7 @@ fn a_rejected_order_is_dead_lettered_and_owed_again_under_the_same_stamp() {
 
 #[test]
 fn a_refused_token_is_replaced_and_costs_no_budget() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.run(60 * S, &mut |_| ok());
     world.produce(&source, &[event("tt1", "A", 1)]);
     let mut first = true;
@@ -188,7 +188,7 @@ fn a_refused_token_is_replaced_and_costs_no_budget() {
 #[test]
 fn a_suspended_app_is_probed_by_the_minute_and_slows_no_other() {
     let scene = Scene { apps: vec!["tt1", "tt2"], ..Scene::default() };
-    let (mut world, source) = World::with_partition(scene);
+    let (mut world, source) = World::with_partition(&scene);
     let mut events: Vec<_> = (0..50).map(|n| event("tt1", &format!("O{n}"), 1)).collect();
     events.push(event("tt2", "X", 1));
     world.produce(&source, &events);

@@ -23,19 +23,19 @@ pub struct FakeStore(pub Arc<Mutex<HashMap<TopicPartition, Shelf>>>);
 
 impl FakeStore {
     pub fn apply(&self, cut: &CommitCut) {
-        let mut partitions = self.0.lock().unwrap();
+        let mut shelves = self.0.lock().unwrap();
         for part in &cut.parts {
-            let shelf = partitions.entry(part.source.clone()).or_default();
+            let one = shelves.entry(part.source.clone()).or_default();
             for (identity, state) in part.layer.states() {
-                shelf.states.insert(identity.clone(), state.as_ref().clone());
+                one.states.insert(identity.clone(), state.as_ref().clone());
             }
             for key in part.layer.settled() {
-                shelf.owed.remove(key);
+                one.owed.remove(key);
             }
             for (key, owed) in part.layer.owed() {
-                shelf.owed.insert(key.clone(), owed.clone());
+                one.owed.insert(key.clone(), owed.clone());
             }
-            shelf.position = Some(part.position.clone());
+            one.position = Some(part.position.clone());
         }
     }
 }

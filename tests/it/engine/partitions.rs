@@ -15,7 +15,7 @@ const S: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_restart_repeats_only_what_was_not_recorded_byte_for_byte() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     let events: Vec<_> = (0..50).map(|n| event("tt1", &format!("O{}", n % 10), n)).collect();
     world.produce(&source, &events);
     // Accepted, but the result never reaches the store.
@@ -43,7 +43,7 @@ fn a_restart_repeats_only_what_was_not_recorded_byte_for_byte() {
 
 #[test]
 fn a_failed_commit_is_tried_again_and_nothing_of_it_is_due_until_then() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);
     world.turn();
     world.answer_tokens();
@@ -64,7 +64,7 @@ fn a_failed_commit_is_tried_again_and_nothing_of_it_is_due_until_then() {
 
 #[test]
 fn a_fatal_commit_ends_the_worker_with_its_words() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);
     world.pass(S);
     world.turn();
@@ -76,7 +76,7 @@ fn a_fatal_commit_ends_the_worker_with_its_words() {
 
 #[test]
 fn too_much_owed_pauses_intake_and_lets_it_go_on_later() {
-    let (mut world, source) = World::with_partition(Scene { max_owed: 100, max_in_flight: 1, ..Scene::default() });
+    let (mut world, source) = World::with_partition(&Scene { max_owed: 100, max_in_flight: 1, ..Scene::default() });
     for batch in 0..4 {
         let orders: Vec<_> = (0..64).map(|n| event("tt1", &format!("O{}", batch * 64 + n), 1)).collect();
         world.produce(&source, &orders);
@@ -97,7 +97,7 @@ fn too_much_owed_pauses_intake_and_lets_it_go_on_later() {
 #[test]
 fn too_much_that_is_not_committed_pauses_intake_and_deliveries() {
     let scene = Scene { max_buffered_bytes: 20_000, ..Scene::default() };
-    let (mut world, source) = World::with_partition(scene);
+    let (mut world, source) = World::with_partition(&scene);
     world.produce(&source, &(0..1000).map(|n| event("tt1", &format!("O{n}"), 1)).collect::<Vec<_>>());
     world.turn();
     assert!(world.asked.lock().unwrap().paused.contains(&source));
@@ -108,7 +108,7 @@ fn too_much_that_is_not_committed_pauses_intake_and_deliveries() {
 
 #[test]
 fn a_revoke_commits_first_and_late_results_are_dropped() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1), event("tt1", "B", 1)]);
     world.turn();
     world.answer_tokens();
@@ -135,7 +135,7 @@ fn a_revoke_commits_first_and_late_results_are_dropped() {
 
 #[test]
 fn a_revoke_ends_at_its_deadline() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);
     world.pass(S);
     world.turn();
@@ -152,7 +152,7 @@ fn a_revoke_ends_at_its_deadline() {
 
 #[test]
 fn a_partition_that_comes_back_waits_for_the_cut_under_way() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);
     world.pass(S);
     world.turn();
@@ -166,7 +166,7 @@ fn a_partition_that_comes_back_waits_for_the_cut_under_way() {
 
 #[test]
 fn shutdown_waits_for_answers_and_commits_them() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1), event("tt1", "A", 2)]);
     world.turn();
     world.answer_tokens();
@@ -189,7 +189,7 @@ fn shutdown_waits_for_answers_and_commits_them() {
 
 #[test]
 fn shutdown_ends_at_its_deadline_and_says_what_it_abandoned() {
-    let (mut world, source) = World::with_partition(Scene::default());
+    let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);
     world.turn();
     world.answer_tokens();

@@ -116,8 +116,8 @@ impl World {
     }
 
     /// A world with one assigned partition, `orders/0` of a topic of two.
-    pub fn with_partition(scene: Scene) -> (Self, TopicPartition) {
-        let mut world = Self::new(&scene, FakeStore::default());
+    pub fn with_partition(scene: &Scene) -> (Self, TopicPartition) {
+        let mut world = Self::new(scene, FakeStore::default());
         let source = TopicPartition::new("orders", 0);
         assert_eq!(world.assign(&source, 0), StartAt::Fresh);
         (world, source)
@@ -170,7 +170,7 @@ impl World {
             });
             *next += 1;
         }
-        assert!(self.budget.try_draw(records.iter().map(order_sync::sync::IntakeBudget::cost).sum()));
+        assert!(self.budget.try_draw(records.iter().map(IntakeBudget::cost).sum()));
         self.handle(Input::Records { epoch: Epoch(self.epoch), source: source.clone(), records });
     }
 
