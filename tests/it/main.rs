@@ -26,4 +26,5 @@ mod reference;
 mod store_contract;
 mod store_disk;
 mod store_kill;
+mod storm;
 mod support;
