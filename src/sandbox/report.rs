@@ -53,12 +53,12 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// CPU time of the sandbox's threads.
+/// CPU time of the sandbox's threads, its own endpoints aside.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct CpuReport {
     /// In all.
     pub seconds: f64,
-    /// Per push, everything else that was served included.
+    /// Per push, connections and token requests included.
     pub micros_per_push: f64,
 }
 

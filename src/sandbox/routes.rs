@@ -166,7 +166,7 @@ async fn administer(state: &Arc<State>, request: Request<Incoming>) -> Result<Re
     };
     // A page of another site can send simple requests to loopback, but none with this content type.
     let answer = if head.method == Method::GET || head.method == Method::DELETE || is_json(&head.headers) {
-        admin::serve(state, &head.method, &head.uri, &body)
+        state.watched(|| admin::serve(state, &head.method, &head.uri, &body))
     } else {
         Answer::explain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send Content-Type: application/json")
     };

@@ -34,6 +34,8 @@ pub(super) struct State {
     outages: RwLock<Vec<Window>>,
     tallies: Mutex<Tallies>,
     unattributed: AtomicU64,
+    /// CPU time of the sandbox's own endpoints, nanoseconds: a page that watches is no cost of a push.
+    watching_ns: AtomicU64,
 }
 
 /// Counts of what is rare, behind one lock.
@@ -75,6 +77,7 @@ impl State {
             outages: RwLock::new(options.outages.iter().map(|outage| outage.at(now_ms)).collect()),
             tallies: Mutex::new(Tallies { since_ms: now_ms, ..Tallies::default() }),
             unattributed: AtomicU64::new(0),
+            watching_ns: AtomicU64::new(0),
             clock,
         }
     }
@@ -152,10 +155,22 @@ impl State {
         tallies.refusals.push_back(refusal);
     }
 
-    /// CPU time of the serving threads since they began.
+    /// CPU time of the serving threads since they began, but for what watching cost.
     pub(super) fn cpu(&self) -> Duration {
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        threads.iter().filter_map(ThreadClock::read).sum()
+        let all: Duration = threads.iter().filter_map(ThreadClock::read).sum();
+        all.saturating_sub(Duration::from_nanos(self.watching_ns.load(Ordering::Relaxed)))
+    }
+
+    /// Does something on this thread that is no cost of a push.
+    pub(super) fn watched<T>(&self, work: impl FnOnce() -> T) -> T {
+        let clock = ThreadClock::of_this_thread();
+        let read = || clock.as_ref().and_then(ThreadClock::read).unwrap_or_default();
+        let before = read();
+        let result = work();
+        let spent = read().saturating_sub(before);
+        self.watching_ns.fetch_add(u64::try_from(spent.as_nanos()).unwrap_or_default(), Ordering::Relaxed);
+        result
     }
 
     /// Forgets orders, history, counts and violations; tokens, faults and outages stay.
