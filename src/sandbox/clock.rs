@@ -12,6 +12,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "the sandbox is an edge; it reads the wall clock once")]
     pub(super) fn start() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { started: Instant::now(), started_unix_ms: millis(since_epoch), ahead_ms: AtomicU64::new(0) }

@@ -80,10 +80,10 @@ pub(super) async fn serve(
         }
     };
     if !after.is_zero() {
-        tokio::time::sleep(after).await;
+        wait(after).await;
     }
     if matches!(answer, Answer::Silent) {
-        tokio::time::sleep(SILENCE).await;
+        wait(SILENCE).await;
     }
     if let Some(in_flight) = in_flight {
         in_flight.answered();
@@ -96,6 +96,12 @@ pub(super) async fn serve(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
     Ok(response)
+}
+
+/// Lets the pusher wait.
+#[expect(clippy::disallowed_methods, reason = "it ends with its connection, which ends with the sandbox")]
+async fn wait(duration: Duration) {
+    tokio::time::sleep(duration).await;
 }
 
 const fn at_once(answer: Answer) -> Due {

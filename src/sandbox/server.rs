@@ -104,6 +104,7 @@ async fn accept(state: &Arc<State>, mut gate: Gate, doors: &[Door]) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the accepting loop ends with the sandbox, this wait included")]
 async fn look_again(state: &State) {
     tokio::select! {
         () = state.outages_changed.notified() => {}
