@@ -68,6 +68,7 @@ fn main() {
 type Run = fn(&tokio::runtime::Runtime, &str, u64, usize) -> Figures;
 const SHAPES: &[(&str, Run)] = &[("bare", bare), ("edge", edge)];
 
+#[derive(Clone, Copy)]
 struct Figures {
     per_second: f64,
     cpu_us: f64,
@@ -83,7 +84,7 @@ impl Figures {
 fn measure(requests: u64, work: impl FnOnce()) -> Figures {
     let (cpu, clock) = (cpu_time(), Instant::now());
     work();
-    let (cpu, clock) = (cpu_time() - cpu, clock.elapsed());
+    let (cpu, clock) = (cpu_time().saturating_sub(cpu), clock.elapsed());
     let requests = f64::from(u32::try_from(requests).unwrap());
     Figures { per_second: requests / clock.as_secs_f64(), cpu_us: cpu.as_secs_f64() * 1e6 / requests }
 }

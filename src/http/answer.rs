@@ -32,6 +32,7 @@ pub(super) async fn exchange(client: &Client, url: Url, body: Vec<u8>) -> Exchan
     outcome.map_or_else(Exchange::Broken, Exchange::Answered)
 }
 
+#[expect(clippy::disallowed_methods, reason = "an edge; only a Retry-After date without a Date is counted from it")]
 async fn read(mut response: Response) -> Result<Answer, Break> {
     let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
     if announced > ANSWER_BYTES_MAX {
