@@ -7,6 +7,7 @@
 //! [--url BASE] [--only bare|edge]`; the best of R rounds counts, as other work on the machine only adds.
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot run should say so at once")]
+#![expect(clippy::disallowed_methods, reason = "a bare loop and a bare server: their peers are ours, and end with us")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
