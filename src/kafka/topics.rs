@@ -32,7 +32,9 @@ pub enum Ensured {
 impl Topics {
     /// Makes the client; talks to nobody yet.
     pub fn connect(config: &config::Kafka) -> Result<Self, PortError> {
-        let client = client::common(config)?;
+        let mut client = client::common(config)?;
+        // An admin client counts as a producer, whose questions about a topic may create it: never a mistyped one.
+        client.set("allow.auto.create.topics", "false");
         let admin = client
             .create_with_context(Chatter::new(config, Status::new()))
             .map_err(|e| port_error("cannot make an admin client", &e))?;
