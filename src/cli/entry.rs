@@ -45,11 +45,11 @@ pub fn main(
 fn dispatch(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> {
     match command {
         Command::Run(args) => run::execute(&args, shell),
-        Command::Check(args) => check::execute(args, shell),
+        Command::Check(args) => check::execute(&args, shell),
         Command::Map(args) => map::execute(args, shell),
         Command::Explain(args) => explain::execute(args, shell),
         Command::Sandbox(args) => sandbox::execute(args, shell),
         Command::Demo(args) => demo::execute(args, shell),
-        Command::Schema(args) => schema::execute(args, shell),
+        Command::Schema(args) => schema::execute(&args, shell),
     }
 }

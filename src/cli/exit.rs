@@ -130,6 +130,15 @@ mod tests {
     }
 
     #[test]
+    fn the_codes_are_documented() {
+        let docs = include_str!("../../docs/configuration.md");
+        for exit in Exit::ALL {
+            let row = format!("| {} | {} |\n", exit.code(), exit.meaning());
+            assert!(docs.contains(&row), "docs/configuration.md lacks this row: {row}");
+        }
+    }
+
+    #[test]
     fn codes_count_up() {
         for (index, exit) in Exit::ALL.iter().enumerate() {
             assert_eq!(usize::from(exit.code()), index);

@@ -5,7 +5,7 @@
 use std::future::Future;
 
 use anyhow::Context as _;
-use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::render;
@@ -22,10 +22,10 @@ where
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let stop = CancellationToken::new();
     let result = runtime.block_on(async {
-        let signals = Handle::current().spawn(watch_signals(stop.clone()));
-        let result = command(stop).await;
-        signals.abort();
-        result
+        // A task of its own, so that a second signal is heard while the command's future is busy; it ends with the set.
+        let mut signals = JoinSet::new();
+        signals.spawn(watch_signals(stop.clone()));
+        command(stop).await
     });
     // What still runs on a blocking thread (a DNS look-up, a poll) must not hold up the end of the process.
     runtime.shutdown_background();

@@ -10,7 +10,8 @@ use anyhow::Context as _;
 
 use super::exit::{self, Exit};
 use super::render::{self, Out, Output, Reader};
-use crate::config::{self, Config, Loaded, Need, Sources};
+use crate::config::{self, Config, Faults, Loaded, Need, Sources};
+use crate::kafka::properties;
 
 /// Options that every command takes.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -56,7 +57,7 @@ impl Shell {
 
     /// The settings in force, validated; every warning has been told on stderr. Any fault ends with [`Exit::Usage`].
     pub fn config(&self, need: Need) -> anyhow::Result<Config> {
-        let loaded = self.load(need)?;
+        let loaded = self.load(need)?.map_err(|faults| exit::fail(Exit::Usage, faults))?;
         for warning in &loaded.warnings {
             render::note(format!("warning: {warning}"));
         }
@@ -68,8 +69,11 @@ impl Shell {
         self.config_path().map(|_| self.config(need)).transpose()
     }
 
-    /// The settings and their warnings, which are not told yet. Any fault ends with [`Exit::Usage`].
-    pub fn load(&self, need: Need) -> anyhow::Result<Loaded> {
+    /// The settings and their warnings, or all faults; nothing of it has been told yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read at all; it ends with [`Exit::Usage`].
+    pub fn load(&self, need: Need) -> anyhow::Result<Result<Loaded, Faults>> {
         let path = self.config_path();
         let text = path.as_deref().map(read_settings).transpose()?;
         let name = path.map(|path| path.display().to_string());
@@ -79,8 +83,11 @@ impl Shell {
             flags: &self.globals.set,
             need,
             read_file: &|path| std::fs::read_to_string(path),
+            refuse: &|properties| {
+                properties::check(properties).into_iter().map(|refusal| (refusal.name, refusal.reason)).collect()
+            },
         };
-        config::load(&sources).map_err(|faults| exit::fail(Exit::Usage, faults))
+        Ok(config::load(&sources))
     }
 
     /// `--config`, else `ORDER_SYNC_CONFIG`, else `./order-sync.toml` if it is there.

@@ -52,8 +52,12 @@ pub(super) const SECTION: Section = Section {
 
 /// Reads one of `[[douyin.error_codes]]`.
 pub(super) fn read(reader: &mut Reader<'_, '_>) -> ErrorCodeRule {
+    let code = reader.code("code");
+    if code == 0 && reader.given("code") && !reader.faulty("code") {
+        reader.fault("code", "0 is success and stays so; name the code of a failure");
+    }
     ErrorCodeRule {
-        code: reader.code("code"),
+        code,
         message_contains: reader.maybe_text("message_contains"),
         verdict: reader.text("verdict"),
         meaning: reader.text("meaning"),

@@ -243,5 +243,8 @@ fn all_properties(reader: &mut Reader<'_, '_>) -> BTreeMap<String, SecretString>
         }
     }
     merged.extend(above);
+    for (name, reason) in (reader.context.refuse)(&merged) {
+        reader.fault("properties", format!("{name} is refused: {reason}; leave it out"));
+    }
     merged
 }

@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
+use secrecy::SecretString;
+
 use super::key::{self, Section};
 use super::origin::{Fault, Faults, Findings, Layer, Origin};
 use super::outside::{self, Outside};
@@ -40,7 +42,12 @@ pub struct Sources<'a> {
     pub need: Need,
     /// Reads a file that a setting names (`properties_file`, `secret_file`, `ca_file`).
     pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// Names the Kafka properties that are refused, and why; the Kafka room's knowledge.
+    pub refuse: Refuse<'a>,
 }
+
+/// Of all properties, the names of those that are refused, each with the reason.
+pub type Refuse<'a> = &'a dyn Fn(&BTreeMap<String, SecretString>) -> Vec<(String, &'static str)>;
 
 /// Settings without a fault, and what deserves a warning all the same.
 #[derive(Debug)]
@@ -69,7 +76,8 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Faults> {
             put_app(&mut rows, &app_id, key, cell);
         }
     }
-    let mut context = Context { findings, place, need: sources.need, read_file: sources.read_file };
+    let Sources { need, read_file, refuse, .. } = *sources;
+    let mut context = Context { findings, place, need, read_file, refuse };
     let config = build(&mut rows, &mut context);
     context.findings.sort();
     if context.findings.faults.is_empty() {

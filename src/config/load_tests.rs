@@ -47,6 +47,10 @@ fn load_given(given: &Given<'_>) -> Result<Loaded, Faults> {
             Some("/bad.properties") => Ok("a=1\nCANARY\n".to_owned()),
             _ => Err(std::io::ErrorKind::NotFound.into()),
         },
+        refuse: &|properties| {
+            let named = properties.keys().filter(|name| *name == "enable.auto.commit");
+            named.map(|name| (name.clone(), "the worker commits")).collect()
+        },
     })
 }
 
@@ -231,6 +235,7 @@ fn contradictions_and_bounds() {
         ("both", "apps.tt1.secret=CANARY"),
         ("no types", "apps.tt1.order_types=[]"),
         ("properties file", "kafka.properties_file=/bad.properties"),
+        ("refused property", "kafka.properties.enable.auto.commit=true"),
         ("token", "douyin.token=CANARY"),
     ];
     let lines = cases
@@ -270,4 +275,23 @@ fn the_shipped_files_load() {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
         good(&Given { file: Some(&text), need: Need::Map, ..NOTHING });
     }
+}
+
+#[test]
+fn the_dump_shows_every_key_and_no_secret() {
+    let file = GOOD.replace("secret_file = \"/secret\"", "secret = \"CANARY\"");
+    let file = format!(
+        "{file}[douyin]\nproxy = \"http://CANARY:CAN@ARY@proxy:1\"\nca_file = \"/ca\"\n[[douyin.error_codes]]\ncode = -3\n\
+         verdict = \"retry\"\n[kafka.properties]\nsasl.password = \"CANARY\"\nsession.timeout.ms = 9000\n"
+    );
+    let dump = good(&Given { file: Some(&file), need: Need::Map, ..NOTHING }).to_redacted_toml();
+    assert!(!dump.contains("CANARY") && !dump.contains("CAN@ARY"), "{dump}");
+    insta::assert_snapshot!(dump);
+    let paths = key_paths().map(|path| path.rsplit('.').next().unwrap_or_default().to_owned());
+    let absent: Vec<_> = paths.filter(|name| !dump.contains(&format!("{name} = "))).collect();
+    // Left out where nothing is set, merged into `properties`, or another form of `secret`.
+    assert_eq!(
+        absent,
+        ["properties_file", "properties", "secret_file", "message_contains", "meaning", "requests_per_second"]
+    );
 }

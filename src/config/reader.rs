@@ -24,6 +24,7 @@ pub(super) struct Context<'a> {
     pub(super) place: Origin,
     pub(super) need: Need,
     pub(super) read_file: &'a dyn Fn(&Path) -> io::Result<String>,
+    pub(super) refuse: super::Refuse<'a>,
 }
 
 /// One row of one section.

@@ -90,6 +90,7 @@ fn committed(name: &str) -> (PathBuf, String) {
     (path, text)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a switch of these tests, no setting of the program")]
 fn check(name: &str, expect: &str) {
     let (path, text) = committed(name);
     if text == expect {

@@ -11,6 +11,8 @@
 )]
 
 // Modules, in alphabetical order, one per line:
+mod cli_check;
+mod cli_frame;
 mod engine;
 mod fold;
 mod golden;
@@ -23,6 +25,7 @@ mod http_wire;
 mod kafka_mock;
 mod kafka_real;
 mod reference;
+mod schemas;
 mod store_contract;
 mod store_disk;
 mod store_kill;

@@ -1,0 +1,70 @@
+//! Reaches Kafka: are the source topics there, and does the dead-letter topic fit? It creates nothing and joins no group.
+
+use super::report::Report;
+use crate::cli::exit::Exit;
+use crate::config::Kafka;
+use crate::kafka::topics::Topics;
+use crate::sync::ports::PortError;
+
+pub(super) fn check(kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()> {
+    let topics = match Topics::connect(kafka) {
+        Ok(topics) => topics,
+        Err(error) => return unreachable(&error, report),
+    };
+    let mut widest = 0;
+    for topic in &kafka.topics {
+        match topics.partition_count(topic) {
+            Ok(Some(partitions)) => {
+                report.ok("kafka", format!("source topic {topic} has {partitions} partitions"))?;
+                widest = widest.max(partitions);
+            }
+            Ok(None) => {
+                let message = format!(
+                    "source topic {topic} does not exist, or this user may not see it; create it, or correct \
+                     kafka.topics (`run` waits for it)"
+                );
+                report.fault("kafka", message, Exit::Kafka)?;
+            }
+            // Where one question goes unanswered, the next ones will.
+            Err(error) => return unreachable(&error, report),
+        }
+    }
+    match topics.partition_count(&kafka.dead_letter_topic) {
+        Ok(there) => dead_letters(kafka, there, widest, report),
+        Err(error) => unreachable(&error, report),
+    }
+}
+
+fn dead_letters(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Report<'_>) -> anyhow::Result<()> {
+    let topic = &kafka.dead_letter_topic;
+    match there {
+        Some(partitions) if partitions >= widest => {
+            report.ok("kafka", format!("dead-letter topic {topic} has {partitions} partitions"))
+        }
+        Some(partitions) => {
+            let message = format!(
+                "dead-letter topic {topic} has {partitions} partitions, the widest source topic {widest}; a dead letter \
+                 goes to the partition of the same number: give it {widest}"
+            );
+            report.fault("kafka", message, Exit::Kafka)
+        }
+        None if kafka.create_topics => {
+            report.ok("kafka", format!("dead-letter topic {topic} does not exist yet; `run` creates it"))
+        }
+        None => {
+            let message = format!(
+                "dead-letter topic {topic} does not exist, and kafka.create_topics is false; create it with at least \
+                 {widest} partitions, max.message.bytes 4259840 and retention.ms -1"
+            );
+            report.fault("kafka", message, Exit::Kafka)
+        }
+    }
+}
+
+fn unreachable(error: &PortError, report: &mut Report<'_>) -> anyhow::Result<()> {
+    let hint = match error {
+        PortError::Passing(_) => "see that kafka.brokers is right and reachable from here (`run` waits for it)",
+        PortError::Fatal(_) => "see kafka.properties: security.protocol, sasl.* and ssl.*, and the user's rights",
+    };
+    report.fault("kafka", format!("{error}; {hint}"), Exit::Kafka)
+}

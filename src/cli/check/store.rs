@@ -1,0 +1,40 @@
+//! Looks at the store's directory: can it be made or written, and is it free? A new store is not made by looking.
+
+use std::path::{Path, PathBuf};
+
+use super::report::Report;
+use crate::cli::exit::Exit;
+use crate::config::Config;
+use crate::store::{Owner, SledStore};
+
+pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<()> {
+    let path = &config.store.path;
+    let shown = path.display();
+    if let Err(error) = try_write(path) {
+        let message = format!("{shown} cannot be written: {error}; give this user the directory, or set store.path");
+        return report.fault("store", message, Exit::Store);
+    }
+    if !is_store(path) {
+        return report.ok("store", format!("{shown} holds no store yet and can be written; `run` makes one"));
+    }
+    // The time is a new store's birthday, and this one is not new.
+    let owner = Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, now_ms: 0 };
+    match SledStore::open(&config.store, &owner) {
+        Ok(_) => report.ok("store", format!("{shown} opens, and no other process has it")),
+        Err(error) => report.fault("store", error.to_string(), Exit::Store),
+    }
+}
+
+/// Whether a store lies there already; only then is it opened, as opening makes one.
+fn is_store(path: &Path) -> bool {
+    ["db", "order-sync-store"].iter().any(|file| path.join(file).exists())
+}
+
+/// Writes a file into the directory, or into the nearest one above it that is there, and removes it again.
+fn try_write(path: &Path) -> std::io::Result<()> {
+    let here = PathBuf::from(".");
+    let existing = path.ancestors().find(|above| above.exists()).filter(|above| !above.as_os_str().is_empty());
+    let probe = existing.unwrap_or(&here).join(format!(".order-sync-check-{}", std::process::id()));
+    std::fs::write(&probe, b"")?;
+    std::fs::remove_file(probe)
+}

@@ -1,0 +1,58 @@
+//! `order-sync check` against a platform and a Kafka that are there, and against ones that are not.
+
+use super::cli_frame::order_sync;
+
+/// Exit code and report of a check with these settings.
+fn check(folder: &tempfile::TempDir, settings: &str, args: &[&str]) -> (i32, String) {
+    std::fs::write(folder.path().join("order-sync.toml"), settings).unwrap();
+    let output = order_sync(folder).arg("check").args(args).output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+}
+
+fn settings(brokers: &str, topics: &str) -> String {
+    format!(
+        "[kafka]\nbrokers = \"{brokers}\"\ngroup_id = \"shop\"\ntopics = [{topics}]\n[store]\npath = \"store\"\n\
+         [[apps]]\napp_id = \"tt1\"\nsecret = \"CANARY\"\nclient_key = \"ck\"\n[douyin]\nbase_url = \"http://127.0.0.1:1\"\n"
+    )
+}
+
+#[test]
+fn offline_it_looks_at_settings_and_store_and_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, text) = check(&folder, &settings("127.0.0.1:1", "\"orders\""), &["--offline"]);
+    assert_eq!(code, 0, "{text}");
+    insta::assert_snapshot!("check_offline", text);
+    assert!(!folder.path().join("store").exists());
+}
+
+#[test]
+fn as_json_every_fault_is_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let faulty = settings("127.0.0.1:1", "").replace("client_key", "client_kee");
+    let faulty = faulty.replace("[store]", "[kafka.properties]\nenable.auto.commit = true\n[store]");
+    let (code, text) = check(&folder, &faulty, &["--output", "json"]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!("check_faulty_json", text);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_a_fault_of_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("store"), "a file").unwrap();
+    let (code, text) = check(&folder, &settings("127.0.0.1:1", "\"orders\""), &["--offline"]);
+    assert_eq!(code, 6, "{text}");
+    assert!(text.contains("FAULT    store: store cannot be written: "), "{text}");
+}
+
+#[test]
+fn with_kafka_but_without_a_platform() {
+    let broker = order_sync::kafka::embedded::EmbeddedBroker::start(&[("orders", 3)]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (code, text) = check(&folder, &settings(broker.brokers(), "\"orders\", \"missing\""), &[]);
+    assert!(text.contains("ok       kafka: source topic orders has 3 partitions\n"), "{text}");
+    assert!(text.contains("FAULT    kafka: source topic missing does not exist"), "{text}");
+    assert!(text.contains("FAULT    app tt1: "), "{text}");
+    assert!(!text.contains("CANARY"), "{text}");
+    assert_eq!(code, 7, "the first fault decides: {text}");
+}
