@@ -9,7 +9,7 @@ use crate::sync::ports::PortError;
 pub(super) fn check(kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()> {
     let topics = match Topics::connect(kafka) {
         Ok(topics) => topics,
-        Err(error) => return unreachable(&error, report),
+        Err(error) => return unreachable(kafka, &error, report),
     };
     let mut widest = 0;
     for topic in &kafka.topics {
@@ -26,12 +26,12 @@ pub(super) fn check(kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()
                 report.fault("kafka", message, Exit::Kafka)?;
             }
             // Where one question goes unanswered, the next ones will.
-            Err(error) => return unreachable(&error, report),
+            Err(error) => return unreachable(kafka, &error, report),
         }
     }
     match topics.partition_count(&kafka.dead_letter_topic) {
         Ok(there) => dead_letters(kafka, there, widest, report),
-        Err(error) => unreachable(&error, report),
+        Err(error) => unreachable(kafka, &error, report),
     }
 }
 
@@ -61,10 +61,16 @@ fn dead_letters(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Rep
     }
 }
 
-fn unreachable(error: &PortError, report: &mut Report<'_>) -> anyhow::Result<()> {
+fn unreachable(kafka: &Kafka, error: &PortError, report: &mut Report<'_>) -> anyhow::Result<()> {
     let hint = match error {
-        PortError::Passing(_) => "see that kafka.brokers is right and reachable from here (`run` waits for it)",
-        PortError::Fatal(_) => "see kafka.properties: security.protocol, sasl.* and ssl.*, and the user's rights",
+        PortError::Passing(_) => format!(
+            "see that kafka.brokers ({}) is right and reachable from here, with the right security.protocol (`run` \
+             waits for it)",
+            kafka.brokers
+        ),
+        PortError::Fatal(_) => {
+            "see security.protocol, sasl.* and ssl.* in kafka.properties, and the user's rights".to_owned()
+        }
     };
     report.fault("kafka", format!("{error}; {hint}"), Exit::Kafka)
 }
