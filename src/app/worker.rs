@@ -45,10 +45,27 @@ pub struct WorkerOptions {
     pub meters: Meters,
 }
 
+/// Why a worker cannot start or go on, by the room that says so.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The store cannot be used.
+    #[error("the store cannot be used")]
+    Store(#[source] PortError),
+    /// Kafka refuses for good.
+    #[error("Kafka cannot be used")]
+    Kafka(#[source] PortError),
+    /// A setting that only its room can judge.
+    #[error("a setting cannot be used: {0}")]
+    Setting(String),
+    /// Anything else: the engine cannot go on.
+    #[error("the worker cannot go on")]
+    Engine(#[source] PortError),
+}
+
 /// A running worker.
 pub struct Worker {
     stop: CancellationToken,
-    ended: Option<oneshot::Receiver<Result<Ended, PortError>>>,
+    ended: Option<oneshot::Receiver<Result<Ended, WorkerError>>>,
     health: Arc<WorkerHealth>,
     board: Arc<StatusBoard>,
 }
@@ -87,14 +104,13 @@ impl Worker {
     }
 
     /// Waits for the end, and tells it once.
-    pub async fn ended(&mut self) -> Result<Ended, PortError> {
+    pub async fn ended(&mut self) -> Result<Ended, WorkerError> {
         let Some(ended) = &mut self.ended else {
-            return Err(PortError::Fatal("the worker has ended, and has said how".to_owned()));
+            return Err(broken("the worker has ended, and has said how"));
         };
         let result = ended.await;
         self.ended = None;
-        result
-            .unwrap_or_else(|_| Err(PortError::Fatal("the engine's thread has panicked; please report it".to_owned())))
+        result.unwrap_or_else(|_| Err(broken("the engine's thread has panicked; please report it")))
     }
 }
 
@@ -108,20 +124,22 @@ struct Site {
 }
 
 impl Site {
-    fn work(&self) -> Result<Ended, PortError> {
+    fn work(&self) -> Result<Ended, WorkerError> {
         let config = &self.options.config;
         self.say("opening the store");
         let owner = Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, now_ms: wall_ms() };
-        let mut store = SledStore::open(&config.store, &owner)?;
-        store.agree_units(&settings::units(config))?;
+        let mut store = SledStore::open(&config.store, &owner).map_err(WorkerError::Store)?;
+        store.agree_units(&settings::units(config)).map_err(WorkerError::Store)?;
         self.say("waiting for Kafka: the topics have not been seen yet");
-        if topics::prepare(&config.kafka, &self.stop, &|what| self.say(what))? == Prepared::Stopped {
+        let prepared = topics::prepare(&config.kafka, &self.stop, &|what| self.say(what));
+        if prepared.map_err(WorkerError::Kafka)? == Prepared::Stopped {
             return Ok(Ended::Stopped(Drained::default()));
         }
         let (queue, inputs) = runner::queue(config.delivery.max_in_flight + QUEUE_BESIDE_ATTEMPTS);
         let inbox: Arc<dyn Inbox> = Arc::clone(&queue) as Arc<dyn Inbox>;
         let budget = Arc::new(IntakeBudget::new(INTAKE_BYTES));
-        let consumer = Consumer::start(&config.kafka, Arc::clone(&inbox), Arc::clone(&budget))?;
+        let consumer = Consumer::start(&config.kafka, Arc::clone(&inbox), Arc::clone(&budget));
+        let consumer = consumer.map_err(WorkerError::Kafka)?;
         let (commits, committer) = self.commit_thread(&consumer, &store, &inbox)?;
         let engine = self.engine(&consumer, store, commits, &inbox, budget)?;
         self.health.set_phase(Phase::Running(consumer.status()));
@@ -141,9 +159,9 @@ impl Site {
         commits: CommitThread,
         inbox: &Arc<dyn Inbox>,
         budget: Arc<IntakeBudget>,
-    ) -> Result<Engine, PortError> {
+    ) -> Result<Engine, WorkerError> {
         let config = &self.options.config;
-        let outcomes = settings::outcomes(config).map_err(|e| PortError::Fatal(e.to_string()))?;
+        let outcomes = settings::outcomes(config).map_err(|error| WorkerError::Setting(error.to_string()))?;
         let outcomes = Arc::new(outcomes);
         let attempts = HttpEdge::new(
             &config.douyin,
@@ -153,7 +171,7 @@ impl Site {
             self.runtime.clone(),
             Arc::clone(inbox),
         )
-        .map_err(|e| PortError::Fatal(e.to_string()))?;
+        .map_err(|error| WorkerError::Setting(error.to_string()))?;
         let ports = Ports {
             reader: Arc::new(store),
             intake: Box::new(consumer.intake()),
@@ -171,12 +189,12 @@ impl Site {
         consumer: &Consumer,
         store: &SledStore,
         inbox: &Arc<dyn Inbox>,
-    ) -> Result<(CommitThread, JoinHandle<()>), PortError> {
+    ) -> Result<(CommitThread, JoinHandle<()>), WorkerError> {
         let config = &self.options.config;
         let commit = LocalCommit {
             writer: Box::new(store.clone()),
-            sink: Box::new(DeadLetterTopic::connect(&config.kafka)?),
-            source: Box::new(SourceTopics::connect(&config.kafka)?),
+            sink: Box::new(DeadLetterTopic::connect(&config.kafka).map_err(WorkerError::Kafka)?),
+            source: Box::new(SourceTopics::connect(&config.kafka).map_err(WorkerError::Kafka)?),
             offsets: Box::new(consumer.commits()),
             origin: Origin { group: config.kafka.group_id.clone(), version: env!("CARGO_PKG_VERSION").to_owned() },
         };
@@ -199,7 +217,7 @@ impl Site {
 }
 
 /// Starts the commit thread. Where it dies, the engine is told and ends.
-fn spawn_commit(commit: LocalCommit, inbox: &Arc<dyn Inbox>) -> Result<(CommitThread, JoinHandle<()>), PortError> {
+fn spawn_commit(commit: LocalCommit, inbox: &Arc<dyn Inbox>) -> Result<(CommitThread, JoinHandle<()>), WorkerError> {
     let (thread, run) = CommitThread::new(commit, Arc::clone(inbox));
     let guard = DeathNotice(Arc::clone(inbox));
     let handle = std::thread::Builder::new()
@@ -208,8 +226,12 @@ fn spawn_commit(commit: LocalCommit, inbox: &Arc<dyn Inbox>) -> Result<(CommitTh
             run();
             drop(guard);
         })
-        .map_err(|e| PortError::Fatal(format!("cannot start the commit thread: {e}")))?;
+        .map_err(|error| broken(&format!("cannot start the commit thread: {error}")))?;
     Ok((thread, handle))
+}
+
+fn broken(words: &str) -> WorkerError {
+    WorkerError::Engine(PortError::Fatal(words.to_owned()))
 }
 
 /// Tells the engine when it is dropped by a panic.

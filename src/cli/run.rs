@@ -11,10 +11,9 @@ use super::exit::{Exit, fail};
 use super::runtime;
 use super::shell::Shell;
 use crate::app::admin::Admin;
-use crate::app::worker::{Worker, WorkerOptions};
+use crate::app::worker::{Worker, WorkerError, WorkerOptions};
 use crate::config::{Config, LogFormat, Need};
 use crate::sync::engine::{Drained, Ended};
-use crate::sync::ports::PortError;
 use crate::sync::rules::End;
 use crate::telemetry::{Meters, event, logging};
 
@@ -89,8 +88,8 @@ async fn work(config: Arc<Config>, end: End, stop: CancellationToken) -> anyhow:
 }
 
 /// The exit code of an end. Everything that is not told here is told by the log.
-fn conclude(result: Result<Ended, PortError>) -> anyhow::Result<Exit> {
-    match result {
+fn conclude(result: Result<Ended, WorkerError>) -> anyhow::Result<Exit> {
+    let error = match result {
         Ok(Ended::Stopped(left) | Ended::CaughtUp(left)) => {
             event::ShutdownFinished {
                 abandoned_attempts: left.in_flight,
@@ -98,13 +97,20 @@ fn conclude(result: Result<Ended, PortError>) -> anyhow::Result<Exit> {
                 owed: left.owed,
             }
             .emit();
-            Ok(if is_clean(left) { Exit::Done } else { Exit::Abandoned })
+            return Ok(if is_clean(left) { Exit::Done } else { Exit::Abandoned });
         }
-        Ok(Ended::Failed(error)) | Err(error) => {
-            event::WorkerFailed { error: &error.to_string() }.emit();
-            Err(fail(Exit::Failure, error).context("the worker has stopped"))
-        }
-    }
+        Ok(Ended::Failed(error)) => WorkerError::Engine(error),
+        Err(error) => error,
+    };
+    let exit = match &error {
+        WorkerError::Store(_) => Exit::Store,
+        WorkerError::Kafka(_) => Exit::Kafka,
+        WorkerError::Setting(_) => Exit::Usage,
+        WorkerError::Engine(_) => Exit::Failure,
+    };
+    let error = anyhow::Error::new(error);
+    event::WorkerFailed { error: &format!("{error:#}") }.emit();
+    Err(fail(exit, error))
 }
 
 const fn is_clean(left: Drained) -> bool {

@@ -25,6 +25,7 @@ mod http_wire;
 mod kafka_mock;
 mod kafka_real;
 mod reference;
+mod run;
 mod schemas;
 mod store_contract;
 mod store_disk;

@@ -1,0 +1,168 @@
+//! `order-sync run` as a process: signals, exit codes, the admin HTTP, and what its log does not say.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use order_sync::app::demo::{LogSpec, generate};
+use order_sync::kafka::producer::{Outgoing, Producer};
+use order_sync::order::AppId;
+use order_sync::sandbox::{Faults, Sandbox, SandboxHandle, SandboxOptions};
+use tempfile::TempDir;
+
+use crate::support::kafka::eventually;
+use crate::support::real_kafka::RealKafka;
+
+const SECRET: &str = "canary-secret-5a1f";
+
+struct Site {
+    home: TempDir,
+    admin: String,
+}
+
+impl Site {
+    fn new(brokers: &str, topic: &str, platform: &str) -> Self {
+        let home = TempDir::new().unwrap();
+        let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let config = format!(
+            "[kafka]\nbrokers = \"{brokers}\"\ngroup_id = \"{}\"\ntopics = [\"{topic}\"]\n\
+             [store]\npath = \"{}\"\n[[apps]]\napp_id = \"tt1\"\nsecret = \"{SECRET}\"\nclient_key = \"ck\"\n\
+             [douyin]\nbase_url = \"{platform}\"\n[admin]\nlisten = \"{admin}\"\n",
+            RealKafka::name("run-group"),
+            home.path().join("store").display(),
+        );
+        std::fs::write(home.path().join("order-sync.toml"), config).unwrap();
+        Self { home, admin }
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.home.path().join("worker.log")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn spawn(&self, args: &[&str]) -> Child {
+        let log = std::fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_order-sync"))
+            .args(["run", "--config"])
+            .arg(self.home.path().join("order-sync.toml"))
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap()
+    }
+
+    /// Status and body of an admin path; nothing while nobody listens.
+    fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.admin).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let status = answer.split(' ').nth(1)?.parse().ok()?;
+        let body = answer.split_once("\r\n\r\n")?.1.to_owned();
+        Some((status, body))
+    }
+}
+
+fn terminate(worker: &mut Child) -> Option<i32> {
+    let sent = Command::new("kill").args(["-TERM", &worker.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let mut code = None;
+    eventually("the worker ends", || {
+        code = worker.try_wait().unwrap();
+        code.is_some()
+    });
+    code.and_then(|status| status.code())
+}
+
+fn sandbox(latency: Duration) -> SandboxHandle {
+    let faults = Faults { latency, ..Faults::default() };
+    Sandbox::start(SandboxOptions { faults, ..SandboxOptions::default() }).unwrap()
+}
+
+/// Writes a clean log and says how many records it has.
+fn produce(kafka: &RealKafka, topic: &str, orders: usize) -> usize {
+    let spec =
+        LogSpec { seed: 3, orders, apps: vec![AppId::new("tt1")], one_dirty_in: 0, begins_at: 1_760_000_000_000 };
+    let producer = Producer::connect(&kafka.brokers).unwrap();
+    let log = generate(&spec);
+    for record in &log {
+        let outgoing = Outgoing {
+            partition: Some(0),
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            ..Outgoing::default()
+        };
+        producer.send(topic, outgoing).unwrap();
+    }
+    producer.flush().unwrap();
+    log.len()
+}
+
+#[test]
+fn real_kafka_run_drains_on_sigterm_and_goes_on_where_it_was() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("drain", 1, &[]);
+    let records = u64::try_from(produce(kafka, &topic, 400)).unwrap();
+    let sandbox = sandbox(Duration::from_millis(150));
+    let site = Site::new(&kafka.brokers, &topic, &sandbox.base_url());
+    let mut worker = site.spawn(&["--set", "delivery.max_in_flight=16"]);
+    eventually("some pushes are applied", || sandbox.report().applied > 50);
+    assert_eq!(site.get("/livez").unwrap().0, 200);
+    assert_eq!(site.get("/readyz").unwrap(), (200, site.get("/readyz").unwrap().1));
+    let metrics = site.get("/metrics").unwrap().1;
+    assert!(metrics.contains("order_sync_records_total{"), "{metrics}");
+    assert_eq!(terminate(&mut worker), Some(0), "{}", site.log());
+    let after_drain = sandbox.report();
+    assert!(after_drain.applied < records, "it was not done yet");
+    let mut worker = site.spawn(&["--until-caught-up"]);
+    eventually("the worker has caught up", || worker.try_wait().unwrap().is_some());
+    assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", site.log());
+    let report = sandbox.report();
+    assert_eq!((report.applied, report.violations_total), (records, 0));
+    assert_eq!(report.repeats, 0, "what was answered before the drain's end is not sent again");
+    assert_silent(&site, &metrics);
+}
+
+/// Neither log nor metrics hold a secret, a token or a customer.
+fn assert_silent(site: &Site, metrics: &str) {
+    for text in [&site.log(), metrics] {
+        for canary in [SECRET, "_000", "access_token\":\"", "0801"] {
+            assert!(!text.contains(canary), "{canary} in:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn run_waits_for_a_broker_says_so_and_ends_when_told() {
+    let sandbox = sandbox(Duration::ZERO);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let site = Site::new(&nobody.to_string(), "orders", &sandbox.base_url());
+    let mut worker = site.spawn(&[]);
+    eventually("readiness names Kafka", || {
+        site.get("/readyz").is_some_and(|(status, body)| status == 503 && body.contains("Kafka"))
+    });
+    assert_eq!(site.get("/livez").unwrap().0, 200, "a worker that waits is alive");
+    assert_eq!(terminate(&mut worker), Some(0), "{}", site.log());
+}
+
+#[test]
+fn run_refuses_a_store_that_is_in_use() {
+    let sandbox = sandbox(Duration::ZERO);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let site = Site::new(&nobody.to_string(), "orders", &sandbox.base_url());
+    let mut first = site.spawn(&[]);
+    eventually("the first worker waits for Kafka", || {
+        site.get("/readyz").is_some_and(|(_, body)| body.contains("Kafka"))
+    });
+    let second = site.spawn(&["--set", "admin.listen=off"]).wait().unwrap();
+    assert_eq!(second.code(), Some(6), "{}", site.log());
+    assert!(site.log().contains("another process"), "{}", site.log());
+    assert_eq!(terminate(&mut first), Some(0));
+}
