@@ -1,16 +1,14 @@
-//! The Kafka edge over a real Apache Kafka: what the mock cluster cannot show.
+//! Reading over a real Apache Kafka: what the mock cluster cannot show.
 
 use std::sync::Arc;
 
 use order_sync::config::{Kafka, StartFrom};
 use order_sync::kafka::consumer::Consumer;
-use order_sync::kafka::dead_letters::DeadLetterTopic;
 use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::kafka::source::SourceTopics;
-use order_sync::kafka::topics::{Ensured, Topics};
+use order_sync::kafka::topics::Topics;
 use order_sync::record::{Header, NextOffset, RecordOffset};
-use order_sync::sync::Letter;
-use order_sync::sync::ports::{DeadLetterSink as _, PortError, SourceReader as _};
+use order_sync::sync::ports::{PortError, SourceReader as _};
 
 use crate::support::fake_engine::FakeEngine;
 use crate::support::kafka::{at, eventually, property, settings};
@@ -169,6 +167,29 @@ fn real_kafka_a_position_that_retention_took_stops_with_both_numbers() {
 }
 
 #[test]
+fn real_kafka_a_topic_that_was_made_anew_stops_with_both_numbers() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("anew", 1, KEEP);
+    written(kafka, &topic, 0, 0..20);
+    let config = settings(&kafka.brokers, &RealKafka::name("anew"), &[&topic]);
+    let engine = FakeEngine::start(ROOMY);
+    let consumer = consume(&config, &engine);
+    eventually("all", || engine.count() == 20);
+    consumer.stop();
+    kafka.delete(&topic);
+    let topics = Topics::connect(&config).unwrap();
+    eventually("the topic's end", || topics.partition_count(&topic).is_ok_and(|count| count.is_none()));
+    kafka.create(&topic, 1, KEEP);
+    written(kafka, &topic, 0, 0..3);
+    let consumer = consume(&config, &engine);
+    eventually("a refusal", || !engine.failures().is_empty());
+    let words = engine.failures().remove(0);
+    assert!(words.contains("ends at offset 3") && words.contains("position is 20"), "{words}");
+    assert_eq!(engine.count(), 20, "no new event was taken for an old one");
+    consumer.stop();
+}
+
+#[test]
 fn real_kafka_retention_under_way_stops_with_words() {
     let Some(kafka) = RealKafka::shared() else { return };
     let topic = kafka.topic("overtaken", 1, KEEP);
@@ -190,71 +211,6 @@ fn real_kafka_retention_under_way_stops_with_words() {
     let words = engine.failures().remove(0);
     assert!(words.contains("retention removed") && words.contains("begins at offset 20"), "{words}");
     consumer.stop();
-}
-
-#[test]
-fn real_kafka_dead_letters_are_acknowledged_in_their_partition() {
-    let Some(kafka) = RealKafka::shared() else { return };
-    let (narrow, wide) = (kafka.topic("narrow", 1, KEEP), kafka.topic("wide", 3, KEEP));
-    let mut config = settings(&kafka.brokers, &RealKafka::name("letters"), &[&narrow, &wide]);
-    config.create_topics = false;
-    let topics = Topics::connect(&config).unwrap();
-    let refused = topics.ensure_dead_letters(&config).unwrap_err().to_string();
-    assert!(refused.contains("kafka.create_topics is false") && refused.contains("--partitions 3"), "{refused}");
-    config.create_topics = true;
-    assert_eq!(topics.ensure_dead_letters(&config).unwrap(), Ensured::Created(3));
-    eventually("the topic", || matches!(topics.ensure_dead_letters(&config), Ok(Ensured::Present(3))));
-
-    let large = Letter {
-        partition: 2,
-        key: None,
-        value: Some(vec![b'x'; 4 * 1024 * 1024 - 200]),
-        headers: vec![
-            Header { name: "a".into(), value: None },
-            Header { name: "a".into(), value: Some(Box::from(&b"1"[..])) },
-        ],
-    };
-    let tombstone = Letter { partition: 0, key: Some(b"k".to_vec()), value: None, headers: Vec::new() };
-    let mut sink = DeadLetterTopic::connect(&config).unwrap();
-    sink.write(vec![large.clone(), tombstone.clone()]).unwrap();
-    let found = kafka.read_all(&config.dead_letter_topic);
-    assert_eq!(found.len(), 2);
-    for (letter, (partition, record)) in [tombstone, large].iter().zip(&found) {
-        assert_eq!(letter.partition, *partition);
-        assert_eq!(letter.key.as_deref(), record.key.as_deref());
-        assert_eq!(letter.value.as_deref(), record.value.as_deref());
-        assert_eq!(letter.headers, record.headers);
-    }
-    let nowhere = Letter { partition: 9, key: None, value: None, headers: Vec::new() };
-    let refused = sink.write(vec![nowhere]).unwrap_err();
-    assert!(matches!(&refused, PortError::Fatal(words) if words.contains("fewer partitions")), "{refused}");
-}
-
-#[test]
-fn real_kafka_a_narrow_dead_letter_topic_is_refused_with_both_counts() {
-    let Some(kafka) = RealKafka::shared() else { return };
-    let source = kafka.topic("twelve", 12, KEEP);
-    let mut config = settings(&kafka.brokers, &RealKafka::name("narrow"), &[&source]);
-    config.dead_letter_topic = kafka.topic("letters", 5, KEEP);
-    let topics = Topics::connect(&config).unwrap();
-    let mut refused = None;
-    eventually("a final word", || {
-        refused = topics.ensure_dead_letters(&config).err();
-        matches!(refused, Some(PortError::Fatal(_)))
-    });
-    let words = refused.unwrap().to_string();
-    assert!(words.contains("has 5") && words.contains("has 12"), "{words}");
-}
-
-#[test]
-fn real_kafka_a_dead_letter_that_the_topic_does_not_take_is_fatal() {
-    let Some(kafka) = RealKafka::shared() else { return };
-    let mut config = settings(&kafka.brokers, &RealKafka::name("small"), &["unused"]);
-    config.dead_letter_topic = kafka.topic("small", 1, &[("max.message.bytes", "1000")]);
-    property(&mut config, "compression.codec", "none");
-    let letter = Letter { partition: 0, key: None, value: Some(vec![b'x'; 5000]), headers: Vec::new() };
-    let refused = DeadLetterTopic::connect(&config).unwrap().write(vec![letter]).unwrap_err();
-    assert!(matches!(&refused, PortError::Fatal(words) if words.contains("max.message.bytes")), "{refused}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod http_server;
 mod http_tls;
 mod http_tokens;
 mod http_wire;
+mod kafka_letters;
 mod kafka_mock;
 mod kafka_real;
 mod reference;

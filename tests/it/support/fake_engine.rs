@@ -177,6 +177,11 @@ fn take(input: Input, seen: &mut Seen, positions: &mut BTreeMap<TopicPartition, 
             seen.ends.insert(source, high_watermark);
         }
         Input::Failed(error) => seen.failed.push(error),
-        other => seen.faults.push(format!("not for an engine's consumer: {other:?}")),
+        other @ (Input::Attempted { .. }
+        | Input::TokenFetched { .. }
+        | Input::TokenRefused { .. }
+        | Input::Committed(_)
+        | Input::EndProbed { .. }
+        | Input::Shutdown) => seen.faults.push(format!("not for an engine's consumer: {other:?}")),
     }
 }

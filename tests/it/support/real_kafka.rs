@@ -53,7 +53,7 @@ impl RealKafka {
         topic
     }
 
-    /// Creates a topic of this name.
+    /// Creates a topic of this name, and waits until it is known.
     pub fn create(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
         let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
         for (name, value) in config {
@@ -61,6 +61,12 @@ impl RealKafka {
         }
         let made = wait(self.admin().create_topics([&new], &options())).unwrap();
         assert!(made.iter().all(Result::is_ok), "{made:?}");
+        // The controller has it; the broker that clients ask hears of it a little later.
+        let admin = self.admin();
+        super::kafka::eventually("a topic that was created", || {
+            let known = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(10));
+            known.is_ok_and(|m| m.topics()[0].error().is_none() && !m.topics()[0].partitions().is_empty())
+        });
     }
 
     /// Deletes a topic.
