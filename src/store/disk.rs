@@ -143,12 +143,12 @@ impl Tree {
 /// Runs one operation of sled; it panics on some kinds of damage instead of telling them.
 fn guarded<T>(path: &Path, doing: &str, run: impl FnOnce() -> sled::Result<T>) -> Result<T, PortError> {
     match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(done) => done.map_err(|error| fatal(path, doing, &error)),
+        Ok(done) => done.map_err(|error| from_sled(path, doing, &error)),
         Err(_) => Err(unreadable(path, "sled panicked")),
     }
 }
 
-fn fatal(path: &Path, doing: &str, error: &sled::Error) -> PortError {
+fn from_sled(path: &Path, doing: &str, error: &sled::Error) -> PortError {
     let shown = path.display();
     match error {
         sled::Error::Io(io) if io.to_string().contains("could not acquire lock") => PortError::Fatal(format!(
@@ -168,9 +168,15 @@ fn fatal(path: &Path, doing: &str, error: &sled::Error) -> PortError {
     }
 }
 
+/// An error that names no directory: what is wrong lies in a row.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+pub(super) fn fatal(error: impl ToString) -> PortError {
+    PortError::Fatal(error.to_string())
+}
+
 /// The words for an operation that the file system refused.
 pub(super) fn failed(path: &Path, doing: &str, error: &io::Error) -> PortError {
-    fatal(path, doing, &sled::Error::Io(io::Error::new(error.kind(), error.to_string())))
+    from_sled(path, doing, &sled::Error::Io(io::Error::new(error.kind(), error.to_string())))
 }
 
 /// The words for a directory whose content is not what we wrote.

@@ -52,6 +52,7 @@ impl MemoryStore {
     /// The process dies while a commit is under way: the first `survivors` staged cuts had reached the disk, whole;
     /// the others are gone. (The store is atomic within a partition, not across partitions.) Returns the store as the
     /// next process finds it; handles of the old process keep a content of their own, which leads nowhere.
+    #[must_use]
     pub fn crash(&self, survivors: usize) -> Self {
         let mut content = self.content().clone();
         let mut staged = std::mem::take(&mut content.staged);

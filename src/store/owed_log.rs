@@ -11,6 +11,7 @@ use std::ops::Deref;
 use foldhash::fast::FixedState;
 
 use super::chunk::{self, ChunkError, ChunkWriter, Entry};
+use super::disk::fatal;
 use crate::sync::ports::PortError;
 use crate::sync::{Owed, OwedKey};
 
@@ -175,7 +176,7 @@ impl<R: Deref<Target = [u8]>, F: Fn(u64) -> Result<R, PortError>> Planner<'_, F>
                 continue;
             }
             let row = (self.read)(place.chunk())?;
-            if chunk::entry(&row, place.at()).map_err(unreadable)?.is_some_and(|entry| entry.is(key)) {
+            if chunk::entry(&row, place.at()).map_err(fatal)?.is_some_and(|entry| entry.is(key)) {
                 return Ok(Some(place));
             }
         }
@@ -217,8 +218,8 @@ impl<R: Deref<Target = [u8]>, F: Fn(u64) -> Result<R, PortError>> Planner<'_, F>
 
     fn move_rest(&mut self, number: u64, settled: &BTreeSet<u32>) -> Result<(), PortError> {
         let row = (self.read)(number)?;
-        for (at, entry) in (0..).zip(chunk::entries(&row).map_err(unreadable)?) {
-            let entry = entry.map_err(unreadable)?;
+        for (at, entry) in (0..).zip(chunk::entries(&row).map_err(fatal)?) {
+            let entry = entry.map_err(fatal)?;
             if !settled.contains(&at) {
                 let hash = hash_of(&entry);
                 self.plan.gone.push((hash, Place::new(number, at)));
@@ -262,10 +263,6 @@ pub(super) fn marks(row: &[u8]) -> Result<BTreeSet<u32>, ChunkError> {
     } else {
         Err(ChunkError::CutOff)
     }
-}
-
-fn unreadable(error: ChunkError) -> PortError {
-    PortError::Fatal(error.to_string())
 }
 
 fn hash_of_key(key: &OwedKey) -> u64 {

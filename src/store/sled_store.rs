@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::chunk::{self, ChunkError};
-use super::disk::{self, Disk, Row, Tree, Writes};
+use super::disk::{self, Disk, Row, Tree, Writes, fatal};
 use super::keys;
 use super::meta::{Meta, Owner};
 use super::owed_log::{self, OwedLog};
@@ -181,7 +181,9 @@ impl StateReader for SledStore {
         })?;
         drop(log);
         found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        found.into_iter().for_each(|(key, entry)| visit(key, entry));
+        for (key, entry) in found {
+            visit(key, entry);
+        }
         Ok(())
     }
 
@@ -217,10 +219,6 @@ impl UnitLedger for SledStore {
 
 fn number(key: &[u8]) -> Result<u64, PortError> {
     keys::number(key).ok_or_else(|| fatal(ChunkError::CutOff))
-}
-
-fn fatal(error: impl ToString) -> PortError {
-    PortError::Fatal(error.to_string())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

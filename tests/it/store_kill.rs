@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use order_sync::record::TopicPartition;
@@ -57,6 +57,7 @@ fn commit_number(store: &SledStore, source: &TopicPartition) -> i64 {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the parent tells this process its part")]
 fn commits_until_killed() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let mut store = open(Path::new(&folder));
@@ -79,7 +80,7 @@ fn run_and_kill(folder: &Path, wait: Duration) -> i64 {
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let (report, reported) = channel();
+    let (report, reported) = sync_channel(64);
     let reader = std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
             if let Some(n) = line.strip_prefix("committed ") {
