@@ -9,6 +9,8 @@ use std::time::Instant;
 use order_sync::sandbox::{Sandbox, SandboxHandle, SandboxOptions};
 use serde_json::{Value, json};
 
+/// Rounds of each case; a busy machine spoils some.
+const ROUNDS: u64 = 5;
 /// What a push may cost, in microseconds of CPU.
 const LIMIT_MICROS: f64 = 25.0;
 const ORDERS: u64 = 1_000;
@@ -36,11 +38,18 @@ fn main() -> io::Result<()> {
         Case { name: "type 9101, 64 connections", poi: true, connections: 64 },
     ];
     for case in cases {
-        let (micros, per_second) = measure(&case, pushes)?;
-        let word = if micros <= LIMIT_MICROS { "within" } else { "OVER" };
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            rounds.push(measure(&case, pushes / ROUNDS)?);
+        }
+        rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (best, per_second) = rounds[0];
+        let (median, _) = rounds[rounds.len() / 2];
+        let word = if median <= LIMIT_MICROS { "within" } else { "OVER" };
         writeln!(
             out,
-            "{:<28} {micros:>6.2} us of CPU per push ({word} {LIMIT_MICROS} us), {per_second:>8.0} pushes/s, {pushes} pushes",
+            "{:<28} CPU per push: median {median:>5.2} us ({word} {LIMIT_MICROS} us), best {best:>5.2} us at \
+             {per_second:>6.0} pushes/s",
             case.name
         )?;
     }

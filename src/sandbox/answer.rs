@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
+use serde::Serialize;
 use serde_json::json;
 
 use super::answer_body::AnswerBody;
@@ -91,13 +92,35 @@ pub(super) fn accepted() -> Bytes {
 /// The success of a POI order: `body` is the JSON text of the downstream result (douyin-api §3.1).
 pub(super) fn accepted_poi(order_id: &str, error_code: i64) -> Bytes {
     let description = if error_code == 0 { "" } else { "sandbox fault" };
-    let inner = json!({ "data": { "error_code": error_code, "description": description, "order_id": order_id } });
-    Bytes::from(json!({ "err_code": 0, "err_msg": "", "body": inner.to_string() }).to_string())
+    let inner = Inner { data: InnerResult { error_code, description, order_id } };
+    // Numbers and strings always make JSON.
+    let inner = serde_json::to_string(&inner).unwrap_or_default();
+    Bytes::from(serde_json::to_vec(&Whole { err_code: 0, err_msg: "", body: &inner }).unwrap_or_default())
+}
+
+#[derive(Serialize)]
+struct Whole<'a> {
+    err_code: i64,
+    err_msg: &'a str,
+    body: &'a str,
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    data: InnerResult<'a>,
+}
+
+#[derive(Serialize)]
+struct InnerResult<'a> {
+    error_code: i64,
+    description: &'a str,
+    order_id: &'a str,
 }
 
 /// A business error: HTTP 200 all the same.
 pub(super) fn refused(refusal: &Refusal) -> Bytes {
-    Bytes::from(json!({ "err_code": refusal.code, "err_msg": refusal.text, "body": "" }).to_string())
+    let whole = Whole { err_code: refusal.code, err_msg: &refusal.text, body: "" };
+    Bytes::from(serde_json::to_vec(&whole).unwrap_or_default())
 }
 
 /// The face of a fault, where `truth` is what would have been answered without it; `None` where the truth itself is the

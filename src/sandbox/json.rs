@@ -111,7 +111,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut object = Vec::with_capacity(16);
+        let mut object = Vec::with_capacity(8);
         while let Some((Key(key), value)) = members.next_entry()? {
             object.push((key, value));
         }
