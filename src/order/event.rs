@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::envelope::Envelope;
 use super::fault::{DeadLetterReason, Fault};
 use super::json::Json;
 use super::time::{self, TIME_RULE};
@@ -47,52 +48,11 @@ pub struct EventRules {
 /// Decodes and checks one record's value against §1–§3 of the contract, in its order of judgement, from
 /// `malformed_event` to `time_in_future`. `now_ms` is the worker's wall clock in milliseconds since the epoch.
 pub fn decode<'a>(value: &'a [u8], rules: &EventRules, now_ms: i64) -> Result<OrderEvent<'a>, Fault> {
-    let mut envelope = Envelope::read(value)?;
+    let mut envelope = Envelope::read(value).map_err(malformed)?;
     envelope.judge(rules, now_ms).map_err(|fault| envelope.name(fault, rules))
 }
 
-/// The fields of §2 as they stand in the event; `null` is absence, unknown fields are dropped.
-#[derive(Default)]
-struct Envelope<'a> {
-    schema_version: Option<Json<'a>>,
-    event_id: Option<Json<'a>>,
-    order_id: Option<Json<'a>>,
-    app_id: Option<Json<'a>>,
-    order_type: Option<Json<'a>>,
-    status: Option<Json<'a>>,
-    occurred_at: Option<Json<'a>>,
-    sequence: Option<Json<'a>>,
-    order: Option<Json<'a>>,
-}
-
 impl<'a> Envelope<'a> {
-    fn read(value: &'a [u8]) -> Result<Self, Fault> {
-        if value.is_empty() {
-            return Err(malformed("the value is empty; it must be a JSON object"));
-        }
-        let text = std::str::from_utf8(value)
-            .map_err(|error| malformed(format!("the value is not UTF-8 at byte {}", error.valid_up_to())))?;
-        let tree = Json::parse(text).map_err(|error| malformed(format!("the value is not JSON: {error}")))?;
-        let Json::Object(members) = tree else { return Err(malformed("the value is JSON, but not an object")) };
-        let mut envelope = Self::default();
-        for (key, value) in members {
-            let slot = match &*key {
-                "schema_version" => &mut envelope.schema_version,
-                "event_id" => &mut envelope.event_id,
-                "order_id" => &mut envelope.order_id,
-                "app_id" => &mut envelope.app_id,
-                "order_type" => &mut envelope.order_type,
-                "status" => &mut envelope.status,
-                "occurred_at" => &mut envelope.occurred_at,
-                "sequence" => &mut envelope.sequence,
-                "order" => &mut envelope.order,
-                _ => continue,
-            };
-            *slot = Some(value).filter(|value| !value.is_null());
-        }
-        Ok(envelope)
-    }
-
     fn judge(&mut self, rules: &EventRules, now_ms: i64) -> Result<OrderEvent<'a>, Fault> {
         let mut faults = Faults::default();
         let version =

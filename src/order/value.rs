@@ -208,9 +208,13 @@ impl Digest {
 
     /// 64 lower-case hex digits.
     pub fn to_hex(self) -> String {
-        const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        nibbles.filter_map(|nibble| DIGITS.get(usize::from(nibble))).collect()
+        let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
+        let mut text = String::with_capacity(64);
+        for byte in self.0 {
+            text.push(digit(byte >> 4));
+            text.push(digit(byte & 15));
+        }
+        text
     }
 
     /// Reads 64 hex digits.

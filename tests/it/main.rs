@@ -25,6 +25,7 @@ mod http_wire;
 mod kafka_letters;
 mod kafka_mock;
 mod kafka_real;
+mod map;
 mod reference;
 mod run;
 mod schemas;

@@ -3,35 +3,40 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::tree::Json;
+use super::tree::{Json, Member, key_order};
 
 /// Applies `patch` to `target` as RFC 7396 says: objects merge member by member, `null` removes, all else replaces.
 pub fn merge<'a>(target: Json<'a>, patch: &'a Json<'_>) -> Json<'a> {
     let Json::Object(changes) = patch else { return patch.borrowed() };
     match target {
-        Json::Object(members) => Json::Object(merge_members(members, changes)),
+        Json::Object(members) => merge_members(members, changes),
         Json::Null | Json::Bool(_) | Json::Int(_) | Json::UInt(_) | Json::Float(_) | Json::Str(_) | Json::Array(_) => {
-            Json::Object(merge_members(Vec::new(), changes))
+            merge_members(Box::default(), changes)
         }
     }
 }
 
-type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
-
-fn merge_members<'a>(members: Members<'a>, changes: &'a [(Cow<'_, str>, Json<'_>)]) -> Members<'a> {
+fn merge_members<'a>(members: Box<[Member<'a>]>, changes: &'a [Member<'_>]) -> Json<'a> {
     let mut merged = Vec::with_capacity(members.len() + changes.len());
-    let mut old = members.into_iter().peekable();
+    let mut old = members.into_vec().into_iter();
     for (key, change) in changes {
-        while let Some(kept) = old.next_if(|(name, _)| name.as_ref().cmp(key.as_ref()) == Ordering::Less) {
-            merged.push(kept);
+        let mut replaced = Json::Null;
+        while let Some((name, _)) = old.as_slice().first() {
+            match key_order(name, key) {
+                Ordering::Less => merged.extend(old.next()),
+                Ordering::Equal => {
+                    replaced = old.next().map_or(Json::Null, |(_, value)| value);
+                    break;
+                }
+                Ordering::Greater => break,
+            }
         }
-        let replaced = old.next_if(|(name, _)| name == key).map(|(_, value)| value);
         if !change.is_null() {
-            merged.push((Cow::Borrowed(key.as_ref()), merge(replaced.unwrap_or(Json::Null), change)));
+            merged.push((Cow::Borrowed(key.as_ref()), merge(replaced, change)));
         }
     }
     merged.extend(old);
-    merged
+    Json::Object(merged.into_boxed_slice())
 }
 
 #[cfg(test)]

@@ -7,5 +7,6 @@ mod write;
 
 pub use merge::merge;
 pub use parse::NESTING_MAX;
-pub use tree::{INTEGER_MAX, Json};
+pub(in crate::order) use parse::{MemberValue, Scratch};
+pub use tree::{INTEGER_MAX, Json, Member};
 pub use write::{TextOut, write_string};

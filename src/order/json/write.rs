@@ -33,24 +33,26 @@ impl Json<'_> {
             Self::Float(value) => out.put(&format!("{value:?}")),
             Self::Str(text) => write_string(text, out),
             Self::Array(items) => {
-                let mut before = "[";
-                for item in items {
-                    out.put(before);
+                out.put("[");
+                for (at, item) in items.iter().enumerate() {
+                    if at > 0 {
+                        out.put(",");
+                    }
                     item.write(out);
-                    before = ",";
                 }
-                out.put(if items.is_empty() { "[]" } else { "]" });
+                out.put("]");
             }
             Self::Object(members) => {
-                let mut before = "{";
-                for (key, value) in members {
-                    out.put(before);
+                out.put("{");
+                for (at, (key, value)) in members.iter().enumerate() {
+                    if at > 0 {
+                        out.put(",");
+                    }
                     write_string(key, out);
                     out.put(":");
                     value.write(out);
-                    before = ",";
                 }
-                out.put(if members.is_empty() { "{}" } else { "}" });
+                out.put("}");
             }
         }
     }
@@ -60,9 +62,24 @@ impl Json<'_> {
 /// characters as `\b \f \n \r \t`, else `\u00xx` in lower-case hex (§5.2).
 pub fn write_string<T: TextOut>(text: &str, out: &mut T) {
     out.put("\"");
+    // Without an early end the compiler makes this a few vector instructions, and most strings need no escape.
+    if text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+        write_escaped(text, out);
+    } else {
+        out.put(text);
+    }
+    out.put("\"");
+}
+
+#[expect(clippy::needless_bitwise_bool, reason = "lazy operators would keep the search from being vector instructions")]
+const fn needs_escape(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+fn write_escaped<T: TextOut>(text: &str, out: &mut T) {
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+        if !needs_escape(byte) {
             continue;
         }
         out.put(text.get(plain_from..at).unwrap_or_default());
@@ -79,7 +96,6 @@ pub fn write_string<T: TextOut>(text: &str, out: &mut T) {
         }
     }
     out.put(text.get(plain_from..).unwrap_or_default());
-    out.put("\"");
 }
 
 #[cfg(test)]
