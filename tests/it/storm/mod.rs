@@ -11,6 +11,7 @@ use stage::{Stage, Storm};
 
 /// 50,000 records, 12 partitions, 20 % mixed faults, three `kill -9`.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a storm is run again by its seed")]
 fn real_kafka_storm_of_kills_and_faults() {
     let Some(kafka) = RealKafka::shared() else { return };
     let seed = std::env::var("STORM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);

@@ -10,6 +10,7 @@ use super::stage::Stage;
 use crate::reference::{Outcome, Push};
 use crate::support::real_kafka::RealKafka;
 
+#[expect(clippy::print_stdout, reason = "the figures of a storm are worth reading")]
 pub fn check(kafka: &RealKafka, stage: &Stage) {
     let report = stage.sandbox.report();
     assert_eq!(report.violations_total, 0, "{:?}", report.violation_list);
@@ -57,6 +58,7 @@ fn is_letter(outcome: &Outcome) -> bool {
 }
 
 /// Every record that must be set aside is, with its reason; a kill may leave a letter twice, and no more than that.
+#[expect(clippy::print_stdout, reason = "the figures of a storm are worth reading")]
 fn check_letters(kafka: &RealKafka, stage: &Stage) {
     let mut expected: BTreeMap<(i32, i64), String> = BTreeMap::new();
     for (partition, folded) in &stage.expected {

@@ -173,18 +173,18 @@ fn produce(kafka: &RealKafka, topic: &str, storm: &Storm) -> BTreeMap<i32, Vec<P
     let count = u64::try_from(storm.partitions).unwrap();
     for (number, record) in log.into_iter().take(storm.records).enumerate() {
         let partition = i32::try_from(record.partition_hint % count).unwrap();
-        let mut produced = Produced { key: record.key, value: record.value };
+        let mut entry = Produced { key: record.key, value: record.value };
         if number % 20_000 == 10_000 {
-            produced.value = Some(vec![b'x'; (1 << 20) + number]);
+            entry.value = Some(vec![b'x'; (1 << 20) + number]);
         }
         let outgoing = Outgoing {
             partition: Some(partition),
-            key: produced.key.as_deref(),
-            value: produced.value.as_deref(),
+            key: entry.key.as_deref(),
+            value: entry.value.as_deref(),
             ..Outgoing::default()
         };
         producer.send(topic, outgoing).unwrap();
-        partitions.entry(partition).or_default().push(produced);
+        partitions.entry(partition).or_default().push(entry);
     }
     producer.flush().unwrap();
     partitions
