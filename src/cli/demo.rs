@@ -1,11 +1,13 @@
 //! `order-sync demo`: embedded broker, sandbox, worker and a seeded order log, and a check of the result.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::demo_report::{Took, report};
@@ -13,6 +15,7 @@ use super::exit::Exit;
 use super::render::Output;
 use super::shell::Shell;
 use super::{render, runtime};
+use crate::app::admin::Admin;
 use crate::app::demo::play::Player;
 use crate::app::demo::stage::{DemoSpec, Stage, TOPIC, broker_and_sandbox};
 use crate::app::demo::verdict::check;
@@ -59,8 +62,19 @@ async fn run(args: Args, shell: &mut Shell, stop: CancellationToken) -> anyhow::
     let home = tempfile::tempdir().context("cannot make a directory for the demo's store")?;
     let (broker, sandbox) = broker_and_sandbox(&spec)?;
     let config = settings(broker.brokers(), &sandbox.base_url(), &home.path().join("store"))?;
-    let mut stage = Stage::set(&spec, config, broker, sandbox, tokio::runtime::Handle::current())?;
-    let outcome = show(&mut stage, &args, shell, &stop).await;
+    let mut stage = Stage::set(&spec, config, broker, sandbox, Handle::current())?;
+    let admin = match stage.config.admin.listen {
+        Some(address) => Some(Admin::bind(address).await?),
+        None => None,
+    };
+    let address = admin.as_ref().map(Admin::address);
+    let (meters, health, quit) = (stage.meters.clone(), stage.worker.health(), CancellationToken::new());
+    let serving = admin.map(|admin| Handle::current().spawn(admin.serve(meters, health, quit.clone())));
+    let outcome = show(&mut stage, &args, address, shell, &stop).await;
+    quit.cancel();
+    if let Some(serving) = serving {
+        serving.await.ok();
+    }
     stage.worker.stop();
     let ended = stage.worker.ended().await;
     let exit = outcome?;
@@ -85,7 +99,13 @@ fn settings(brokers: &str, platform: &str, store: &std::path::Path) -> anyhow::R
     Ok(load(&sources)?.config)
 }
 
-async fn show(stage: &mut Stage, args: &Args, shell: &mut Shell, stop: &CancellationToken) -> anyhow::Result<Exit> {
+async fn show(
+    stage: &mut Stage,
+    args: &Args,
+    admin: Option<SocketAddr>,
+    shell: &mut Shell,
+    stop: &CancellationToken,
+) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let total = stage.pushes_to_apply();
     let bar = progress_bar(total, shell);
@@ -104,7 +124,7 @@ async fn show(stage: &mut Stage, args: &Args, shell: &mut Shell, stop: &Cancella
     let checked = check(stage, &player)?;
     report(stage, &checked, Took { whole: began.elapsed(), ..took }, shell)?;
     if args.keep {
-        keep(stage, shell, stop).await?;
+        keep(stage, admin, shell, stop).await?;
     }
     Ok(if checked.wrong.is_empty() { Exit::Done } else { Exit::Failure })
 }
@@ -181,7 +201,13 @@ fn progress_bar(total: usize, shell: &Shell) -> ProgressBar {
 }
 
 /// Leaves everything up until the person has seen enough.
-async fn keep(stage: &mut Stage, shell: &mut Shell, stop: &CancellationToken) -> anyhow::Result<()> {
+async fn keep(
+    stage: &mut Stage,
+    admin: Option<SocketAddr>,
+    shell: &mut Shell,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let admin = admin.map_or_else(|| "off".to_owned(), |address| format!("http://{address}/metrics, /livez, /readyz"));
     let brokers = stage.broker.brokers();
     let platform = stage.sandbox.base_url();
     let order = stage.expected.orders.keys().next().map_or("", |identity| identity.order_id.as_ref());
@@ -189,6 +215,7 @@ async fn keep(stage: &mut Stage, shell: &mut Shell, stop: &CancellationToken) ->
         "\nEverything is up until you press Ctrl-C.\n\
          \x20 the order centre   {platform}/\n\
          \x20 its report         {platform}/_sandbox/report\n\
+         \x20 the worker         {admin}\n\
          \x20 Kafka              {brokers}  (topics {TOPIC} and {letters})\n\n\
          Try next:\n\
          \x20 open the order centre and search for {order}\n\

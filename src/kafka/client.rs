@@ -100,7 +100,7 @@ pub(super) fn producer(config: &config::Kafka) -> Result<ClientConfig, PortError
     for (name, value) in [
         ("compression.codec", "zstd".to_owned()),
         ("message.max.bytes", (RECORD_BYTES_MAX + 64 * 1024).to_string()),
-        ("linger.ms", "5".to_owned()),
+        ("linger.ms", "1".to_owned()),
         ("message.timeout.ms", "30000".to_owned()),
     ] {
         if client.get(name).is_none() {

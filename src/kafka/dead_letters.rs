@@ -21,6 +21,9 @@ use crate::config;
 use crate::sync::Letter;
 use crate::sync::ports::{DeadLetterSink, PortError};
 
+/// The producer's poll of this binding goes on until its time is up, whatever came: it is the granularity of waiting.
+const POLL: Duration = Duration::from_millis(1);
+
 /// The dead-letter topic's writer: an idempotent producer with `acks=all`.
 pub struct DeadLetterTopic {
     config: config::Kafka,
@@ -116,7 +119,7 @@ impl DeadLetterSink for DeadLetterTopic {
         let queued = letters.iter().try_for_each(|letter| queue(producer, &self.config.dead_letter_topic, letter));
         // Also after a failure: what is under way must not be counted into the next write.
         while producer.context().with(|tally| tally.under_way) > 0 {
-            producer.poll(Duration::from_millis(100));
+            producer.poll(POLL);
         }
         let failed = producer.context().with(|tally| tally.failed.take());
         match queued.err().or(failed) {
@@ -148,6 +151,6 @@ fn queue(producer: &BaseProducer<Receipts>, topic: &str, letter: &Letter) -> Res
             return Err(error);
         }
         record = back;
-        producer.poll(Duration::from_millis(100));
+        producer.poll(POLL);
     }
 }
