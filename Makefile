@@ -29,8 +29,8 @@ lint: ## check the format, clippy without a warning, the house rules
 	$(CARGO) clippy $(LOCKED) --all-targets -- -D warnings
 	$(CARGO) test $(LOCKED) --test tidy --quiet
 
-bench: ## measure; figures come with the machine's core count
-	$(CARGO) bench $(LOCKED)
+bench: ## measure everything, some minutes on a quiet machine; figures come with the core count (docs/performance.md)
+	$(CARGO) bench $(LOCKED) --bench "*"
 
 doc: ## build the API documentation; a broken link is an error
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps --document-private-items

@@ -1,0 +1,115 @@
+//! The records: many orders in turn, each event with the whole order and a change, each a push to make.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+use order_sync::app::demo::LogRecord;
+use order_sync::app::demo::documents::document;
+use order_sync::app::demo::expect::{ExpectedPush, expect};
+use order_sync::config::{Need, Sources, load};
+use order_sync::kafka::producer::{Outgoing, Producer};
+use order_sync::order::OrderType;
+use serde_json::json;
+
+use crate::broker::PARTITIONS;
+
+/// What a record's value has at least; shorter ones get a longer note, which is not sent.
+const VALUE_BYTES: usize = 860;
+/// Well in the past, so that no event lies ahead of the clock.
+const BEGINS_AT: i64 = 1_760_000_000_000;
+
+pub(crate) struct Log {
+    records: Vec<LogRecord>,
+    /// The mean size of a request without its token.
+    pub(crate) body_bytes: usize,
+}
+
+impl Log {
+    /// Event after event of every order in turn, until there are `count` records.
+    pub(crate) fn write(orders: usize, count: usize) -> Self {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut lives: Vec<_> = (0..orders)
+            .map(|number| {
+                let order_type = OrderType::ALL[number % 3];
+                let order_id = format!("D20251009{number:08}");
+                let document = document(order_type, &order_id, BEGINS_AT, &mut rng);
+                (order_id, order_type, document)
+            })
+            .collect();
+        let records = (0..count)
+            .map(|at| {
+                let (number, event) = (at % orders, at / orders);
+                let (order_id, order_type, document) = &mut lives[number];
+                if event > 0 {
+                    let price = document["total_price"].as_i64().unwrap();
+                    document["total_price"] = json!(price + 1);
+                    document["paid_at"] = json!(BEGINS_AT + 30_000);
+                }
+                let mut value = json!({
+                    "event_id": format!("{order_id}-e{event}"),
+                    "order_id": order_id,
+                    "order_type": order_type,
+                    "status": if event == 0 { "pending_payment" } else { "paid" },
+                    "occurred_at": BEGINS_AT + 60_000 * i64::try_from(event).unwrap(),
+                    "order": document,
+                });
+                let short = VALUE_BYTES.saturating_sub(value.to_string().len() + 20);
+                value["order"]["padding"] = json!("x".repeat(short));
+                LogRecord {
+                    key: Some(order_id.clone().into_bytes()),
+                    value: Some(value.to_string().into_bytes()),
+                    partition_hint: u64::try_from(number).unwrap(),
+                }
+            })
+            .collect();
+        Self { records, body_bytes: 0 }
+    }
+
+    /// The mean size of a value.
+    pub(crate) fn value_bytes(&self) -> usize {
+        let all: usize = self.records.iter().filter_map(|record| record.value.as_ref()).map(Vec::len).sum();
+        all / self.records.len()
+    }
+
+    pub(crate) fn produce(&self, brokers: &str, topic: &str) {
+        let producer = Producer::connect(brokers).unwrap();
+        let partitions = u64::try_from(PARTITIONS).unwrap();
+        for record in &self.records {
+            let outgoing = Outgoing {
+                partition: Some(i32::try_from(record.partition_hint % partitions).unwrap()),
+                key: record.key.as_deref(),
+                value: record.value.as_deref(),
+                ..Outgoing::default()
+            };
+            producer.send(topic, outgoing).unwrap();
+        }
+        producer.flush().unwrap();
+    }
+
+    /// Folds the log in memory and writes every request, without its token, in the order of the records: a length in
+    /// four bytes, then the request.
+    pub(crate) fn write_bodies(&mut self, file: &Path) {
+        let settings = "[[apps]]\napp_id = \"ttbench\"\nsecret = \"bench\"\nclient_key = \"ck-bench\"\n";
+        let config = load(&Sources {
+            file: Some(("the bench's own settings", settings)),
+            environment: &BTreeMap::new(),
+            flags: &[],
+            need: Need::Map,
+            read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
+        });
+        let expected = expect(&config.unwrap().config, &self.records, BEGINS_AT + 86_400_000_000);
+        assert_eq!(expected.pushes(), self.records.len(), "{:?} {:?}", expected.outcomes, expected.reasons);
+        let mut pushes: Vec<ExpectedPush> = expected.orders.into_values().flatten().collect();
+        pushes.sort_by_key(|push| push.record);
+        let mut out = BufWriter::new(std::fs::File::create(file).unwrap());
+        let mut all = 0;
+        for push in &pushes {
+            all += push.request.len();
+            out.write_all(&u32::try_from(push.request.len()).unwrap().to_le_bytes()).unwrap();
+            out.write_all(&push.request).unwrap();
+        }
+        out.flush().unwrap();
+        self.body_bytes = all / pushes.len();
+    }
+}
