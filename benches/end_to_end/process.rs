@@ -53,14 +53,14 @@ pub(crate) fn watch(mut process: Running, platform: &Platform, pushes: u64) -> F
     assert!(status.success(), "the process ended with {status}");
     let report = platform.report();
     assert_eq!(report["applied"].as_u64(), Some(pushes), "{report}");
-    let first = first.expect("a sample with pushes in it");
+    let first = first.unwrap();
     // The last pushes may have come between the last look and the end.
     let last = last.unwrap_or_else(|| Sample { at: Instant::now(), applied: pushes, cpu: cpu_in_all });
-    let pushed = last.applied - first.applied;
+    let counted = last.applied - first.applied;
     Figures {
-        per_second: ratio(pushed, last.at.duration_since(first.at).as_secs_f64()),
+        per_second: ratio(counted, last.at.duration_since(first.at).as_secs_f64()),
         cpu_us_in_all: cpu_in_all.as_secs_f64() * 1e6 / ratio(pushes, 1.0),
-        cpu_us_pushing: (last.cpu - first.cpu).as_secs_f64() * 1e6 / ratio(pushed, 1.0),
+        cpu_us_pushing: last.cpu.saturating_sub(first.cpu).as_secs_f64() * 1e6 / ratio(counted, 1.0),
         peak_mb: ratio(peak_kib * 1024, 1e6),
         sandbox_us: report["cpu"]["micros_per_push"].as_f64().unwrap(),
     }
