@@ -9,12 +9,18 @@ use std::io;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::sync::ports::PortError;
 
 /// Values beyond a quarter of it become files of their own. With 2 MiB a leaf of sixteen chunks of owed deliveries
 /// stays within; sled's default of 512 KiB would make a file of each.
 const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
+
+/// How long a directory that is in use is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is tried meanwhile.
+const LOCK_LOOK: Duration = Duration::from_millis(50);
 
 /// An open store directory.
 #[derive(Debug)]
@@ -68,7 +74,7 @@ impl Disk {
             .mode(sled::Mode::LowSpace)
             // We flush at each commit; a thread that flushes in between would only cost.
             .flush_every_ms(None);
-        let db = guarded(path, "open", || config.open())?;
+        let db = guarded(path, "open", || open_patiently(&config))?;
         let file = File::open(path.join("db")).map_err(|error| failed(path, "open", &error))?;
         Ok(Self { db, file, path: path.to_owned() })
     }
@@ -148,10 +154,28 @@ fn guarded<T>(path: &Path, doing: &str, run: impl FnOnce() -> sled::Result<T>) -
     }
 }
 
+/// A lock outlives its process, and a fork of another thread outlives the file, by a moment: a worker that is started
+/// again at once must not be told that somebody else is there.
+fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
+    let began = Instant::now();
+    loop {
+        match config.open() {
+            Err(error) if is_locked(&error) && began.elapsed() < LOCK_PATIENCE => {
+                std::thread::park_timeout(LOCK_LOOK);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
+}
+
 fn from_sled(path: &Path, doing: &str, error: &sled::Error) -> PortError {
     let shown = path.display();
     match error {
-        sled::Error::Io(io) if io.to_string().contains("could not acquire lock") => PortError::Fatal(format!(
+        locked if is_locked(locked) => PortError::Fatal(format!(
             "store directory {shown} is in use by another process; stop that one, or give this worker a directory of \
              its own in [store] path"
         )),
