@@ -107,18 +107,17 @@ impl Mapper {
         document: &Object<'a, '_>,
         found: &mut Findings,
     ) -> Result<Request<'a>, Fault> {
-        let unsupported = || status_not_supported(input);
         let kind = match input.order_type {
             OrderType::Normal => {
-                let (order_status, text) = status::normal(input.status).ok_or_else(unsupported)?;
+                let (order_status, text) = status::normal(input.status).ok_or_else(status_not_supported)?;
                 Kind::Normal { order_status, detail: NormalDetail::read(input.order_id, text, document, found) }
             }
             OrderType::GroupCoupon => {
-                let code = status::group_coupon(input.status).ok_or_else(unsupported)?;
+                let code = status::group_coupon(input.status).ok_or_else(status_not_supported)?;
                 self.poi(input, code, app, document, found)
             }
             OrderType::Ticket => {
-                let code = status::ticket(input.status).ok_or_else(unsupported)?;
+                let code = status::ticket(input.status).ok_or_else(status_not_supported)?;
                 self.poi(input, code, app, document, found)
             }
         };
@@ -152,9 +151,9 @@ impl Mapper {
     }
 }
 
-fn status_not_supported(input: &MapInput<'_>) -> Fault {
-    let (status, order_type) = (input.status.as_str(), input.order_type.as_str());
-    Fault::new(DeadLetterReason::StatusNotSupported, format!("status {status} does not exist for {order_type} orders"))
+fn status_not_supported() -> Fault {
+    let message = "status is not one that orders of this order_type have";
+    Fault::new(DeadLetterReason::StatusNotSupported, message)
 }
 
 impl Request<'_> {

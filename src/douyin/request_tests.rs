@@ -190,7 +190,7 @@ fn what_an_app_does_not_sell_is_malformed_and_status_comes_first() {
     poi.fails("{}", DeadLetterReason::MalformedOrder, &["order_type", "order_types", "client_key"]);
     poi.fails(r#"{"open_id":null}"#, DeadLetterReason::IncompleteOrder, &["open_id"]);
     let booked = Case { status: Status::Booked, ..case(OrderType::Normal) };
-    booked.fails(r#"{"open_id":null}"#, DeadLetterReason::StatusNotSupported, &["booked", "normal"]);
+    booked.fails(r#"{"open_id":null}"#, DeadLetterReason::StatusNotSupported, &["status", "order_type"]);
     let unknown = Case { app: "tt9", ..case(OrderType::Normal) };
     unknown.fails("{}", DeadLetterReason::UnknownApp, &["app_id"]);
 }

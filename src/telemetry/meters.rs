@@ -96,6 +96,9 @@ impl CircuitState {
     }
 }
 
+/// The texts that only people read; their series stand at 0 from the start.
+const TEXT_FIELDS: [&str; 6] = ["title", "sub_title", "shop_name", "goods_name", "description", "goods_info"];
+
 /// The result of a commit, or of a token fetch: both are counted as two series.
 struct Pair {
     good: Counter,
@@ -180,7 +183,11 @@ impl Meters {
             samples: AtomicU64::new(0),
             registry,
         };
-        Self { inner: Arc::new(inner) }
+        let meters = Self { inner: Arc::new(inner) };
+        for field in TEXT_FIELDS {
+            meters.text_cuts(field);
+        }
+        meters
     }
 
     /// Every series in Prometheus' text form, version 0.0.4.
@@ -229,7 +236,11 @@ impl Meters {
 
     /// A person-read text was cut to fit.
     pub fn text_cut(&self, field: &str) {
-        self.inner.text_cut.get(field, || self.inner.registry.counter(&metric::TEXT_CUT, &[field])).increment(1);
+        self.text_cuts(field).increment(1);
+    }
+
+    fn text_cuts(&self, field: &str) -> Arc<Counter> {
+        self.inner.text_cut.get(field, || self.inner.registry.counter(&metric::TEXT_CUT, &[field]))
     }
 
     /// `n` voucher rules over the documented length were sent as they are.
