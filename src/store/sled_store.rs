@@ -63,6 +63,12 @@ impl SledStore {
         lock(&self.shared.meta).store_id().to_owned()
     }
 
+    /// Whether [`UnitLedger::agree_units`] would take these units. Nothing is remembered by asking.
+    pub fn check_units(&self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError> {
+        let meta = lock(&self.shared.meta);
+        units::agree(meta.units(), units, |app_id| self.has_states(app_id)).map(drop)
+    }
+
     /// How many deliveries the partition owes.
     pub fn owed_count(&self, source: &TopicPartition) -> usize {
         self.partition(source).map_or(0, |partition| lock(&partition.owed).len())

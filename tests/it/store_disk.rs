@@ -10,6 +10,7 @@ use order_sync::sync::Owed;
 use order_sync::sync::ports::{PartitionCut, PortError, StateReader, StateWriter};
 
 use crate::store_contract::{cut, key, open, order, owner, state};
+use crate::support::kafka::eventually;
 
 const FOLDER: &str = "ORDER_SYNC_TEST_DISK_FOLDER";
 
@@ -48,7 +49,13 @@ fn large(n: i64) -> Owed {
 
 /// Changes one row behind the store's back.
 fn change_row(path: &Path, tree: &str, key: &[u8], change: impl Fn(&str) -> String) {
-    let db = sled::Config::new().path(path).segment_size(2 << 20).open().unwrap();
+    // Another test's fork holds the lock of a directory that was just closed for a moment longer.
+    let mut opened = None;
+    eventually("the directory is let go", || {
+        opened = sled::Config::new().path(path).segment_size(2 << 20).open().ok();
+        opened.is_some()
+    });
+    let db = opened.unwrap();
     let tree = db.open_tree(tree).unwrap();
     let old = tree.get(key).unwrap().expect("the row is there");
     tree.insert(key, change(std::str::from_utf8(&old).unwrap()).as_bytes()).unwrap();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::report::Report;
+use crate::app::settings;
 use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::store::{Owner, SledStore};
@@ -19,8 +20,9 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
     }
     // The time is a new store's birthday, and this one is not new.
     let owner = Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, now_ms: 0 };
-    match SledStore::open(&config.store, &owner) {
-        Ok(_) => report.ok("store", format!("{shown} opens, and no other process has it")),
+    let opened = SledStore::open(&config.store, &owner);
+    match opened.and_then(|store| store.check_units(&settings::units(config))) {
+        Ok(()) => report.ok("store", format!("{shown} opens, and no other process has it")),
         Err(error) => report.fault("store", error.to_string(), Exit::Store),
     }
 }
