@@ -38,7 +38,7 @@ pub struct Args {
     /// How long a token lives on after the next one was fetched
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
     token_retirement: Duration,
-    /// Faults by chance: FAULT[=PROBABILITY][@TARGET], comma-separated or repeated
+    /// Faults by chance: `FAULT[=PROBABILITY][@TARGET]`, comma-separated or repeated
     #[arg(long, value_name = "RULES", value_delimiter = ',')]
     faults: Vec<String>,
     /// An order whose every push gets this `err_code`, may be repeated

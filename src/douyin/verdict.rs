@@ -1,6 +1,6 @@
 //! The only place where an answer of the platform is judged (I7).
 //!
-//! What the codes mean is data, in config/error-codes.toml; how an answer is read is in [`super::answer`]. Here the
+//! What the codes mean is data, in config/error-codes.toml; how an answer is read is in `answer.rs`. Here the
 //! two meet. It decides nothing about waiting or giving up.
 
 use std::time::Duration;
