@@ -156,7 +156,8 @@ up() {
     voters+=${voters:+,}$n@127.0.0.1:${all[$((nodes + n - 1))]}
     bootstrap+=${bootstrap:+,}127.0.0.1:${all[$((n - 1))]}
   done
-  id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c1-22)
+  # The first letter is fixed: an id that began with `-` would be read as an option, one start in 64.
+  id=M$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c2-22)
   for n in $(seq "$nodes"); do
     write_properties "$n" "${all[$((n - 1))]}" "${all[$((nodes + n - 1))]}" "$voters"
     java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$libs/*" kafka.tools.StorageTool format -t "$id" \
