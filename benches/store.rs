@@ -2,7 +2,7 @@
 //!
 //! Each cut advances 1,000 orders, 1 KB of state and 1 KB of request each, and settles what the cut before it owed.
 //!
-//! `cargo bench --bench store -- [--orders N] [--cuts N] [--partitions N] [--spread fresh|near|random] [--cache-mib N]`
+//! `cargo bench --bench store -- [--owed N] [--orders N] [--cuts N] [--partitions N] [--spread fresh|near|random] [--cache-mib N]`
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run should say so at once")]
 
@@ -23,6 +23,9 @@ const PER_CUT: u64 = 1000;
 fn main() {
     let cores = std::thread::available_parallelism().unwrap();
     println!("{cores} cores; {PER_CUT} records a commit, 1 KB of state and 1 KB of request each");
+    if let Some(owed) = option("--owed") {
+        return run_owed(owed.parse().unwrap());
+    }
     if let Some(orders) = option("--orders") {
         return run(orders.parse().unwrap(), option("--spread").as_deref().unwrap_or("near"));
     }
@@ -38,6 +41,35 @@ fn option(name: &str) -> Option<String> {
 
 fn number(name: &str, default: u64) -> u64 {
     option(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// A platform that is away: `owed` deliveries pile up, the worker starts again, and all of them are settled.
+fn run_owed(owed: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(folder.path(), owed, 1);
+    let mut all = Vec::new();
+    for first in (0..owed).step_by(1000) {
+        bench.commit((first..first + 1000).collect(), Debts::Owe);
+        all.append(&mut bench.owed[0]);
+    }
+    println!("{owed} owed: {} MiB on disk, {} MiB of memory", folder_bytes(folder.path()) >> 20, memory_mib());
+    drop(bench);
+    let start = Instant::now();
+    let mut bench = Bench::open(folder.path(), owed, 1);
+    let (opened, source) = (start.elapsed().as_secs_f64(), bench.sources[0].clone());
+    let mut found = 0;
+    bench.store.scan_owed(&source, &mut |_, _| found += 1).unwrap();
+    let scanned = start.elapsed().as_secs_f64() - opened;
+    assert_eq!(found, owed);
+    println!("  opened in {opened:.2} s, scanned in {scanned:.2} s; {} MiB of memory then", memory_mib());
+    let (start, cpu) = (Instant::now(), cpu_seconds());
+    for keys in all.chunks(1000) {
+        assert!(keys.iter().all(|key| bench.store.owed(&source, key).unwrap().is_some()));
+        bench.owed[0] = keys.to_vec();
+        bench.commit(Vec::new(), Debts::None);
+    }
+    let (each, cpu_each) = (1e6 / count(owed), (cpu_seconds() - cpu) * 1e6 / count(owed));
+    println!("  read and settled in {:.1} us, {cpu_each:.1} us of CPU each", start.elapsed().as_secs_f64() * each);
 }
 
 fn run(orders: u64, spread: &str) {

@@ -13,7 +13,7 @@ const CHUNK_FORMAT: u8 = 1;
 const LENGTH_BYTES: usize = 4;
 const FIXED_BYTES: usize = 2 + 2 + 8;
 /// A chunk is closed when it is this long. Sixteen of them, a leaf of sled, stay below a quarter of a segment.
-const CHUNK_BYTES: usize = 26 * 1024;
+const CHUNK_BYTES: usize = 13 * 1000;
 
 /// Why a chunk cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -57,7 +57,7 @@ pub(super) struct OwedLog {
 /// What a commit changes, on disk and then here.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// New chunks.
+    /// New chunks; some have the number of a removed one, so that these rows are written after those are removed.
     pub(super) chunks: Vec<(u64, Vec<u8>)>,
     /// Settled places of chunks that stay, as the row's bytes.
     pub(super) marks: Vec<(u64, Vec<u8>)>,
@@ -109,15 +109,18 @@ impl OwedLog {
         owed: &[(OwedKey, Owed)],
         read: impl Fn(u64) -> Result<R, PortError>,
     ) -> Result<Plan, PortError> {
-        let mut planner = Planner { log: self, read, plan: Plan::default(), gone: BTreeMap::new(), open: None };
-        planner.plan.next_chunk = self.next_chunk;
+        let plan = Plan { next_chunk: self.next_chunk, ..Plan::default() };
+        let mut planner = Planner { log: self, read, plan, gone: BTreeMap::new(), reused: 0, open: None };
         for key in settled {
             planner.settle(key)?;
         }
-        for (key, owed) in owed {
-            planner.add(key, owed)?;
+        for (key, _) in owed {
+            planner.replace(key)?;
         }
         planner.tidy()?;
+        for (key, owed) in owed {
+            planner.add(hash_of_key(key), |chunk| chunk.push(key, owed));
+        }
         planner.close();
         Ok(planner.plan)
     }
@@ -142,7 +145,10 @@ struct Planner<'a, F> {
     plan: Plan,
     /// What this commit settles, by chunk.
     gone: BTreeMap<u64, BTreeSet<u32>>,
-    open: Option<ChunkWriter>,
+    /// How many of the removed chunks' numbers serve again. The row of a settled chunk is overwritten by a new one:
+    /// removing one row and adding another makes sled merge and split its leaves.
+    reused: usize,
+    open: Option<(u64, ChunkWriter)>,
 }
 
 impl<R: Deref<Target = [u8]>, F: Fn(u64) -> Result<R, PortError>> Planner<'_, F> {
@@ -160,13 +166,32 @@ impl<R: Deref<Target = [u8]>, F: Fn(u64) -> Result<R, PortError>> Planner<'_, F>
         Ok(())
     }
 
-    fn add(&mut self, key: &OwedKey, owed: &Owed) -> Result<(), PortError> {
+    /// A delivery that is owed already is replaced by one under the same key.
+    fn replace(&mut self, key: &OwedKey) -> Result<(), PortError> {
         if let Some(place) = self.find(key)? {
             self.forget(hash_of_key(key), place);
         }
-        let at = self.open.get_or_insert_with(ChunkWriter::new).push(key, owed);
-        self.added(hash_of_key(key), at);
         Ok(())
+    }
+
+    /// Puts an entry into the open chunk by `push`, which tells its place there.
+    fn add(&mut self, hash: u64, push: impl FnOnce(&mut ChunkWriter) -> u32) {
+        let (number, mut chunk) = self.open.take().unwrap_or_else(|| (self.free_number(), ChunkWriter::new()));
+        self.plan.added.push((hash, Place::new(number, push(&mut chunk))));
+        let is_full = chunk.is_full();
+        self.open = Some((number, chunk));
+        if is_full {
+            self.close();
+        }
+    }
+
+    fn free_number(&mut self) -> u64 {
+        if let Some(number) = self.plan.removed.get(self.reused) {
+            self.reused += 1;
+            return *number;
+        }
+        self.plan.next_chunk += 1;
+        self.plan.next_chunk - 1
     }
 
     /// The place of `key` before this commit, by its name and not by its hash alone.
@@ -186,13 +211,6 @@ impl<R: Deref<Target = [u8]>, F: Fn(u64) -> Result<R, PortError>> Planner<'_, F>
     fn forget(&mut self, hash: u64, place: Place) {
         if self.gone.entry(place.chunk()).or_default().insert(place.at()) {
             self.plan.gone.push((hash, place));
-        }
-    }
-
-    fn added(&mut self, hash: u64, at: u32) {
-        self.plan.added.push((hash, Place::new(self.plan.next_chunk, at)));
-        if self.open.as_ref().is_some_and(ChunkWriter::is_full) {
-            self.close();
         }
     }
 
@@ -223,19 +241,16 @@ impl<R: Deref<Target = [u8]>, F: Fn(u64) -> Result<R, PortError>> Planner<'_, F>
             if !settled.contains(&at) {
                 let hash = hash_of(&entry);
                 self.plan.gone.push((hash, Place::new(number, at)));
-                let at = self.open.get_or_insert_with(ChunkWriter::new).push_raw(entry.raw);
-                self.added(hash, at);
+                self.add(hash, |chunk| chunk.push_raw(entry.raw));
             }
         }
         Ok(())
     }
 
     fn close(&mut self) {
-        if let Some(writer) = self.open.take() {
-            let entries = writer.entries();
-            self.plan.uses.push((self.plan.next_chunk, ChunkUse { entries, settled: BTreeSet::new() }));
-            self.plan.chunks.push((self.plan.next_chunk, writer.into_bytes()));
-            self.plan.next_chunk += 1;
+        if let Some((number, chunk)) = self.open.take() {
+            self.plan.uses.push((number, ChunkUse { entries: chunk.entries(), settled: BTreeSet::new() }));
+            self.plan.chunks.push((number, chunk.into_bytes()));
         }
     }
 }

@@ -30,12 +30,12 @@ struct World {
 impl World {
     fn commit(&mut self, settled: &[OwedKey], owed: &[(OwedKey, Owed)]) {
         let plan = self.log.plan(settled, owed, |n| Ok(self.chunks[&n].as_slice())).unwrap();
-        self.chunks.extend(plan.chunks.iter().cloned());
-        self.marks.extend(plan.marks.iter().cloned());
         for number in &plan.removed {
             self.chunks.remove(number);
             self.marks.remove(number);
         }
+        self.chunks.extend(plan.chunks.iter().cloned());
+        self.marks.extend(plan.marks.iter().cloned());
         self.log.apply(plan);
     }
 

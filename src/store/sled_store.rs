@@ -140,15 +140,15 @@ impl Partition {
         writes.put(keys::POSITION, &cut.position.encode().map_err(fatal)?);
         let mut owed = lock(&self.owed);
         let plan = owed.plan(&cut.settled, &cut.owed, |number| self.chunk(number))?;
+        for number in &plan.removed {
+            writes.remove(&keys::numbered(keys::CHUNKS, *number));
+            writes.remove(&keys::numbered(keys::MARKS, *number));
+        }
         for (number, bytes) in &plan.chunks {
             writes.put(&keys::numbered(keys::CHUNKS, *number), bytes);
         }
         for (number, bytes) in &plan.marks {
             writes.put(&keys::numbered(keys::MARKS, *number), bytes);
-        }
-        for number in &plan.removed {
-            writes.remove(&keys::numbered(keys::CHUNKS, *number));
-            writes.remove(&keys::numbered(keys::MARKS, *number));
         }
         self.tree.apply(writes)?;
         owed.apply(plan);

@@ -52,7 +52,7 @@ fn change_row(path: &Path, tree: &str, key: &[u8], change: impl Fn(&str) -> Stri
     // Another test's fork holds the lock of a directory that was just closed for a moment longer.
     let mut opened = None;
     eventually("the directory is let go", || {
-        opened = sled::Config::new().path(path).segment_size(2 << 20).open().ok();
+        opened = sled::Config::new().path(path).segment_size(1 << 20).open().ok();
         opened.is_some()
     });
     let db = opened.unwrap();
