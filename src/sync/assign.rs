@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 
 use super::engine::{Engine, Leaving};
+use super::intake::IntakeBudget;
 use super::lane::Waiting;
 use super::overlay::Overlay;
 use super::owed::OwedKey;
@@ -103,11 +104,11 @@ impl Engine {
 
     /// Records came. Those of an assignment that is over are dropped: the next owner reads them again.
     pub(super) fn records(&mut self, epoch: Epoch, source: &TopicPartition, records: Vec<Record>) {
-        let bytes: usize = records.iter().map(super::intake::IntakeBudget::cost).sum();
+        let cost: usize = records.iter().map(IntakeBudget::cost).sum();
         let running = self.is_running();
         let known = self.partition_of(source).filter(|p| p.epoch == epoch && p.phase == Phase::Running && running);
         let Some(partition) = known else {
-            self.ports.budget.refill(bytes);
+            self.ports.budget.refill(cost);
             return;
         };
         let idle = partition.inbox.is_empty();

@@ -8,7 +8,7 @@ use super::lane::Waiting;
 use super::partition::PartitionId;
 use super::ports::{PortError, Position};
 use super::rules::Now;
-use crate::record::NextOffset;
+use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::event;
 
 /// Wait after a failed commit; doubled up to [`RETRY_MAX`].
@@ -127,7 +127,7 @@ impl Engine {
     }
 
     /// The broker said where a partition ends.
-    pub(super) fn high_watermark(&mut self, source: &crate::record::TopicPartition, end: NextOffset) {
+    pub(super) fn high_watermark(&mut self, source: &TopicPartition, end: NextOffset) {
         let Some(partition) = self.partition_of(source) else { return };
         partition.high_watermark = Some(end);
         let lag = partition.lag();

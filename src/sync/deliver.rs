@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::desk::MayStart;
 use super::engine::Engine;
 use super::lane::{AfterHead, LaneId, LanePhase, Waiting};
 use super::partition::{PartitionId, Phase};
-use super::ports::{AttemptStart, PortError, Ticket, TokenGeneration};
+use super::ports::{AttemptStart, PortError, Ticket, TokenGeneration, listed_owed};
 use super::rules::Now;
 use super::timer::Timer;
 use super::token::Refusal;
@@ -80,14 +81,14 @@ impl Engine {
                 continue;
             }
             match self.desks[index].may_start(now.mono) {
-                super::desk::MayStart::Yes => {
+                MayStart::Yes => {
                     barred = 0;
                     if let Err(error) = self.start_next(index, now) {
                         self.fail(error);
                         return None;
                     }
                 }
-                super::desk::MayStart::Not(at) => {
+                MayStart::Not(at) => {
                     look = earliest(look, at);
                     barred += 1;
                 }
@@ -114,10 +115,7 @@ impl Engine {
             request
         } else {
             let Some(key) = lane.head_key() else { return Ok(()) };
-            let Some(owed) = self.ports.reader.owed(&partition.source, &key)? else {
-                let words = format!("the store does not hold the owed delivery of {} that it listed", partition.source);
-                return Err(PortError::Fatal(words));
-            };
+            let owed = listed_owed(self.ports.reader.as_ref(), &partition.source, &key)?;
             let request = owed.request.clone();
             self.lanes.put_head(id, owed);
             request
@@ -208,6 +206,7 @@ impl Engine {
         let (app, partition, key) = (lane.app, lane.partition, lane.head_key()?);
         let (head, after) = self.lanes.settle_head(id)?;
         self.desks[app].owed -= 1;
+        self.feed.settled();
         if let Some(partition) = self.partitions.get_mut(&partition) {
             partition.overlay.settle(key);
         }

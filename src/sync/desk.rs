@@ -82,6 +82,11 @@ impl Desk {
         !self.ready.is_empty()
     }
 
+    /// How many lanes are ready.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
     /// Forgets lanes that are gone.
     pub fn retain_ready(&mut self, keep: impl FnMut(&LaneId) -> bool) {
         self.ready.retain(keep);

@@ -11,6 +11,7 @@ use super::commit::CommitQueue;
 use super::cycle::CommitCycle;
 use super::deliver::Flight;
 use super::desk::Desk;
+use super::feed::Feed;
 use super::intake::IntakeBudget;
 use super::lane::Lanes;
 use super::pace::Pace;
@@ -101,6 +102,7 @@ pub struct Engine {
     pub(super) next_ticket: u64,
     pub(super) timers: BinaryHeap<Timer>,
     pub(super) next_timer: u64,
+    pub(super) feed: Feed,
     pub(super) cycle: CommitCycle,
     pub(super) leaving: Vec<Leaving>,
     pub(super) deferred: Vec<Input>,
@@ -135,6 +137,7 @@ impl Engine {
             next_ticket: 0,
             timers: BinaryHeap::new(),
             next_timer: 0,
+            feed: Feed::default(),
             cycle: CommitCycle::default(),
             leaving: Vec::new(),
             deferred: Vec::new(),
@@ -186,8 +189,13 @@ impl Engine {
         if folded {
             return Turn::Busy;
         }
-        let wake = [next_start, next_commit, self.next_timer_at(), self.drain_look(now), Some(self.next_status)];
-        Turn::Until(wake.into_iter().flatten().min().unwrap_or(self.next_status).max(now.mono))
+        let wake = [next_start, next_commit, self.next_timer_at(), self.drain_look(now), self.fold_look(now)];
+        Turn::Until(wake.into_iter().flatten().fold(self.next_status, Duration::min).max(now.mono))
+    }
+
+    /// Attempts under way.
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
     }
 
     /// Ends the engine: an edge cannot go on.

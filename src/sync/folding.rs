@@ -1,11 +1,14 @@
 //! One record after another within a partition: judged, folded, laid over the store. CPU only.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::dead_letter::DeadLetter;
+use super::desk::Desk;
 use super::engine::Engine;
+use super::intake::IntakeBudget;
 use super::owed::{Owed, OwedKey};
 use super::partition::PartitionId;
 use super::ports::PortError;
@@ -18,19 +21,40 @@ use crate::telemetry::meters::IntakeLimit;
 use crate::telemetry::{Meters, Outcome, event};
 
 impl Engine {
-    /// Folds up to [`FOLD_SLICE`] records, partitions in turn. True where more waits.
+    /// Folds up to [`FOLD_SLICE`] records, partitions in turn. True where more waits and may be folded at once.
     pub(super) fn fold_slice(&mut self, now: Now) -> bool {
-        let mut left = FOLD_SLICE;
+        if self.fold_queue.is_empty() || self.intake_is_full() || !self.is_running() {
+            return false;
+        }
+        let allowed = self.feed.allowance(self.ahead(), self.rules.max_in_flight, now.mono);
+        let folded = self.fold_some(allowed, now);
+        self.feed.spend(folded);
+        folded == FOLD_SLICE && !self.fold_queue.is_empty()
+    }
+
+    /// When folding wants another look: where what waits may not be folded just yet.
+    pub(super) fn fold_look(&self, now: Now) -> Option<Duration> {
+        let waits = !self.fold_queue.is_empty() && !self.intake_is_full() && self.is_running();
+        waits.then(|| self.feed.look(now.mono))
+    }
+
+    /// Orders whose delivery could start if there were permits, or could once it is committed. A hot order counts once,
+    /// however much it owes: it feeds one permit.
+    fn ahead(&self) -> usize {
+        let ready: usize = self.desks.iter().filter(|desk| desk.suspension.is_none()).map(Desk::ready).sum();
+        ready + self.partitions.values().map(|p| p.overlay.changed_orders()).sum::<usize>()
+    }
+
+    /// Folds up to `most` records; says how many.
+    fn fold_some(&mut self, most: usize, now: Now) -> usize {
+        let mut left = most;
         while left > 0 {
-            if self.intake_is_full() || !self.is_running() {
-                return false;
-            }
-            let Some(id) = self.fold_queue.pop_front() else { return false };
+            let Some(id) = self.fold_queue.pop_front() else { return most - left };
             let Some(record) = self.partitions.get_mut(&id).and_then(|p| p.inbox.pop_front()) else { continue };
-            self.ports.budget.refill(super::intake::IntakeBudget::cost(&record));
+            self.ports.budget.refill(IntakeBudget::cost(&record));
             if let Err(error) = self.fold_record(id, record, now) {
                 self.fail(error);
-                return false;
+                return most - left;
             }
             self.progress += 1;
             self.folded += 1;
@@ -41,7 +65,7 @@ impl Engine {
         }
         // Whoever had this slice goes to the end, so that no partition starves another.
         self.fold_queue.rotate_left(1.min(self.fold_queue.len()));
-        !self.fold_queue.is_empty()
+        most
     }
 
     fn fold_record(&mut self, id: PartitionId, record: Record, now: Now) -> Result<(), PortError> {

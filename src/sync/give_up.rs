@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::lane::LaneId;
 use super::owed::OwedKey;
 use super::partition::PartitionId;
-use super::ports::PortError;
+use super::ports::{PortError, listed_owed};
 use crate::order::state::DeadLetterMark;
 use crate::order::{DeadLetterReason, OrderState, Stage};
 use crate::record::RecordOffset;
@@ -28,12 +28,7 @@ impl Engine {
         let Some(partition) = self.partitions.get_mut(&partition_id) else { return Ok(()) };
         let owed = match held {
             Some(owed) => owed,
-            None => self.ports.reader.owed(&partition.source, &key)?.ok_or_else(|| {
-                PortError::Fatal(format!(
-                    "the store does not hold the owed delivery of {} that it listed",
-                    partition.source
-                ))
-            })?,
+            None => listed_owed(self.ports.reader.as_ref(), &partition.source, &key)?,
         };
         self.meters.records(&partition.source.topic, Outcome::DeadLetter, 1);
         partition.overlay.put_letter(DeadLetter {

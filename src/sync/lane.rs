@@ -132,20 +132,17 @@ impl Lanes {
     ) -> Option<LaneId> {
         self.owed += 1;
         let known = self.by_order.get(&(partition, identity.clone())).copied();
-        let room = self.bytes < LANE_BYTES_MAX;
-        if let Some(lane) = known.and_then(|id| self.slots.get_mut(index(id)).and_then(Option::as_mut)) {
-            debug_assert!(lane.queue.back().is_none_or(|last| last.stamp < waiting.stamp), "stamps of a lane grow");
-            if !room || lane.queue.len() >= LANE_REQUESTS_MAX {
-                waiting.owed = None;
-            }
-            self.bytes += request_bytes(&waiting);
-            lane.queue.push_back(waiting);
-            return None;
-        }
-        if !room {
+        let lane = known.and_then(|id| self.slots.get_mut(index(id)).and_then(Option::as_mut));
+        let ahead = lane.as_ref().map_or(0, |lane| lane.queue.len());
+        if self.bytes >= LANE_BYTES_MAX || ahead >= LANE_REQUESTS_MAX {
             waiting.owed = None;
         }
         self.bytes += request_bytes(&waiting);
+        if let Some(lane) = lane {
+            debug_assert!(lane.queue.back().is_none_or(|last| last.stamp < waiting.stamp), "stamps of a lane grow");
+            lane.queue.push_back(waiting);
+            return None;
+        }
         let lane = Lane {
             identity: identity.clone(),
             partition,

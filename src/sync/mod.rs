@@ -7,6 +7,7 @@ pub mod dead_letter;
 pub mod deliver;
 pub mod desk;
 pub mod engine;
+pub mod feed;
 pub mod folding;
 pub mod give_up;
 pub mod intake;

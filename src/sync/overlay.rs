@@ -152,6 +152,11 @@ impl Overlay {
         self.committing.is_some()
     }
 
+    /// Orders that changed, in both layers; one in both counts twice.
+    pub fn changed_orders(&self) -> usize {
+        self.pending.states.len() + self.committing.as_ref().map_or(0, |layer| layer.states.len())
+    }
+
     /// Rough memory of both layers.
     pub fn bytes(&self) -> usize {
         self.pending.bytes + self.committing.as_ref().map_or(0, |layer| layer.bytes)

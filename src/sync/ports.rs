@@ -88,6 +88,13 @@ pub trait StateReader: Send + Sync {
     fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError>;
 }
 
+/// An owed delivery that the store listed. One that is gone since is damage: nobody else settles.
+pub fn listed_owed(reader: &dyn StateReader, source: &TopicPartition, key: &OwedKey) -> Result<Owed, PortError> {
+    reader.owed(source, key)?.ok_or_else(|| {
+        PortError::Fatal(format!("the store does not hold the owed delivery of {source} that it listed"))
+    })
+}
+
 /// Writes committed cuts. Called from the commit thread.
 pub trait StateWriter: Send {
     /// Applies every cut (each atomically) and returns when all are on disk.
