@@ -7,7 +7,7 @@ use super::admin::Health;
 use crate::kafka::status::Status as KafkaStatus;
 use crate::sync::status::{Status, StatusBoard};
 
-/// The engine renews its snapshot twice a second; one that is older says that it hangs.
+/// The engine renews its snapshot several times a second; one that is this old says that it hangs.
 const SNAPSHOT_STALE: Duration = Duration::from_secs(20);
 /// Records that wait to be folded for so long, while nothing moves, say that it hangs.
 const STUCK_AFTER: Duration = Duration::from_secs(60);

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod demo;
 pub mod health;
+pub mod memory_fold;
 pub mod settings;
 pub mod topics;
 pub mod worker;

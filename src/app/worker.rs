@@ -31,7 +31,7 @@ use crate::sync::status::{Status, StatusBoard};
 use crate::telemetry::{Meters, event};
 
 /// Bytes of records that may be under way from the consumer to the engine.
-const INTAKE_BYTES: usize = 8 << 20;
+const INTAKE_BYTES: usize = 4 << 20;
 /// Inputs beside the answers of attempts that the engine's queue holds.
 const QUEUE_BESIDE_ATTEMPTS: usize = 4096;
 

@@ -2,18 +2,16 @@
 //!
 //! There is no Kafka here: no key is judged, nothing was removed by retention, and the line's number is its offset.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::map_lines::LINE_BYTES_MAX;
+use crate::app::memory_fold::{Folded, MemoryFold};
 use crate::order::event::{EventRules, decode};
-use crate::order::fold::{Advanced, FoldRules, fold};
-use crate::order::{
-    AppId, DeadLetterReason, Fault, Identity, MapOrder, OrderEvent, OrderState, TimeUnit, Transition, UpdateTime,
-};
+use crate::order::{AppId, DeadLetterReason, Fault, Identity, MapOrder, OrderEvent, TimeUnit, UpdateTime};
 
 /// One line of the output.
 #[derive(Serialize)]
@@ -69,15 +67,13 @@ fn own_app(line: &[u8]) -> String {
 /// The orders seen so far, and the settings.
 pub(super) struct Log<M> {
     apps: Apps,
-    units: BTreeMap<AppId, TimeUnit>,
-    mapper: M,
-    orders: HashMap<Identity, OrderState>,
+    orders: MemoryFold<M>,
 }
 
 impl<M: MapOrder> Log<M> {
     /// Nothing folded yet. The unit of an app that `units` does not hold is seconds.
     pub(super) fn new(apps: Apps, units: BTreeMap<AppId, TimeUnit>, mapper: M) -> Self {
-        Self { apps, units, mapper, orders: HashMap::new() }
+        Self { apps, orders: MemoryFold::new(units, mapper) }
     }
 
     /// Folds the event on line `number`. `now_ms` is the wall clock.
@@ -90,8 +86,6 @@ impl<M: MapOrder> Log<M> {
 
     fn fold_event(&mut self, event: &OrderEvent<'_>, number: i64) -> anyhow::Result<Mapped> {
         let identity = Identity::new(event.app_id.clone(), &*event.order_id);
-        let unit = self.units.get(&event.app_id).copied().unwrap_or(TimeUnit::Seconds);
-        let rules = FoldRules { unit, removed_stamp: UpdateTime::ZERO };
         let said = |outcome| Mapped {
             order_id: Some(event.order_id.as_ref().to_owned()),
             outcome,
@@ -100,21 +94,15 @@ impl<M: MapOrder> Log<M> {
             update_time: None,
             request: None,
         };
-        match fold(self.orders.get(&identity), event, number, rules, &self.mapper) {
+        match self.orders.fold(&identity, event, number) {
             Err(fault) => Ok(dead_letter(fault)),
-            Ok(Transition::Duplicate) => Ok(said("duplicate")),
-            Ok(Transition::Stale) => Ok(said("stale")),
-            Ok(Transition::Unchanged(Advanced { state, .. })) => {
-                let update_time = Some(state.update_time);
-                self.orders.insert(identity, state);
-                Ok(Mapped { update_time, ..said("unchanged") })
-            }
-            Ok(Transition::Advanced(Advanced { state, request, .. })) => {
-                let update_time = Some(state.update_time);
-                self.orders.insert(identity, state);
+            Ok(Folded::Duplicate) => Ok(said("duplicate")),
+            Ok(Folded::Stale) => Ok(said("stale")),
+            Ok(Folded::Unchanged { update_time }) => Ok(Mapped { update_time: Some(update_time), ..said("unchanged") }),
+            Ok(Folded::Advanced { update_time, request }) => {
                 let text = String::from_utf8(request).context("the mapped request is not text")?;
                 let request = Some(RawValue::from_string(text).context("the mapped request is not JSON")?);
-                Ok(Mapped { update_time, request, ..said("advanced") })
+                Ok(Mapped { update_time: Some(update_time), request, ..said("advanced") })
             }
         }
     }

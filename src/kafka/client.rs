@@ -55,7 +55,7 @@ pub(super) fn common(config: &config::Kafka) -> Result<ClientConfig, PortError> 
     Ok(client)
 }
 
-/// The group's consumer. Buffers hold about 1 MiB per partition (at most one fetch more), as partitions are read from
+/// The group's consumer. Buffers hold about half a MiB per partition (and one fetch more), as partitions are read from
 /// queues of their own.
 pub(super) fn consumer(config: &config::Kafka) -> Result<ClientConfig, PortError> {
     let mut client = common(config)?;
@@ -67,7 +67,10 @@ pub(super) fn consumer(config: &config::Kafka) -> Result<ClientConfig, PortError
     if client.get("group.protocol").is_none_or(|p| p.eq_ignore_ascii_case("classic")) {
         default(&mut client, "partition.assignment.strategy", "cooperative-sticky");
     }
-    default(&mut client, "queued.max.messages.kbytes", "1024");
+    // A fetch is limited as it lies at the broker; unpacked it is several times that, and stays until its last record
+    // is taken.
+    default(&mut client, "fetch.message.max.bytes", "262144");
+    default(&mut client, "queued.max.messages.kbytes", "512");
     // Without it a full queue is looked at again after a whole second.
     default(&mut client, "fetch.queue.backoff.ms", "5");
     default(&mut client, "check.crcs", "true");

@@ -53,11 +53,6 @@ impl Fault {
         Self { kind, applied: false }
     }
 
-    /// A fault after the push was taken.
-    pub const fn after_acceptance(kind: FaultKind) -> Self {
-        Self { kind, applied: true }
-    }
-
     /// Whether the push's own judgement holds: it is taken, or refused for its own faults.
     pub(super) const fn lets_through(&self) -> bool {
         self.applied || matches!(self.kind, FaultKind::Late(_) | FaultKind::Slow(_))

@@ -124,11 +124,6 @@ impl Report {
             seconds: Duration::from_millis(state.clock.now_ms().saturating_sub(tallies.since_ms)).as_secs_f64(),
         }
     }
-
-    /// How often a rule was broken.
-    pub fn violations_of(&self, kind: ViolationKind) -> u64 {
-        self.violations.get(kind.as_str()).copied().unwrap_or_default()
-    }
 }
 
 fn named<const N: usize>(rows: [(&str, u64); N]) -> BTreeMap<String, u64> {

@@ -1,14 +1,14 @@
 //! What a log must come to: every order's states in order, every record's outcome, judged without broker, store or
 //! network. The demo compares what the sandbox holds with this.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::app::memory_fold::{Folded, MemoryFold};
 use crate::app::settings;
 use crate::config::Config;
 use crate::douyin::Mapper;
 use crate::order::event::{EventRules, decode};
-use crate::order::fold::{FoldRules, fold};
-use crate::order::{AppId, DeadLetterReason, Identity, OrderState, TimeUnit, Transition, UpdateTime};
+use crate::order::{DeadLetterReason, Identity};
 
 use super::log::LogRecord;
 
@@ -47,9 +47,7 @@ impl Expected {
 pub fn expect(config: &Config, log: &[LogRecord], now_ms: i64) -> Expected {
     let mut judge = Judge {
         events: settings::event_rules(config),
-        mapper: settings::mapper(config),
-        units: settings::units(config),
-        states: HashMap::new(),
+        orders: MemoryFold::new(settings::units(config), settings::mapper(config)),
         now_ms,
     };
     let mut expected = Expected::default();
@@ -68,9 +66,7 @@ pub fn expect(config: &Config, log: &[LogRecord], now_ms: i64) -> Expected {
 
 struct Judge {
     events: EventRules,
-    mapper: Mapper,
-    units: BTreeMap<AppId, TimeUnit>,
-    states: HashMap<Identity, OrderState>,
+    orders: MemoryFold<Mapper>,
     now_ms: i64,
 }
 
@@ -87,24 +83,17 @@ impl Judge {
         }
         let event = decode(value, &self.events, self.now_ms).map_err(|fault| fault.reason)?;
         let identity = Identity::new(event.app_id.clone(), event.order_id.as_ref());
-        let unit = self.units.get(&identity.app_id).copied().unwrap_or(TimeUnit::Seconds);
-        let rules = FoldRules { unit, removed_stamp: UpdateTime::ZERO };
         let offset = i64::try_from(number).unwrap_or(i64::MAX);
-        let state = self.states.get(&identity);
-        let transition = fold(state, &event, offset, rules, &self.mapper).map_err(|fault| fault.reason)?;
-        match transition {
-            Transition::Duplicate => Ok("duplicate"),
-            Transition::Stale => Ok("stale"),
-            Transition::Unchanged(advanced) => {
-                expected.unchanged.insert(identity.clone());
-                self.states.insert(identity, advanced.state);
+        match self.orders.fold(&identity, &event, offset).map_err(|fault| fault.reason)? {
+            Folded::Duplicate => Ok("duplicate"),
+            Folded::Stale => Ok("stale"),
+            Folded::Unchanged { .. } => {
+                expected.unchanged.insert(identity);
                 Ok("unchanged")
             }
-            Transition::Advanced(advanced) => {
-                let update_time = advanced.state.update_time.0;
-                let push = ExpectedPush { update_time, request: advanced.request, record: number };
-                expected.orders.entry(identity.clone()).or_default().push(push);
-                self.states.insert(identity, advanced.state);
+            Folded::Advanced { update_time, request } => {
+                let push = ExpectedPush { update_time: update_time.0, request, record: number };
+                expected.orders.entry(identity).or_default().push(push);
                 Ok("delivered")
             }
         }

@@ -2,64 +2,6 @@
 
 use tracing::{info, warn};
 
-/// No broker can be reached.
-#[derive(Debug)]
-pub struct BrokerDown<'a> {
-    /// The client's own words.
-    pub error: &'a str,
-}
-
-impl BrokerDown<'_> {
-    /// Says so. Emit it on the change, not on every poll.
-    pub fn emit(self) {
-        warn!(error = self.error, "no broker can be reached; waiting for one");
-    }
-}
-
-/// Brokers answer (again).
-#[derive(Debug)]
-pub struct BrokerUp {
-    /// How many brokers the cluster names.
-    pub brokers: usize,
-}
-
-impl BrokerUp {
-    /// Says so.
-    pub fn emit(self) {
-        info!(brokers = self.brokers, "brokers answer");
-    }
-}
-
-/// A topic that is needed is not there.
-#[derive(Debug)]
-pub struct TopicMissing<'a> {
-    /// Its name.
-    pub topic: &'a str,
-}
-
-impl TopicMissing<'_> {
-    /// Says so. Emit it on the change, not on every poll.
-    pub fn emit(self) {
-        warn!(topic = self.topic, "the topic is not there; waiting for it to be created");
-    }
-}
-
-/// A topic that was missing is there.
-#[derive(Debug)]
-pub struct TopicFound<'a> {
-    /// Its name.
-    pub topic: &'a str,
-    /// How many partitions it has.
-    pub partitions: i32,
-}
-
-impl TopicFound<'_> {
-    /// Says so.
-    pub fn emit(self) {
-        info!(topic = self.topic, partitions = self.partitions, "the topic is there");
-    }
-}
-
 /// The worker created one of its own topics.
 #[derive(Debug)]
 pub struct TopicCreated<'a> {

@@ -10,8 +10,8 @@ mod intake;
 mod partition;
 mod worker;
 
-pub use broker::{BrokerDown, BrokerUp, TopicCreated, TopicFound, TopicMissing, WaitingForKafka};
+pub use broker::{TopicCreated, WaitingForKafka};
 pub use delivery::{AppResumed, AppSuspended, DeadLettered, TokenFetched, TokenRefused};
 pub use intake::{CommitFailed, IntakePaused, IntakeResumed};
 pub use partition::{OwedByUnknownApp, PartitionAssigned, PartitionRevoked};
-pub use worker::{RequestRejected, ShutdownFinished, ShutdownStarted, StoreOpened, WorkerFailed, WorkerStarted};
+pub use worker::{ShutdownFinished, ShutdownStarted, WorkerFailed, WorkerStarted};

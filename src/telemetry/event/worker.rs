@@ -1,11 +1,8 @@
-//! The worker's own life: start, store, refusal of a request, end.
+//! The worker's own life: start and end.
 
-use std::path::Path;
 use std::time::Duration;
 
-use tracing::{debug, error, info, warn};
-
-use crate::order::AppId;
+use tracing::{error, info, warn};
 
 /// The worker runs.
 #[derive(Debug)]
@@ -30,59 +27,6 @@ impl WorkerStarted<'_> {
             apps = self.apps,
             platform = self.platform,
             "the worker has started"
-        );
-    }
-}
-
-/// The store is open.
-#[derive(Debug)]
-pub struct StoreOpened<'a> {
-    /// Its directory.
-    pub path: &'a Path,
-    /// How many partitions it knows.
-    pub partitions: usize,
-    /// How long opening took.
-    pub took: Duration,
-}
-
-impl StoreOpened<'_> {
-    /// Says so.
-    pub fn emit(self) {
-        info!(
-            path = %self.path.display(),
-            partitions = self.partitions,
-            took_ms = u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
-            "the store is open"
-        );
-    }
-}
-
-/// The platform refused one request for good. Its answer stands in the dead letter, never in the log: it may quote
-/// what was sent.
-#[derive(Debug)]
-pub struct RequestRejected<'a> {
-    /// The app.
-    pub app_id: &'a AppId,
-    /// The order.
-    pub order_id: &'a str,
-    /// The stamp.
-    pub update_time: i64,
-    /// The rule of the outcome table that says so.
-    pub rule: &'a str,
-    /// The platform's code.
-    pub err_code: Option<i64>,
-}
-
-impl RequestRejected<'_> {
-    /// Says so, quietly: its dead letter is the louder event.
-    pub fn emit(self) {
-        debug!(
-            app_id = %self.app_id,
-            order_id = self.order_id,
-            update_time = self.update_time,
-            rule = self.rule,
-            err_code = self.err_code,
-            "the platform rejected a push"
         );
     }
 }

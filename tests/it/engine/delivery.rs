@@ -14,10 +14,7 @@ const S: Duration = Duration::from_secs(1);
 fn nothing_is_pushed_before_its_commit() {
     let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);
-    world.turn();
-    world.answer_tokens();
-    world.pass(S);
-    world.turn();
+    world.until_commit();
     assert!(world.asked.lock().unwrap().attempts.is_empty(), "the commit is under way");
     assert!(world.finish_commit());
     world.turn();
@@ -47,12 +44,7 @@ fn every_state_of_an_order_is_pushed_in_stamp_order_one_at_a_time() {
 fn orders_run_side_by_side_up_to_the_bound() {
     let (mut world, source) = World::with_partition(&Scene { max_in_flight: 16, ..Scene::default() });
     world.produce(&source, &(0..100).map(|n| event("tt1", &format!("O{n}"), 1)).collect::<Vec<_>>());
-    world.turn();
-    world.answer_tokens();
-    world.pass(S);
-    world.turn();
-    world.finish_commit();
-    world.turn();
+    world.until_started();
     let asked = world.asked.lock().unwrap();
     assert_eq!(asked.attempts.len(), 16);
     let orders: HashSet<_> = asked.attempts.iter().map(|attempt| attempt.request.clone()).collect();

@@ -19,12 +19,7 @@ fn a_restart_repeats_only_what_was_not_recorded_byte_for_byte() {
     let events: Vec<_> = (0..50).map(|n| event("tt1", &format!("O{}", n % 10), n)).collect();
     world.produce(&source, &events);
     // Accepted, but the result never reaches the store.
-    world.turn();
-    world.answer_tokens();
-    world.pass(S);
-    world.turn();
-    world.finish_commit();
-    world.turn();
+    world.until_started();
     world.answer_attempts(&mut |_| ok());
     let before = world.sent.clone();
     assert_eq!(before.len(), 10);
@@ -45,10 +40,7 @@ fn a_restart_repeats_only_what_was_not_recorded_byte_for_byte() {
 fn a_failed_commit_is_tried_again_and_nothing_of_it_is_due_until_then() {
     let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);
-    world.turn();
-    world.answer_tokens();
-    world.pass(S);
-    world.turn();
+    world.until_commit();
     for _ in 0..5 {
         assert!(world.asked.lock().unwrap().cuts.pop_front().is_some());
         world.handle(Input::Committed(Err(PortError::Passing("the broker is away".into()))));
@@ -110,12 +102,7 @@ fn too_much_that_is_not_committed_pauses_intake_and_deliveries() {
 fn a_revoke_commits_first_and_late_results_are_dropped() {
     let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1), event("tt1", "B", 1)]);
-    world.turn();
-    world.answer_tokens();
-    world.pass(S);
-    world.turn();
-    world.finish_commit();
-    world.turn();
+    world.until_started();
     world.produce(&source, &[event("tt1", "C", 1)]);
     world.turn();
     let (reply, released) = sync_channel(1);
@@ -168,12 +155,7 @@ fn a_partition_that_comes_back_waits_for_the_cut_under_way() {
 fn shutdown_waits_for_answers_and_commits_them() {
     let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1), event("tt1", "A", 2)]);
-    world.turn();
-    world.answer_tokens();
-    world.pass(S);
-    world.turn();
-    world.finish_commit();
-    world.turn();
+    world.until_started();
     world.handle(Input::Shutdown);
     world.pass(S);
     world.turn();
@@ -191,12 +173,7 @@ fn shutdown_waits_for_answers_and_commits_them() {
 fn shutdown_ends_at_its_deadline_and_says_what_it_abandoned() {
     let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);
-    world.turn();
-    world.answer_tokens();
-    world.pass(S);
-    world.turn();
-    world.finish_commit();
-    world.turn();
+    world.until_started();
     world.handle(Input::Shutdown);
     while world.ended.is_none() {
         world.pass(S);

@@ -198,6 +198,21 @@ impl World {
         true
     }
 
+    /// Folds what came and has a token at hand; the commit is under way, and a second has passed.
+    pub fn until_commit(&mut self) {
+        self.turn();
+        self.answer_tokens();
+        self.pass(Duration::from_secs(1));
+        self.turn();
+    }
+
+    /// The same with the commit durable: its deliveries are under way.
+    pub fn until_started(&mut self) {
+        self.until_commit();
+        self.finish_commit();
+        self.turn();
+    }
+
     pub fn answer_tokens(&mut self) {
         let fetches = std::mem::take(&mut self.asked.lock().unwrap().fetches);
         for app_id in fetches {
