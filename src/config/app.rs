@@ -78,7 +78,8 @@ pub(super) const SECTION: Section = Section {
             kind: Kind::Word(&["seconds", "milliseconds"]),
             absent: Absent::Default("\"seconds\""),
             doc: "The unit of update_time, in which the platform compares states. Never go back from milliseconds to \
-                  seconds: every later state would look older than those already pushed.",
+                  seconds: every later state would look older than those already pushed. `run` refuses it once an \
+                  order has a stamp in milliseconds.",
         },
     ],
 };

@@ -140,9 +140,19 @@ impl Tree {
         Ok(())
     }
 
-    /// Whether a row begins with `prefix`.
-    pub(super) fn has(&self, prefix: &[u8]) -> Result<bool, PortError> {
-        guarded(&self.path, "read", || Ok(self.tree.scan_prefix(prefix).next().transpose()?.is_some()))
+    /// Whether `test` holds for one of the rows whose keys begin with `prefix`.
+    pub(super) fn any(
+        &self,
+        prefix: &[u8],
+        test: impl Fn(&[u8]) -> Result<bool, PortError>,
+    ) -> Result<bool, PortError> {
+        let mut rows = self.tree.scan_prefix(prefix);
+        while let Some((_, value)) = guarded(&self.path, "read", || rows.next().transpose())? {
+            if test(&value)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Applies all of `writes`, visible at once; on disk after [`Disk::flush`].

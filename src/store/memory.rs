@@ -81,6 +81,14 @@ impl Content {
     }
 }
 
+impl Partition {
+    fn has_milliseconds(&self, app_id: &AppId) -> bool {
+        let removed = self.position.iter().filter_map(|position| position.removed_stamps.get(app_id));
+        let states = self.states.iter().filter(|(identity, _)| identity.app_id == *app_id);
+        removed.chain(states.map(|(_, state)| &state.update_time)).any(|stamp| units::is_milliseconds(*stamp))
+    }
+}
+
 impl StateReader for MemoryStore {
     fn position(&self, source: &TopicPartition) -> Result<Option<Position>, PortError> {
         Ok(self.content().partitions.get(source).and_then(|p| p.position.clone()))
@@ -118,9 +126,8 @@ impl StateWriter for MemoryStore {
 impl UnitLedger for MemoryStore {
     fn agree_units(&mut self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError> {
         let mut content = self.content();
-        let has_states =
-            |app_id: &AppId| Ok(content.partitions.values().any(|p| p.states.keys().any(|id| id.app_id == *app_id)));
-        content.units = units::agree(&content.units, units, has_states)?;
+        let has_milliseconds = |app_id: &AppId| Ok(content.partitions.values().any(|p| p.has_milliseconds(app_id)));
+        content.units = units::agree(&content.units, units, has_milliseconds)?;
         Ok(())
     }
 }

@@ -66,7 +66,7 @@ impl SledStore {
     /// Whether [`UnitLedger::agree_units`] would take these units. Nothing is remembered by asking.
     pub fn check_units(&self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError> {
         let meta = lock(&self.shared.meta);
-        units::agree(meta.units(), units, |app_id| self.has_states(app_id)).map(drop)
+        units::agree(meta.units(), units, |app_id| self.has_milliseconds(app_id)).map(drop)
     }
 
     /// How many deliveries the partition owes.
@@ -92,12 +92,10 @@ impl SledStore {
         disk::unreadable(&self.shared.path, &format!("partition {source}: {}", error.to_string()))
     }
 
-    fn has_states(&self, app_id: &AppId) -> Result<bool, PortError> {
-        let mut prefix = Vec::new();
-        keys::states(app_id, &mut prefix);
+    fn has_milliseconds(&self, app_id: &AppId) -> Result<bool, PortError> {
         let partitions = self.shared.partitions.read().unwrap_or_else(PoisonError::into_inner);
-        for partition in partitions.values() {
-            if partition.tree.has(&prefix)? {
+        for (source, partition) in partitions.iter() {
+            if partition.has_milliseconds(app_id).map_err(|error| self.unreadable(source, &error))? {
                 return Ok(true);
             }
         }
@@ -120,6 +118,19 @@ impl Partition {
             owed.load(number, row, marks.remove(&number).unwrap_or_default()).map_err(fatal)
         })?;
         Ok(Self { tree, owed: Mutex::new(owed) })
+    }
+
+    /// Whether a stamp of the app is one of milliseconds: that of an order, or of one that retention has removed.
+    fn has_milliseconds(&self, app_id: &AppId) -> Result<bool, PortError> {
+        let position = self.tree.get(keys::POSITION)?;
+        let position = position.map(|row| Position::decode(&row)).transpose().map_err(fatal)?;
+        if position.and_then(|p| p.removed_stamps.get(app_id).copied()).is_some_and(units::is_milliseconds) {
+            return Ok(true);
+        }
+        let mut prefix = Vec::new();
+        keys::states(app_id, &mut prefix);
+        let test = |row: &[u8]| Ok(units::is_milliseconds(OrderState::decode(row).map_err(fatal)?.update_time));
+        self.tree.any(&prefix, test)
     }
 
     fn chunk(&self, number: u64) -> Result<Row, PortError> {
@@ -218,7 +229,7 @@ impl StateWriter for SledStore {
 impl UnitLedger for SledStore {
     fn agree_units(&mut self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError> {
         let mut meta = lock(&self.shared.meta);
-        let agreed = units::agree(meta.units(), units, |app_id| self.has_states(app_id))?;
+        let agreed = units::agree(meta.units(), units, |app_id| self.has_milliseconds(app_id))?;
         meta.set_units(&self.shared.disk, agreed)
     }
 }

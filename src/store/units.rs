@@ -1,27 +1,29 @@
 //! Whether the configured units of `update_time` go with the stamps that are stored already.
 //!
-//! Pure: the store tells which apps have states, and keeps what is agreed.
+//! Pure: the store keeps what is agreed, and looks at its stamps where that alone does not tell. A unit is remembered
+//! before anything is folded under it; a unit that was only tried leaves no stamp and may be taken back.
 
 use std::collections::BTreeMap;
 
-use crate::order::{AppId, TimeUnit};
+use crate::order::{AppId, EventTime, TimeUnit, UpdateTime};
 use crate::sync::ports::PortError;
 
 /// The apps' units as a store remembers them.
 pub(super) type Units = BTreeMap<AppId, TimeUnit>;
 
-/// What to remember from now on. `has_states` is asked only about an app whose unit would make stamps go back.
+/// What to remember from now on. `has_milliseconds` says whether the store holds a stamp of an app that only
+/// milliseconds can have made; it may have to read all of the app's states, and is asked only where a unit goes back.
 pub(super) fn agree(
     remembered: &Units,
     configured: &Units,
-    has_states: impl Fn(&AppId) -> Result<bool, PortError>,
+    has_milliseconds: impl Fn(&AppId) -> Result<bool, PortError>,
 ) -> Result<Units, PortError> {
     let mut agreed = remembered.clone();
     for (app_id, unit) in configured {
         let goes_back = remembered.get(app_id) == Some(&TimeUnit::Milliseconds) && *unit == TimeUnit::Seconds;
-        if goes_back && has_states(app_id)? {
+        if goes_back && has_milliseconds(app_id)? {
             return Err(PortError::Fatal(format!(
-                "update_time_unit of app {app_id} is \"seconds\", but the store holds its orders under stamps in \
+                "update_time_unit of app {app_id} is \"seconds\", but the store holds orders of it under stamps in \
                  milliseconds: their update_time would go back, and the platform would ignore every push in silence; \
                  set update_time_unit = \"milliseconds\" for this app again"
             )));
@@ -29,4 +31,9 @@ pub(super) fn agree(
         agreed.insert(app_id.clone(), *unit);
     }
     Ok(agreed)
+}
+
+/// Whether a stamp is one of milliseconds: in seconds no event's time comes near the least time in milliseconds.
+pub(super) const fn is_milliseconds(stamp: UpdateTime) -> bool {
+    stamp.0 >= EventTime::MIN.0
 }

@@ -103,8 +103,8 @@ pub trait StateWriter: Send {
 
 /// The apps' units, remembered by the store.
 pub trait UnitLedger: Send {
-    /// Checks the configured units against those of the states in the store, and remembers them. A change that would
-    /// make a stamp go back (milliseconds to seconds) is refused with words.
+    /// Checks the configured units against the stamps in the store, and remembers them. A change that would make a
+    /// stamp go back (milliseconds to seconds, where one in milliseconds is there) is refused with words.
     fn agree_units(&mut self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError>;
 }
 

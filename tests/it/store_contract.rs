@@ -219,21 +219,32 @@ fn a_later_state_replaces_an_earlier_one_and_large_ones_fit() {
 #[test]
 fn a_unit_changes_only_where_no_stamp_can_go_back() {
     use TimeUnit::{Milliseconds, Seconds};
-    let units = |unit| BTreeMap::from([(AppId::new("tt1"), unit), (AppId::new("tt2"), unit)]);
+    let units = |unit| ["tt1", "tt2", "tt3"].map(|app| (AppId::new(app), unit)).into();
+    let one = |app: &str, unit| BTreeMap::from([(AppId::new(app), unit)]);
     let source = TopicPartition::new("orders", 0);
     check_restart(
         |store| {
-            for unit in [Seconds, Milliseconds, Seconds, Milliseconds] {
-                store.agree_units(&units(unit)).unwrap();
-            }
-            store.commit(&[PartitionCut { states: vec![(order("a"), state(1))], ..cut(&source, 1) }]).unwrap();
+            store.agree_units(&units(Seconds)).unwrap();
+            let states = vec![(order("a"), state(1_700_000_000)), (order("c"), state(1_700_000_001))];
+            store.commit(&[PartitionCut { states, ..cut(&source, 1) }]).unwrap();
+            // Tried, and nothing folded under it.
+            store.agree_units(&units(Milliseconds)).unwrap();
         },
         |store| {
-            let error = store.agree_units(&units(Seconds)).unwrap_err().to_string();
+            store.agree_units(&units(Seconds)).unwrap();
+            store.agree_units(&units(Milliseconds)).unwrap();
+            let mut later = cut(&source, 2);
+            later.states.push((order("b"), state(1_700_000_000_000)));
+            later.position.removed_stamps.insert(AppId::new("tt3"), UpdateTime(1_600_000_000_000));
+            store.commit(&[later]).unwrap();
+            let error = store.agree_units(&one("tt1", Seconds)).unwrap_err().to_string();
             assert!(error.contains("app tt1") && error.contains("update_time_unit = \"milliseconds\""), "{error}");
+            // What is refused is not remembered, and an order that retention has removed counts.
+            store.agree_units(&one("tt1", Seconds)).unwrap_err();
+            store.agree_units(&one("tt3", Seconds)).unwrap_err();
             // The other app has no orders here, and an app that is not configured is not asked about.
-            store.agree_units(&BTreeMap::from([(AppId::new("tt2"), Seconds)])).unwrap();
-            store.agree_units(&BTreeMap::from([(AppId::new("tt1"), Milliseconds)])).unwrap();
+            store.agree_units(&one("tt2", Seconds)).unwrap();
+            store.agree_units(&one("tt1", Milliseconds)).unwrap();
         },
     );
 }
