@@ -49,6 +49,7 @@ schemas: ## write schemas/ anew from the types
 docs: ## write the generated documents anew: docs/metrics.md, docs/configuration.md
 	ORDER_SYNC_BLESS=1 $(CARGO) test $(LOCKED) --quiet --lib telemetry::metric
 	ORDER_SYNC_BLESS=1 $(CARGO) test $(LOCKED) --quiet --lib config::reference
+	ORDER_SYNC_BLESS=1 $(CARGO) test $(LOCKED) --quiet --lib kafka::property_docs
 
 check: ## what CI runs, in the same order
 	.ci/run

@@ -97,7 +97,7 @@ impl Log {
             flags: &[],
             need: Need::Map,
             read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
-            refuse: &|_| Vec::new(),
+            judge_properties: &|_| Vec::new(),
         });
         let expected = expect(&config.unwrap().config, &self.records, BEGINS_AT + 86_400_000_000);
         assert_eq!(expected.pushes(), self.records.len(), "{:?} {:?}", expected.outcomes, expected.reasons);

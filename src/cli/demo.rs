@@ -94,7 +94,7 @@ fn settings(brokers: &str, platform: &str, store: &std::path::Path) -> anyhow::R
         flags: &flags,
         need: Need::Run,
         read_file: &|path| std::fs::read_to_string(path),
-        refuse: &|_| Vec::new(),
+        judge_properties: &|_| Vec::new(),
     };
     Ok(load(&sources)?.config)
 }

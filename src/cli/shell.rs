@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use super::exit::{self, Exit};
 use super::render::{self, Out, Output, Reader};
 use crate::config::{self, Config, Faults, Loaded, Need, Sources};
-use crate::kafka::properties;
+use crate::kafka::property_faults;
 
 /// Options that every command takes.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -83,9 +83,7 @@ impl Shell {
             flags: &self.globals.set,
             need,
             read_file: &|path| std::fs::read_to_string(path),
-            refuse: &|properties| {
-                properties::check(properties).into_iter().map(|refusal| (refusal.name, refusal.reason)).collect()
-            },
+            judge_properties: &property_faults::faults,
         };
         Ok(config::load(&sources))
     }

@@ -5,7 +5,7 @@ use toml_edit::{Item, TableLike};
 use super::key::{self, Section, Shape};
 use super::origin::{Findings, Origin};
 use super::rows::{Cell, Row, Rows};
-use super::value::{self, Value};
+use super::value;
 
 /// Reads a whole file. What cannot be read is left out of the rows and told in the findings.
 pub(super) fn read(text: &str, origin: &Origin, findings: &mut Findings) -> Rows {
@@ -52,10 +52,12 @@ impl Reading<'_> {
             let origin = self.origin.at(span.map(|span| line_of(self.text, span.start)));
             let path = section.path_of(name);
             if let Some(key) = section.key(name) {
-                let value = value::read(key.kind, item).unwrap_or_else(|what| {
-                    self.findings.fault(&origin, path, what);
-                    Value::Faulty
-                });
+                let (file, text) = (self.origin, self.text);
+                let locate = |start: Option<usize>| match start {
+                    Some(start) if !text.is_empty() => file.at(Some(line_of(text, start))),
+                    Some(_) | None => origin.clone(),
+                };
+                let value = value::read(key.kind, item, &path, &locate, self.findings);
                 row.put(key.name, Cell { value, origin });
             } else if let Some(below) = key::section(&path) {
                 self.section(below, item, &origin);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::key::{Absent, Key, Kind, Section, Shape};
-use super::properties;
+use super::origin::{Layer, Origin};
+use super::properties::{self, Properties, Property};
 use super::reader::Reader;
 use crate::order::time;
 
@@ -117,7 +118,9 @@ pub(super) const SECTION: Section = Section {
                 "{ \"security.protocol\" = \"SASL_SSL\", \"sasl.mechanism\" = \"SCRAM-SHA-512\", \"sasl.username\" = \"order-sync\" }",
             ),
             doc: "librdkafka properties, also as a table [kafka.properties]: TLS, SASL, session.timeout.ms and the like. \
-                  Those that would break the worker's promises are refused by name.",
+                  partition.assignment.strategy is cooperative-sticky; range, roundrobin and group.protocol = \
+                  \"consumer\" work too. Those that would break the worker's promises (acks, enable.auto.commit, \
+                  group.id, …) are refused: docs/configuration.md names each, and why.",
         },
     ],
 };
@@ -228,23 +231,22 @@ fn start_from(reader: &mut Reader<'_, '_>) -> StartFrom {
     StartFrom::Time(millis)
 }
 
+/// Both sources merged, and every fault of a property told where that property stands.
 fn all_properties(reader: &mut Reader<'_, '_>) -> BTreeMap<String, SecretString> {
-    let above = reader.properties("properties");
-    let mut merged = BTreeMap::new();
-    if let Some(path) = reader.path("properties_file")
-        && let Some(text) = reader.file("properties_file", &path)
-    {
-        match properties::parse(&text) {
-            Ok(found) => merged = found,
-            Err(line) => {
-                let what = format!("line {line} of {} has no name=value; comments begin with #", path.display());
-                reader.fault("properties_file", what);
-            }
-        }
+    let mut merged = properties_file(reader);
+    merged.extend(reader.properties("properties"));
+    let plain = merged.iter().map(|(name, property)| (name.clone(), property.value.clone())).collect();
+    for (name, what) in (reader.context.judge_properties)(&plain) {
+        let Some(Property { origin, .. }) = merged.get(&name) else { continue };
+        let path = if origin.layer == Layer::Named { name } else { format!("kafka.properties.{name}") };
+        reader.context.findings.fault(origin, path, what);
     }
-    merged.extend(above);
-    for (name, reason) in (reader.context.refuse)(&merged) {
-        reader.fault("properties", format!("{name} is refused: {reason}; leave it out"));
-    }
-    merged
+    plain
+}
+
+fn properties_file(reader: &mut Reader<'_, '_>) -> Properties {
+    let Some(path) = reader.path("properties_file") else { return Properties::new() };
+    let Some(text) = reader.file("properties_file", &path) else { return Properties::new() };
+    let file = Origin::new(Layer::Named, path.display().to_string());
+    properties::parse(&text, &file, &mut reader.context.findings)
 }

@@ -42,12 +42,12 @@ pub struct Sources<'a> {
     pub need: Need,
     /// Reads a file that a setting names (`properties_file`, `secret_file`, `ca_file`).
     pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
-    /// Names the Kafka properties that are refused, and why; the Kafka room's knowledge.
-    pub refuse: Refuse<'a>,
+    /// What is wrong with which Kafka property; the Kafka room's knowledge.
+    pub judge_properties: JudgeProperties<'a>,
 }
 
-/// Of all properties, the names of those that are refused, each with the reason.
-pub type Refuse<'a> = &'a dyn Fn(&BTreeMap<String, SecretString>) -> Vec<(String, &'static str)>;
+/// Of all properties, the names of those that cannot be used, each with why and what to do, and without its value.
+pub type JudgeProperties<'a> = &'a dyn Fn(&BTreeMap<String, SecretString>) -> Vec<(String, String)>;
 
 /// Settings without a fault, and what deserves a warning all the same.
 #[derive(Debug)]
@@ -76,8 +76,8 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Faults> {
             put_app(&mut rows, &app_id, key, cell);
         }
     }
-    let Sources { need, read_file, refuse, .. } = *sources;
-    let mut context = Context { findings, place, need, read_file, refuse };
+    let Sources { need, read_file, judge_properties, .. } = *sources;
+    let mut context = Context { findings, place, need, read_file, judge_properties };
     let config = build(&mut rows, &mut context);
     context.findings.sort();
     if context.findings.faults.is_empty() {

@@ -44,12 +44,12 @@ fn load_given(given: &Given<'_>) -> Result<Loaded, Faults> {
             Some("/kafka.properties" | "/run/secrets/kafka.properties") => {
                 Ok("sasl.password=from-file\nclient.id=from-file\n".to_owned())
             }
-            Some("/bad.properties") => Ok("a=1\nCANARY\n".to_owned()),
+            Some("/bad.properties") => Ok("a=1\nCANARY\n\nenable.auto.commit=CANARY\n".to_owned()),
             _ => Err(std::io::ErrorKind::NotFound.into()),
         },
-        refuse: &|properties| {
-            let named = properties.keys().filter(|name| *name == "enable.auto.commit");
-            named.map(|name| (name.clone(), "the worker commits")).collect()
+        judge_properties: &|properties| {
+            let named = properties.keys().filter(|name| ["acks", "enable.auto.commit"].contains(&name.as_str()));
+            named.map(|name| (name.clone(), "is refused: the worker commits".to_owned())).collect()
         },
     })
 }

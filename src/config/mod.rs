@@ -38,7 +38,7 @@ pub use duration::format_duration;
 pub use error_code::ErrorCodeRule;
 pub use kafka::{Kafka, StartFrom};
 pub use limits::{Limits, TextLimit};
-pub use load::{DEFAULTS, Loaded, Need, Refuse, Sources, key_paths, load};
+pub use load::{DEFAULTS, JudgeProperties, Loaded, Need, Sources, key_paths, load};
 pub use log::{Log, LogFormat};
 pub use origin::{Fault, Faults, Layer, Origin};
 pub use outside::PREFIX;

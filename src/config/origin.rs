@@ -23,6 +23,8 @@ pub enum Layer {
     Default,
     /// The settings file.
     File,
+    /// A file that a setting names.
+    Named,
     /// `ORDER_SYNC__…`
     Environment,
     /// `--set`
@@ -102,7 +104,8 @@ impl Findings {
         self.warnings.push(Fault { origin: origin.clone(), key: key.into(), what: what.into() });
     }
 
-    /// Sorts both lists by place: the file from top to bottom, then variables, then flags.
+    /// Sorts both lists by place: the file from top to bottom, then a file that it names, variables,
+    /// flags.
     pub(super) fn sort(&mut self) {
         for list in [&mut self.faults, &mut self.warnings] {
             list.sort_by_key(|fault| (fault.origin.layer, fault.origin.line));

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use secrecy::SecretString;
 use toml_edit::Item;
 
 use super::document;
 use super::key::{self, Key, Kind, Section, Shape};
 use super::origin::{Findings, Layer, Origin};
+use super::properties::{Properties, Property};
 use super::rows::{Cell, Rows};
 use super::value::{self, Value};
 
@@ -124,7 +124,8 @@ impl Outside {
     }
 
     fn property(&mut self, name: &str, given: &str, origin: &Origin) {
-        let properties = BTreeMap::from([(name.to_owned(), SecretString::from(given))]);
+        let property = Property { value: given.into(), origin: origin.clone() };
+        let properties = Properties::from([(name.to_owned(), property)]);
         let cell = Cell { value: Value::Properties(properties), origin: origin.clone() };
         self.rows.table("kafka", origin).put("properties", cell);
     }
@@ -135,10 +136,8 @@ fn cell(key: &Key, path: &str, given: &str, origin: &Origin, findings: &mut Find
         let what = "a secret on the command line is seen by every user of the machine; use a file or a variable";
         findings.warn(origin, path, what);
     }
-    let value = value::read(key.kind, &value::from_text(key.kind, given)).unwrap_or_else(|what| {
-        findings.fault(origin, path, what);
-        Value::Faulty
-    });
+    let item = value::from_text(key.kind, given);
+    let value = value::read(key.kind, &item, path, &|_| origin.clone(), findings);
     Cell { value, origin: origin.clone() }
 }
 

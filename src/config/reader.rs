@@ -4,7 +4,6 @@
 //! After a fault the getters give a harmless stand-in, so that reading goes on and finds everything else; no `Config`
 //! ever holds one, because faults refuse the whole.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use secrecy::SecretString;
 use super::Need;
 use super::key::{Absent, Key, Section};
 use super::origin::{Findings, Origin};
+use super::properties::Properties;
 use super::rows::Row;
 use super::value::{self, Value};
 
@@ -24,7 +24,7 @@ pub(super) struct Context<'a> {
     pub(super) place: Origin,
     pub(super) need: Need,
     pub(super) read_file: &'a dyn Fn(&Path) -> io::Result<String>,
-    pub(super) refuse: super::Refuse<'a>,
+    pub(super) judge_properties: super::JudgeProperties<'a>,
 }
 
 /// One row of one section.
@@ -129,8 +129,8 @@ impl Reader<'_, '_> {
         if let Some(Value::Span(span)) = self.value(name) { span } else { Duration::ZERO }
     }
 
-    pub(super) fn properties(&mut self, name: &str) -> BTreeMap<String, SecretString> {
-        if let Some(Value::Properties(properties)) = self.value(name) { properties } else { BTreeMap::new() }
+    pub(super) fn properties(&mut self, name: &str) -> Properties {
+        if let Some(Value::Properties(properties)) = self.value(name) { properties } else { Properties::new() }
     }
 
     /// The text of a file that a key names; a fault where it cannot be read.
@@ -151,5 +151,8 @@ impl Reader<'_, '_> {
 /// The default of a key, from its TOML text; a test reads every default of the table.
 pub(super) fn default(key: &Key, text: &str) -> Option<Value> {
     let item = toml_edit::Item::Value(text.parse().ok()?);
-    value::read(key.kind, &item).ok()
+    let mut findings = Findings::default();
+    let place = Origin::new(super::Layer::Default, "config/default.toml");
+    let value = value::read(key.kind, &item, key.name, &|_| place.clone(), &mut findings);
+    findings.faults.is_empty().then_some(value)
 }

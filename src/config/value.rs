@@ -1,13 +1,13 @@
 //! One setting as read: a TOML value checked against its key's type and range. It knows no section and no meaning.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use toml_edit::Item;
 
 use super::duration;
 use super::key::Kind;
+use super::origin::Findings;
+use super::properties::{self, Locate, Properties};
 
 /// A value of the right type and within its range. Deliberately without `Debug`: it may hold a secret.
 #[derive(Clone)]
@@ -18,16 +18,23 @@ pub(super) enum Value {
     Code(i64),
     Span(Duration),
     Texts(Vec<String>),
-    Properties(BTreeMap<String, SecretString>),
+    Properties(Properties),
     /// Given, but not fit for its key; the fault has been told.
     Faulty,
 }
 
-/// Checks one TOML item; an error is what is wrong and what to do, in words.
-pub(super) fn read(kind: Kind, item: &Item) -> Result<Value, String> {
-    if let Kind::Properties = kind {
-        return properties(item);
+/// Reads one TOML item; what is wrong is told at its place, with what to do, and leaves [`Value::Faulty`].
+pub(super) fn read(kind: Kind, item: &Item, path: &str, locate: Locate<'_>, findings: &mut Findings) -> Value {
+    if let (Kind::Properties, Some(table)) = (kind, item.as_table_like()) {
+        return Value::Properties(properties::read(table, path, locate, findings));
     }
+    check(kind, item).unwrap_or_else(|what| {
+        findings.fault(&locate(None), path, what);
+        Value::Faulty
+    })
+}
+
+fn check(kind: Kind, item: &Item) -> Result<Value, String> {
     let Some(value) = item.as_value() else {
         return Err(format!("must be {}, not a table", expected(kind)));
     };
@@ -181,35 +188,4 @@ fn bytes(text: &str) -> Option<i64> {
 pub(super) fn size(bytes: u64) -> String {
     let whole = SIZES.iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
     whole.map_or_else(|| bytes.to_string(), |(name, unit)| format!("{}{name}", bytes / unit))
-}
-
-/// Dotted keys make nested tables of what is one name to Kafka: `security.protocol = "SSL"`.
-fn properties(item: &Item) -> Result<Value, String> {
-    let mut found = BTreeMap::new();
-    let table = item.as_table_like().ok_or_else(|| format!("must be {}", expected(Kind::Properties)))?;
-    flatten("", table, &mut found)?;
-    Ok(Value::Properties(found))
-}
-
-fn flatten(
-    prefix: &str,
-    table: &dyn toml_edit::TableLike,
-    found: &mut BTreeMap<String, SecretString>,
-) -> Result<(), String> {
-    for (key, item) in table.iter() {
-        let name = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
-        if let Some(table) = item.as_table_like() {
-            flatten(&name, table, found)?;
-            continue;
-        }
-        let text = item
-            .as_str()
-            .map(str::to_owned)
-            .or_else(|| item.as_integer().map(|number| number.to_string()))
-            .or_else(|| item.as_bool().map(|switch| switch.to_string()))
-            .or_else(|| item.as_float().map(|number| number.to_string()))
-            .ok_or_else(|| format!("{name} must be text, a number, true or false"))?;
-        found.insert(name, text.into());
-    }
-    Ok(())
 }

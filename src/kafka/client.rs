@@ -1,6 +1,7 @@
 //! Builds librdkafka's configuration from `[kafka]`: our promises first, the user's properties over our defaults.
 //!
-//! It opens no connection; what a wrong property is called is said before any client is made.
+//! It opens no connection. Properties at fault are told with the settings; here they are refused once more, for callers
+//! that made their settings themselves.
 
 use std::time::Duration;
 
@@ -8,38 +9,20 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use secrecy::ExposeSecret;
 
-use super::properties::{self, RECORD_BYTES_MAX};
+use super::properties::RECORD_BYTES_MAX;
+use super::property_faults;
 use crate::config;
 use crate::sync::ports::PortError;
 
 /// How long one question to a broker may take before it is asked again.
 pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Everything wrong with `kafka.properties`, one line each: what is refused, and what librdkafka does not know or
-/// cannot read. Names properties, never a secret value.
-pub fn faults(config: &config::Kafka) -> Vec<String> {
-    let refused = properties::check(&config.properties);
-    let mut faults: Vec<String> =
-        refused.iter().map(|r| format!("kafka.properties: {} is refused: {}", r.name, r.reason)).collect();
-    for (name, value) in &config.properties {
-        if refused.iter().any(|r| r.name == *name) {
-            continue;
-        }
-        let mut alone = ClientConfig::new();
-        alone.set(name.as_str(), value.expose_secret());
-        if let Err(rdkafka::error::KafkaError::ClientConfig(_, words, _, _)) = alone.create_native_config() {
-            let words = if properties::is_secret(name) { "its value cannot be used".to_owned() } else { words };
-            faults.push(format!("kafka.properties: {name}: {words}"));
-        }
-    }
-    faults
-}
-
 /// What every client has in common.
 pub(super) fn common(config: &config::Kafka) -> Result<ClientConfig, PortError> {
-    let faults = faults(config);
+    let faults = property_faults::faults(&config.properties);
     if !faults.is_empty() {
-        return Err(PortError::Fatal(faults.join("; ")));
+        let told = faults.iter().map(|(name, what)| format!("kafka.properties.{name}: {what}"));
+        return Err(PortError::Fatal(told.collect::<Vec<_>>().join("; ")));
     }
     let mut client = ClientConfig::new();
     client
@@ -144,18 +127,6 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn says_every_fault_and_no_secret() {
-        let mut config = with("sesion.timeout.ms", "1");
-        config.properties.insert("enable.auto.commit".to_owned(), SecretString::from("true"));
-        config.properties.insert("sasl.mechanism".to_owned(), SecretString::from("nonsense\u{1}"));
-        let faults = faults(&config).join("\n");
-        assert!(faults.contains("enable.auto.commit is refused"), "{faults}");
-        assert!(faults.contains("sesion.timeout.ms"), "{faults}");
-        let secret = super::faults(&with("ssl.key.password\u{0}", "hunter2")).join("\n");
-        assert!(!secret.contains("hunter2"), "{secret}");
-    }
-
-    #[test]
     fn a_users_property_wins_over_a_default_and_never_over_a_promise() {
         let client = consumer(&with("partition.assignment.strategy", "range")).unwrap();
         assert_eq!(client.get("partition.assignment.strategy"), Some("range"));
@@ -163,7 +134,8 @@ pub(super) mod tests {
         assert_eq!(client.get("isolation.level"), Some("read_committed"));
         let client = consumer(&with("group.protocol", "consumer")).unwrap();
         assert_eq!(client.get("partition.assignment.strategy"), None);
-        assert!(consumer(&with("enable.auto.commit", "true")).is_err());
+        let refused = consumer(&with("enable.auto.commit", "true")).unwrap_err().to_string();
+        assert!(refused.contains("kafka.properties.enable.auto.commit: is refused: "), "{refused}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod dead_letters;
 pub mod embedded;
 pub mod producer;
 pub mod properties;
+pub mod property_faults;
 pub mod source;
 pub mod status;
 pub mod topics;
@@ -13,4 +14,7 @@ pub mod topics;
 mod chatter;
 mod convert;
 mod failure;
+#[cfg(test)]
+mod property_docs;
+mod property_names;
 mod wait;

@@ -1,22 +1,10 @@
-//! Which librdkafka properties a user may not set, and why; and which hold secrets.
+//! Which librdkafka properties a user may not set, and why.
 //!
-//! Pure: it looks at names and values and talks to nobody. Whether librdkafka knows a property is `client`'s matter.
-
-use std::collections::BTreeMap;
-
-use secrecy::{ExposeSecret, SecretString};
-
-/// A property that would break a promise of the worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The property's name as given.
-    pub name: String,
-    /// Why, and what to do instead; a fragment without full stop.
-    pub reason: &'static str,
-}
+//! Pure: it looks at a name and a value and talks to nobody. Whether librdkafka knows a property is `property_faults`'
+//! matter. docs/configuration.md has the same list, made from the rules below.
 
 /// When a property is refused.
-enum Rule {
+pub(super) enum Rule {
     /// Whatever its value.
     Always,
     /// Unless its value is one of these.
@@ -30,7 +18,8 @@ pub const RECORD_BYTES_MAX: i64 = 4 * 1024 * 1024;
 
 const ASSIGNORS: &[&str] = &["cooperative-sticky", "range", "roundrobin"];
 
-const RULES: &[(&str, Rule, &str)] = &[
+/// Name, when it is refused, and why; in the order of the documentation.
+pub(super) const RULES: &[(&str, Rule, &str)] = &[
     ("bootstrap.servers", Rule::Always, "set kafka.brokers"),
     ("metadata.broker.list", Rule::Always, "set kafka.brokers"),
     ("group.id", Rule::Always, "set kafka.group_id"),
@@ -61,15 +50,10 @@ const RULES: &[(&str, Rule, &str)] = &[
     ("client.software.name", Rule::Always, "it names this program to the broker"),
 ];
 
-/// Every refused property among `properties`, in order of name.
-pub fn check(properties: &BTreeMap<String, SecretString>) -> Vec<Refusal> {
-    properties
-        .iter()
-        .filter_map(|(name, value)| {
-            let (_, rule, reason) = RULES.iter().find(|(known, _, _)| *known == name.trim())?;
-            refuses(rule, value.expose_secret().trim()).then(|| Refusal { name: name.clone(), reason })
-        })
-        .collect()
+/// Why a property of this value is refused, and what to do instead; a fragment without full stop.
+pub(super) fn refusal(name: &str, value: &str) -> Option<&'static str> {
+    let (_, rule, reason) = RULES.iter().find(|(known, _, _)| *known == name.trim())?;
+    refuses(rule, value.trim()).then_some(*reason)
 }
 
 fn refuses(rule: &Rule, value: &str) -> bool {
@@ -80,8 +64,9 @@ fn refuses(rule: &Rule, value: &str) -> bool {
     }
 }
 
-/// Whether a property's value must never be shown.
-pub fn is_secret(name: &str) -> bool {
+/// Whether a property's value is a secret as such: a log line that repeats it gets it blotted out. What a dump hides is
+/// more than that, see [`crate::config::is_hidden`].
+pub(super) fn is_secret(name: &str) -> bool {
     const PARTS: &[&str] = &["password", "secret", ".pem", "oauthbearer.config", "jaas", "assertion.private.key"];
     let name = name.to_ascii_lowercase();
     PARTS.iter().any(|part| name.contains(part))
@@ -92,10 +77,7 @@ mod tests {
     use super::*;
 
     fn check_one(name: &str, value: &str, refused: bool) {
-        let properties = BTreeMap::from([(name.to_owned(), SecretString::from(value.to_owned()))]);
-        let found = check(&properties);
-        assert_eq!(!found.is_empty(), refused, "{name} = {value}");
-        assert!(found.iter().all(|r| r.name == name && !r.reason.is_empty() && !r.reason.ends_with('.')));
+        assert_eq!(refusal(name, value).is_some(), refused, "{name} = {value}");
     }
 
     #[test]
