@@ -1,9 +1,12 @@
 //! The topics around the worker: how many partitions the source has, and whether the dead-letter topic fits it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, Producer as _};
 
 use super::chatter::Chatter;
 use super::client::{self, ASK_TIMEOUT};
@@ -17,8 +20,14 @@ use crate::sync::ports::PortError;
 
 /// Asks the brokers about topics, and creates the worker's own. Every call is bounded by a few seconds.
 pub struct Topics {
-    admin: AdminClient<Chatter>,
+    /// Asks; it can say why brokers do not answer, which an admin client cannot, as nothing reads its events.
+    asker: BaseProducer<Chatter>,
+    client: ClientConfig,
+    chatter: Chatter,
 }
+
+/// How long the reason of a failed question is waited for; it stands in the queue by then.
+const REASON_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// What became of the dead-letter topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,18 +42,30 @@ impl Topics {
     /// Makes the client; talks to nobody yet.
     pub fn connect(config: &config::Kafka) -> Result<Self, PortError> {
         let mut client = client::common(config)?;
-        // An admin client counts as a producer, whose questions about a topic may create it: never a mistyped one.
+        // The question of a producer about a topic may create it: never a mistyped one.
         client.set("allow.auto.create.topics", "false");
-        let admin = client
-            .create_with_context(Chatter::new(config, Status::new()))
-            .map_err(|e| port_error("cannot make an admin client", &e))?;
-        Ok(Self { admin })
+        let chatter = Chatter::new(config, Status::new());
+        let asker = client
+            .create_with_context(chatter.clone())
+            .map_err(|e| port_error("cannot make a client that asks about topics", &e))?;
+        Ok(Self { asker, client, chatter })
     }
 
     /// How many partitions a topic has; `None` where it does not exist. [`PortError::Passing`] while no broker answers.
     pub fn partition_count(&self, topic: &str) -> Result<Option<i32>, PortError> {
-        lookup::partition_count(self.admin.inner(), topic)
-            .map_err(|e| port_error(&format!("cannot look up topic {topic}"), &e))
+        let found = lookup::partition_count(self.asker.client(), topic);
+        found.map_err(|error| self.with_reason(&port_error(&format!("cannot look up topic {topic}"), &error)))
+    }
+
+    /// "Transport failure" is all that a question is answered with; a wrong password or certificate is told beside it.
+    fn with_reason(&self, error: &PortError) -> PortError {
+        self.asker.poll(REASON_TIMEOUT);
+        let said = self.chatter.status().problems();
+        let words = |words: &str| said.first().map_or_else(|| words.to_owned(), |reason| format!("{words}: {reason}"));
+        match error {
+            PortError::Passing(error) => PortError::Passing(words(error)),
+            PortError::Fatal(error) => PortError::Fatal(words(error)),
+        }
     }
 
     /// The partition count of every source topic that is there.
@@ -74,17 +95,13 @@ impl Topics {
             Some(there) if there >= needed => Ok(Ensured::Present(there)),
             Some(there) => Err(PortError::Fatal(format!(
                 "the dead-letter topic {topic} has {there} partitions, but {source} has {needed}: a dead letter goes to the \
-                 partition of the same number. Add partitions: kafka-topics.sh --bootstrap-server {} --alter --topic \
-                 {topic} --partitions {needed}",
-                config.brokers
+                 partition of the same number. Add partitions: {}",
+                widen_command(config, needed)
             ))),
             None if config.create_topics => self.create(topic, needed),
             None => Err(PortError::Fatal(format!(
-                "the dead-letter topic {topic} does not exist and kafka.create_topics is false. Create it: kafka-topics.sh \
-                 --bootstrap-server {} --create --topic {topic} --partitions {needed} --config max.message.bytes={} \
-                 --config retention.ms=-1",
-                config.brokers,
-                room()
+                "the dead-letter topic {topic} does not exist and kafka.create_topics is false. Create it: {}",
+                create_command(config, needed)
             ))),
         }
     }
@@ -96,7 +113,11 @@ impl Topics {
             .set("max.message.bytes", &room)
             .set("retention.ms", "-1");
         let options = AdminOptions::new().request_timeout(Some(ASK_TIMEOUT)).operation_timeout(Some(ASK_TIMEOUT));
-        let results = block_on(self.admin.create_topics([&new], &options)).map_err(|e| port_error(&doing, &e))?;
+        let admin: AdminClient<Chatter> = self
+            .client
+            .create_with_context(self.chatter.clone())
+            .map_err(|e| port_error("cannot make an admin client", &e))?;
+        let results = block_on(admin.create_topics([&new], &options)).map_err(|e| port_error(&doing, &e))?;
         for result in results {
             match result {
                 Ok(_) => {}
@@ -109,6 +130,25 @@ impl Topics {
         }
         Ok(Ensured::Created(partitions))
     }
+}
+
+/// The command that creates the dead-letter topic as the worker itself would.
+pub fn create_command(config: &config::Kafka, partitions: i32) -> String {
+    let topic = &config.dead_letter_topic;
+    let what = format!("--create --topic {topic} --partitions {partitions}");
+    command(config, &format!("{what} --config max.message.bytes={} --config retention.ms=-1", room()))
+}
+
+/// The command that gives the dead-letter topic as many partitions as it needs.
+pub fn widen_command(config: &config::Kafka, partitions: i32) -> String {
+    command(config, &format!("--alter --topic {} --partitions {partitions}", config.dead_letter_topic))
+}
+
+fn command(config: &config::Kafka, what: &str) -> String {
+    // Java's tools take the way in, TLS and password, from a file of their own.
+    let secured = config.properties.contains_key("security.protocol");
+    let way_in = if secured { " --command-config client.properties" } else { "" };
+    format!("kafka-topics.sh --bootstrap-server {}{way_in} {what}", config.brokers)
 }
 
 /// `max.message.bytes` of a topic that takes every dead letter: the broker counts the record's framing, too.

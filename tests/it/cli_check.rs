@@ -1,5 +1,7 @@
 //! `order-sync check` against a platform and a Kafka that are there, and against ones that are not.
 
+use order_sync::kafka::topics::Topics;
+
 use super::cli_frame::order_sync;
 
 /// Exit code and report of a check with these settings.
@@ -55,4 +57,22 @@ fn with_kafka_but_without_a_platform() {
     assert!(text.contains("FAULT    app tt1: "), "{text}");
     assert!(!text.contains("CANARY"), "{text}");
     assert_eq!(code, 7, "the first fault decides: {text}");
+}
+
+#[test]
+fn a_missing_dead_letter_topic_comes_with_the_command_that_run_names() {
+    let broker = order_sync::kafka::embedded::EmbeddedBroker::start(&[("orders", 3)]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = crate::support::kafka::settings(broker.brokers(), "shop", &["orders"]);
+    config.create_topics = false;
+    let refused = Topics::connect(&config).unwrap().ensure_dead_letters(&config).unwrap_err().to_string();
+    let command = &refused[refused.find("kafka-topics.sh ").expect("run names the command")..];
+    assert!(
+        command.contains("--create --topic shop.dead-letters --partitions 3 --config max.message.bytes="),
+        "{command}"
+    );
+    let settings = settings(broker.brokers(), "\"orders\"").replace("[store]", "create_topics = false\n[store]");
+    let (code, text) = check(&folder, &settings, &[]);
+    assert_eq!(code, 7, "{text}");
+    assert!(text.contains(&format!("Create it: {command}\n")), "{text}\n{command}");
 }

@@ -3,17 +3,17 @@
 use super::report::Report;
 use crate::cli::exit::Exit;
 use crate::config::Kafka;
-use crate::kafka::topics::Topics;
+use crate::kafka::topics::{self, Topics};
 use crate::sync::ports::PortError;
 
 pub(super) fn check(kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()> {
-    let topics = match Topics::connect(kafka) {
-        Ok(topics) => topics,
+    let asked = match Topics::connect(kafka) {
+        Ok(asked) => asked,
         Err(error) => return unreachable(kafka, &error, report),
     };
     let mut widest = 0;
     for topic in &kafka.topics {
-        match topics.partition_count(topic) {
+        match asked.partition_count(topic) {
             Ok(Some(partitions)) => {
                 report.ok("kafka", format!("source topic {topic} has {partitions} partitions"))?;
                 widest = widest.max(partitions);
@@ -29,7 +29,7 @@ pub(super) fn check(kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()
             Err(error) => return unreachable(kafka, &error, report),
         }
     }
-    match topics.partition_count(&kafka.dead_letter_topic) {
+    match asked.partition_count(&kafka.dead_letter_topic) {
         Ok(there) => dead_letters(kafka, there, widest, report),
         Err(error) => unreachable(kafka, &error, report),
     }
@@ -44,7 +44,8 @@ fn dead_letters(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Rep
         Some(partitions) => {
             let message = format!(
                 "dead-letter topic {topic} has {partitions} partitions, the widest source topic {widest}; a dead letter \
-                 goes to the partition of the same number: give it {widest}"
+                 goes to the partition of the same number. Add partitions: {}",
+                topics::widen_command(kafka, widest)
             );
             report.fault("kafka", message, Exit::Kafka)
         }
@@ -52,10 +53,13 @@ fn dead_letters(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Rep
             report.ok("kafka", format!("dead-letter topic {topic} does not exist yet; `run` creates it"))
         }
         None => {
-            let message = format!(
-                "dead-letter topic {topic} does not exist, and kafka.create_topics is false; create it with at least \
-                 {widest} partitions, max.message.bytes 4259840 and retention.ms -1"
-            );
+            let missing = format!("dead-letter topic {topic} does not exist and kafka.create_topics is false");
+            let message = if widest > 0 {
+                format!("{missing}. Create it: {}", topics::create_command(kafka, widest))
+            } else {
+                // Nobody knows yet how wide it must be.
+                format!("{missing}; create the source topics first, and check again for the command")
+            };
             report.fault("kafka", message, Exit::Kafka)
         }
     }
@@ -64,8 +68,8 @@ fn dead_letters(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Rep
 fn unreachable(kafka: &Kafka, error: &PortError, report: &mut Report<'_>) -> anyhow::Result<()> {
     let hint = match error {
         PortError::Passing(_) => format!(
-            "see that kafka.brokers ({}) is right and reachable from here, with the right security.protocol (`run` \
-             waits for it)",
+            "see that kafka.brokers ({}) is right and reachable from here, and security.protocol, sasl.* and ssl.* in \
+             kafka.properties (`run` waits for it)",
             kafka.brokers
         ),
         PortError::Fatal(_) => {
