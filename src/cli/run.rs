@@ -13,6 +13,7 @@ use super::shell::Shell;
 use crate::app::admin::Admin;
 use crate::app::worker::{Worker, WorkerError, WorkerOptions};
 use crate::config::{Config, LogFormat, Need};
+use crate::kafka::convert;
 use crate::sync::engine::{Drained, Ended};
 use crate::sync::rules::End;
 use crate::telemetry::{Meters, event, logging};
@@ -40,6 +41,7 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     let config = Arc::new(shell.config(Need::Run)?);
     let format = log_format(config.log.format);
     logging::init(format, &config.log.level).map_err(|error| fail(Exit::Usage, error))?;
+    convert::silence_caught_panics();
     let end = if args.until_caught_up { End::WhenCaughtUp } else { End::WhenTold };
     runtime::block_on(|stop| work(config, end, stop))
 }

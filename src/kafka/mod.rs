@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod consumer;
+pub mod convert;
 pub mod dead_letters;
 pub mod embedded;
 pub mod producer;
@@ -12,7 +13,6 @@ pub mod status;
 pub mod topics;
 
 mod chatter;
-mod convert;
 mod failure;
 #[cfg(test)]
 mod property_docs;

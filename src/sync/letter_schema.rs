@@ -74,6 +74,9 @@ struct DeadLetterHeaders {
     /// `key_bytes=12;value_bytes=2097152;headers_bytes=40;value_sha256=9f86…`; a part it does not have is left out.
     #[schemars(rename = "order-sync.omitted")]
     omitted: Option<String>,
+    /// Among the original headers, in the place of each whose name is not UTF-8: that one cannot be carried over.
+    #[schemars(rename = "order-sync.omitted-header")]
+    omitted_header: Option<String>,
 }
 
 /// The schema of a dead letter's headers as an object of texts.

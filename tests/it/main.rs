@@ -28,6 +28,7 @@ mod kafka_real;
 mod map;
 mod reference;
 mod run;
+mod run_letters;
 mod schemas;
 mod store_contract;
 mod store_disk;

@@ -18,39 +18,49 @@ use crate::support::real_kafka::RealKafka;
 
 const SECRET: &str = "canary-secret-5a1f";
 
-struct Site {
+pub struct Site {
     home: TempDir,
     admin: String,
 }
 
 impl Site {
-    fn new(brokers: &str, topic: &str, platform: &str) -> Self {
+    pub fn new(brokers: &str, topic: &str, platform: &str) -> Self {
+        Self::with(brokers, topic, platform, "")
+    }
+
+    /// The same with further lines of `[kafka]`.
+    pub fn with(brokers: &str, topic: &str, platform: &str, kafka: &str) -> Self {
         let home = TempDir::new().unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let config = format!(
-            "[kafka]\nbrokers = \"{brokers}\"\ngroup_id = \"{}\"\ntopics = [\"{topic}\"]\n\
+            "[kafka]\nbrokers = \"{brokers}\"\ngroup_id = \"{}\"\ntopics = [\"{topic}\"]\n{kafka}\n\
              [store]\npath = \"{}\"\n[[apps]]\napp_id = \"tt1\"\nsecret = \"{SECRET}\"\nclient_key = \"ck\"\n\
              [douyin]\nbase_url = \"{platform}\"\n[admin]\nlisten = \"{admin}\"\n",
             RealKafka::name("run-group"),
             home.path().join("store").display(),
         );
-        std::fs::write(home.path().join("order-sync.toml"), config).unwrap();
-        Self { home, admin }
+        let site = Self { home, admin };
+        std::fs::write(site.config_file(), config).unwrap();
+        site
+    }
+
+    pub fn config_file(&self) -> PathBuf {
+        self.home.path().join("order-sync.toml")
     }
 
     fn log_file(&self) -> PathBuf {
         self.home.path().join("worker.log")
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
-    fn spawn(&self, args: &[&str]) -> Child {
+    pub fn spawn(&self, args: &[&str]) -> Child {
         let log = std::fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
         Command::new(env!("CARGO_BIN_EXE_order-sync"))
             .args(["run", "--config"])
-            .arg(self.home.path().join("order-sync.toml"))
+            .arg(self.config_file())
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -60,7 +70,7 @@ impl Site {
     }
 
     /// Status and body of an admin path; nothing while nobody listens.
-    fn get(&self, path: &str) -> Option<(u16, String)> {
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(&self.admin).ok()?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").ok()?;
         let mut answer = String::new();
@@ -71,7 +81,7 @@ impl Site {
     }
 }
 
-fn terminate(worker: &mut Child) -> Option<i32> {
+pub fn terminate(worker: &mut Child) -> Option<i32> {
     let sent = Command::new("kill").args(["-TERM", &worker.id().to_string()]).status().unwrap();
     assert!(sent.success());
     let mut code = None;
@@ -82,13 +92,13 @@ fn terminate(worker: &mut Child) -> Option<i32> {
     code.and_then(|status| status.code())
 }
 
-fn sandbox(latency: Duration) -> SandboxHandle {
+pub fn sandbox(latency: Duration) -> SandboxHandle {
     let faults = Faults { latency, ..Faults::default() };
     Sandbox::start(SandboxOptions { faults, ..SandboxOptions::default() }).unwrap()
 }
 
 /// Writes a clean log and says how many pushes it comes to.
-fn produce(kafka: &RealKafka, topic: &str, orders: usize) -> usize {
+pub fn produce(kafka: &RealKafka, topic: &str, orders: usize) -> usize {
     let spec =
         LogSpec { seed: 3, orders, apps: vec![AppId::new("tt1")], one_dirty_in: 0, begins_at: 1_760_000_000_000 };
     let producer = Producer::connect(&kafka.brokers).unwrap();

@@ -2,4 +2,5 @@
 
 pub mod fake_engine;
 pub mod kafka;
+pub mod raw_produce;
 pub mod real_kafka;
