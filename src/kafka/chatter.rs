@@ -57,6 +57,8 @@ impl ClientContext for Chatter {
     fn error(&self, error: KafkaError, reason: &str) {
         let reason = self.blot(reason);
         match error.rdkafka_error_code() {
+            // It follows on a cause that was told already, and knows none.
+            Some(RDKafkaErrorCode::AllBrokersDown) if self.status.stands(&Problem::Brokers) => {}
             Some(
                 RDKafkaErrorCode::AllBrokersDown
                 | RDKafkaErrorCode::Authentication

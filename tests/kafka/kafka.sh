@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # A real Apache Kafka for the tests: brings it from Maven Central once, starts it on free loopback ports, stops it.
 #
-#   kafka.sh up [--nodes 1|3] [--name NAME] [--until-exit PID]
+#   kafka.sh up [--nodes 1|3] [--name NAME] [--until-exit PID] [--secure]
 #                                              prints the bootstrap address, and writes it to the cluster's directory;
-#                                              with a PID the cluster is stopped when that process has ended
+#                                              with a PID the cluster is stopped when that process has ended; --secure
+#                                              adds SASL_SSL (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; user order-sync,
+#                                              password right-password), and prints its address and the file of the
+#                                              certificate to trust in two more lines
 #   kafka.sh down [--name NAME]                stops that cluster by its pids; its logs stay in .cache/logs
-#   kafka.sh restart-node N [--name NAME]      stops node N (1..) and starts it again
+#   kafka.sh stop-node N [--name NAME]         stops node N (1..)
+#   kafka.sh restart-node N [--name NAME]      stops node N and starts it again
 #   kafka.sh status [--name NAME]
 #   kafka.sh check                             says whether java and mvn are there (exit 3: they are not)
 #
@@ -19,6 +23,7 @@ nodes=1
 name=dev
 node=
 parent=
+secure=
 action=${1:-}
 [ $# -gt 0 ] && shift
 while [ $# -gt 0 ]; do
@@ -26,6 +31,7 @@ while [ $# -gt 0 ]; do
     --nodes) nodes=$2; shift 2 ;;
     --name) name=$2; shift 2 ;;
     --until-exit) parent=$2; shift 2 ;;
+    --secure) secure=yes; shift ;;
     [0-9]*) node=$1; shift ;;
     *) echo "kafka.sh: unknown argument $1" >&2; exit 2 ;;
   esac
@@ -33,6 +39,9 @@ done
 case $nodes in 1 | 3) ;; *) echo "kafka.sh: --nodes is 1 or 3" >&2; exit 2 ;; esac
 case $name in *[!A-Za-z0-9._-]* | "" | .*) echo "kafka.sh: a name is letters, digits, dots and dashes" >&2; exit 2 ;; esac
 cluster=$cache/clusters/$name
+user=order-sync
+password=right-password
+keys_password=for-tests-only
 
 check() {
   local missing=
@@ -133,6 +142,31 @@ replica.fetch.max.bytes=8388608
 PROPERTIES
 }
 
+# One user and one certificate for every node: they are for tests on loopback alone.
+write_certificate() {
+  keytool -genkeypair -alias broker -keyalg EC -groupname secp256r1 -validity 3650 -dname CN=127.0.0.1 \
+    -ext san=ip:127.0.0.1,dns:localhost -ext bc=ca:true -storetype PKCS12 -keystore "$cluster/keys.p12" \
+    -storepass "$keys_password" >"$cluster/keytool.log" 2>&1
+  keytool -exportcert -rfc -alias broker -keystore "$cluster/keys.p12" -storepass "$keys_password" >"$cluster/ca.pem" \
+    2>>"$cluster/keytool.log"
+}
+
+# Adds the listener to a node's properties.
+secure_node() {
+  local n=$1 port=$2 file=$cluster/$1/server.properties login=org.apache.kafka.common.security
+  sed -i -e "s|^listeners=.*|&,SASL_SSL://127.0.0.1:$port|" -e "s|^advertised.listeners=.*|&,SASL_SSL://127.0.0.1:$port|" \
+    -e "s|^listener.security.protocol.map=.*|&,SASL_SSL:SASL_SSL|" "$file"
+  cat >>"$file" <<PROPERTIES
+ssl.keystore.type=PKCS12
+ssl.keystore.location=$cluster/keys.p12
+ssl.keystore.password=$keys_password
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl_ssl.plain.sasl.jaas.config=$login.plain.PlainLoginModule required user_$user="$password";
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=$login.scram.ScramLoginModule required;
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=$login.scram.ScramLoginModule required;
+PROPERTIES
+}
+
 # Asks node by node for its API versions: an answer is an answer of the broker, not a line in a log.
 answers() {
   java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.level=error -cp "$libs/*" \
@@ -150,18 +184,26 @@ up() {
   fi
   discard
   mkdir -p "$cluster"
-  local all id voters="" bootstrap="" n
-  read -r -a all <<<"$(ports $((nodes * 2)))"
+  local all id voters="" bootstrap="" secured="" scram=() n
+  read -r -a all <<<"$(ports $((nodes * 3)))"
   for n in $(seq "$nodes"); do
     voters+=${voters:+,}$n@127.0.0.1:${all[$((nodes + n - 1))]}
     bootstrap+=${bootstrap:+,}127.0.0.1:${all[$((n - 1))]}
   done
   # The first letter is fixed: an id that began with `-` would be read as an option, one start in 64.
   id=M$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c2-22)
+  if [ -n "$secure" ]; then
+    write_certificate
+    for n in 256 512; do scram+=(--add-scram "SCRAM-SHA-$n=[name=$user,password=$password]"); done
+  fi
   for n in $(seq "$nodes"); do
     write_properties "$n" "${all[$((n - 1))]}" "${all[$((nodes + n - 1))]}" "$voters"
+    if [ -n "$secure" ]; then
+      secure_node "$n" "${all[$((2 * nodes + n - 1))]}"
+      secured+=${secured:+,}127.0.0.1:${all[$((2 * nodes + n - 1))]}
+    fi
     java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$libs/*" kafka.tools.StorageTool format -t "$id" \
-      -c "$cluster/$n/server.properties" >"$cluster/$n/format.log" 2>&1 &
+      -c "$cluster/$n/server.properties" ${scram[@]+"${scram[@]}"} >"$cluster/$n/format.log" 2>&1 &
     eval "format_$n=\$!"
   done
   for n in $(seq "$nodes"); do
@@ -176,6 +218,7 @@ up() {
     [ $SECONDS -lt $deadline ] || { echo "kafka.sh: no answer within 120 s; see $cluster" >&2; down; exit 1; }
   done
   echo "$bootstrap" >"$cluster/bootstrap"
+  [ -z "$secure" ] || printf '%s\n' "$secured" "$cluster/ca.pem" >>"$cluster/bootstrap"
   [ -z "$parent" ] || follow
   cat "$cluster/bootstrap"
 }
@@ -215,7 +258,7 @@ down() {
 status() {
   local dir
   [ -f "$cluster/bootstrap" ] || { echo "$name: down"; return 1; }
-  echo "$name: $(cat "$cluster/bootstrap")"
+  echo "$name: $(head -1 "$cluster/bootstrap")"
   for dir in "$cluster"/*/; do
     if alive "$dir/pid"; then echo "node $(basename "$dir"): pid $(cut -d' ' -f1 "$dir/pid")"; else echo "node $(basename "$dir"): ended"; fi
   done
@@ -226,10 +269,10 @@ case $action in
   down) down ;;
   status) status ;;
   check) check ;;
-  restart-node)
+  stop-node | restart-node)
     [ -d "$cluster/${node:-none}" ] || { echo "kafka.sh: no node ${node:-} in $name" >&2; exit 2; }
     stop_node "$cluster/$node"
-    start_node "$node"
+    [ "$action" = stop-node ] || start_node "$node"
     ;;
-  *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

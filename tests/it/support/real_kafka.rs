@@ -1,4 +1,5 @@
-//! A real Apache Kafka for the tests of this binary: started once through tests/kafka/kafka.sh, or `KAFKA_BROKERS`.
+//! A real Apache Kafka for the tests of this binary: each kind is started once, when the first test wants it, through
+//! tests/kafka/kafka.sh, or is `KAFKA_BROKERS`.
 //!
 //! The script stops it when this process has ended, however it ends. Topics and groups get names of their own, so that
 //! one broker serves every test.
@@ -17,18 +18,43 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-/// A running broker.
+/// A running cluster.
 pub struct RealKafka {
     pub brokers: String,
+    /// The address of its `SASL_SSL` listeners, and the file of the certificate to trust; empty where it has none.
+    pub secured: (String, String),
+    name: String,
 }
+
+type Started = Result<RealKafka, String>;
 
 impl RealKafka {
     /// The broker of this test binary. `None` where there can be none: that is printed, and is a failure under
     /// `ORDER_SYNC_REQUIRE_KAFKA=1`.
-    #[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "a test that is skipped must say so")]
+    #[expect(clippy::disallowed_methods, reason = "the one setting that tests take from outside")]
     pub fn shared() -> Option<&'static Self> {
-        static SHARED: OnceLock<Result<RealKafka, String>> = OnceLock::new();
-        match SHARED.get_or_init(start) {
+        static SHARED: OnceLock<Started> = OnceLock::new();
+        Self::or_say(SHARED.get_or_init(|| match std::env::var("KAFKA_BROKERS") {
+            Ok(brokers) => Ok(Self { brokers, secured: (String::new(), String::new()), name: String::new() }),
+            Err(_) => start("shared", &[]),
+        }))
+    }
+
+    /// A broker with TLS and SASL, see the script's head.
+    pub fn secured() -> Option<&'static Self> {
+        static SECURED: OnceLock<Started> = OnceLock::new();
+        Self::or_say(SECURED.get_or_init(|| start("secured", &["--secure"])))
+    }
+
+    /// A cluster of three, whose nodes a test may stop and start.
+    pub fn three() -> Option<&'static Self> {
+        static THREE: OnceLock<Started> = OnceLock::new();
+        Self::or_say(THREE.get_or_init(|| start("three", &["--nodes", "3"])))
+    }
+
+    #[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "a test that is skipped must say so")]
+    fn or_say(started: &'static Started) -> Option<&'static Self> {
+        match started {
             Ok(kafka) => Some(kafka),
             Err(why) => {
                 let test = std::thread::current().name().unwrap_or("a test").to_owned();
@@ -46,6 +72,12 @@ impl RealKafka {
         format!("{what}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// `stop-node` or `restart-node`; the nodes count from 1.
+    pub fn node(&self, action: &str, node: i32) {
+        let ran = Command::new(script()).args([action, &node.to_string(), "--name", &self.name]).status().unwrap();
+        assert!(ran.success(), "{action} {node}");
+    }
+
     /// Creates a topic and waits until it is known. Returns its name.
     pub fn topic(&self, what: &str, partitions: i32, config: &[(&str, &str)]) -> String {
         let topic = Self::name(what);
@@ -55,7 +87,12 @@ impl RealKafka {
 
     /// Creates a topic of this name, and waits until it is known.
     pub fn create(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
-        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+        self.create_on(topic, partitions, TopicReplication::Fixed(-1), config);
+    }
+
+    /// The same with the nodes on which each partition lies.
+    pub fn create_on(&self, topic: &str, partitions: i32, on: TopicReplication<'_>, config: &[(&str, &str)]) {
+        let mut new = NewTopic::new(topic, partitions, on);
         for (name, value) in config {
             new = new.set(name, value);
         }
@@ -138,22 +175,26 @@ fn wait<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one setting that tests take from outside")]
-fn start() -> Result<RealKafka, String> {
-    if let Ok(brokers) = std::env::var("KAFKA_BROKERS") {
-        return Ok(RealKafka { brokers });
-    }
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/kafka.sh");
+fn script() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/kafka.sh")
+}
+
+fn start(what: &str, options: &[&str]) -> Started {
+    let script = script();
     let process = std::process::id().to_string();
-    let name = format!("test-{process}");
+    let name = format!("test-{process}-{what}");
     let ran = Command::new(&script)
         .args(["up", "--name", &name, "--until-exit", &process])
+        .args(options)
         .stdin(Stdio::null())
         .output()
         .map_err(|e| format!("{} does not run: {e}", script.display()))?;
     let words = String::from_utf8_lossy(&ran.stderr).trim().to_owned();
+    let told = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let mut lines = told.lines().map(str::to_owned);
+    let mut line = || lines.next().unwrap_or_default();
     match ran.status.code() {
-        Some(0) => Ok(RealKafka { brokers: String::from_utf8_lossy(&ran.stdout).trim().to_owned() }),
+        Some(0) => Ok(RealKafka { brokers: line(), secured: (line(), line()), name }),
         Some(3) => Err(words),
         _ => panic!("tests/kafka/kafka.sh up failed: {words}"),
     }
