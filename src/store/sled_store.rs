@@ -185,23 +185,16 @@ impl StateReader for SledStore {
     fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {
         let Some(partition) = self.partition(source) else { return Ok(()) };
         let log = lock(&partition.owed);
-        let mut found = Vec::with_capacity(log.len());
         partition.tree.scan(keys::CHUNKS, |key, row| {
             let number = number(key)?;
             for (at, entry) in (0..).zip(chunk::entries(row).map_err(fatal)?) {
                 let entry = entry.map_err(fatal)?;
                 if log.is_owed(number, at) {
-                    found.push((entry.key(), Owed::peek(entry.owed).map_err(|error| self.unreadable(source, &error))?));
+                    visit(entry.key(), Owed::peek(entry.owed).map_err(|error| self.unreadable(source, &error))?);
                 }
             }
             Ok(())
-        })?;
-        drop(log);
-        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        for (key, entry) in found {
-            visit(key, entry);
-        }
-        Ok(())
+        })
     }
 
     fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {

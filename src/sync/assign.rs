@@ -1,16 +1,17 @@
 //! Partitions come and go: what is read from the store when one comes, what is made durable before one goes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use super::engine::{Engine, Leaving};
 use super::intake::IntakeBudget;
 use super::lane::Waiting;
 use super::overlay::Overlay;
-use super::owed::OwedKey;
 use super::partition::{EndProbe, Partition, PartitionId, Phase};
-use super::ports::{Assigned, Epoch, Input, OwedEntry, PortError, Position, StartAt};
+use super::ports::{Assigned, Epoch, Input, PortError, Position, StartAt};
 use super::rules::Now;
+use crate::order::AppId;
 use crate::record::{NextOffset, Record, TopicPartition};
 use crate::telemetry::event;
 
@@ -45,21 +46,14 @@ impl Engine {
         let stored = self.ports.reader.position(&assigned.source)?;
         let id = PartitionId(self.next_partition);
         self.next_partition += 1;
-        let mut entries: Vec<(OwedKey, OwedEntry)> = Vec::new();
-        self.ports.reader.scan_owed(&assigned.source, &mut |key, entry| entries.push((key, entry)))?;
-        let owed = entries.len();
         let start = stored.as_ref().map_or(StartAt::Fresh, |position| StartAt::Position(position.next));
         let position = stored.unwrap_or(Position {
             next: NextOffset::new(0),
             commit_number: 0,
             removed_stamps: std::collections::BTreeMap::new(),
         });
+        let owed = self.take_debts(id, &assigned.source)?;
         event::PartitionAssigned { source: &assigned.source, position: start_position(start), owed }.emit();
-        let known = |key: &OwedKey| self.desks.iter().any(|desk| desk.app_id == key.identity.app_id);
-        if let Some((key, _)) = entries.iter().find(|(key, _)| !known(key)) {
-            let count = entries.iter().filter(|(key, _)| !known(key)).count();
-            event::OwedByUnknownApp { source: &assigned.source, app_id: &key.identity.app_id, owed: count }.emit();
-        }
         self.by_source.insert(assigned.source.clone(), id);
         self.partitions.insert(
             id,
@@ -78,13 +72,31 @@ impl Engine {
                 phase: Phase::Running,
             },
         );
-        for (key, entry) in entries {
-            let waiting = Waiting { stamp: key.stamp, timestamp_ms: entry.timestamp_ms, owed: None };
-            self.owe(id, key.identity, waiting);
-        }
         self.ever_assigned = true;
         self.next_status = now.mono;
         Ok(start)
+    }
+
+    /// Puts what the store says is owed into lanes, as it comes: a million of debts stand in memory once. Returns how
+    /// many there are.
+    fn take_debts(&mut self, id: PartitionId, source: &TopicPartition) -> Result<usize, PortError> {
+        let reader = Arc::clone(&self.ports.reader);
+        let mut count = 0;
+        let mut unknown: Option<(AppId, usize)> = None;
+        reader.scan_owed(source, &mut |key, entry| {
+            count += 1;
+            let mut identity = key.identity;
+            match self.desks.iter().find(|desk| desk.app_id == identity.app_id) {
+                // The id of all the app's orders stands in memory once.
+                Some(desk) => identity.app_id = desk.app_id.clone(),
+                None => unknown.get_or_insert_with(|| (identity.app_id.clone(), 0)).1 += 1,
+            }
+            self.owe(id, identity, Waiting { stamp: key.stamp, timestamp_ms: entry.timestamp_ms, owed: None });
+        })?;
+        if let Some((app_id, owed)) = unknown {
+            event::OwedByUnknownApp { source, app_id: &app_id, owed }.emit();
+        }
+        Ok(count)
     }
 
     /// Reading has started: for a partition without a position this is the first one.

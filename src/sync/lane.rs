@@ -2,9 +2,11 @@
 //!
 //! A lane decides nothing about when to try; `deliver` does. Few requests stand in memory, the rest in the store.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use super::owed::{Owed, OwedKey};
 use super::partition::PartitionId;
@@ -66,6 +68,20 @@ impl Lane {
         self.head().map(|w| OwedKey { identity: self.identity.clone(), stamp: w.stamp })
     }
 
+    /// Stamps of a lane grow. What the store lists at an assignment comes in any order, before anything is tried.
+    fn take_in(&mut self, waiting: Waiting) {
+        let at = match self.queue.back() {
+            Some(last) if last.stamp > waiting.stamp => self.queue.partition_point(|w| w.stamp < waiting.stamp),
+            Some(_) | None => self.queue.len(),
+        };
+        debug_assert!(at > 0 || self.phase == LanePhase::Ready, "the head is not replaced while it is tried");
+        self.queue.insert(at, waiting);
+    }
+
+    fn hash(&self, hasher: &RandomState) -> u64 {
+        hasher.hash_one((self.partition, &self.identity))
+    }
+
     /// How many deliveries it owes.
     pub fn len(&self) -> usize {
         self.queue.len()
@@ -91,7 +107,9 @@ pub enum AfterHead {
 pub struct Lanes {
     slots: Vec<Option<Lane>>,
     free: Vec<u32>,
-    by_order: HashMap<(PartitionId, Identity), LaneId, RandomState>,
+    /// By the order's identity, which stands in the lane alone.
+    by_order: HashTable<LaneId>,
+    hasher: RandomState,
     owed: usize,
     bytes: usize,
 }
@@ -122,7 +140,7 @@ impl Lanes {
         self.slots.iter().flatten()
     }
 
-    /// Puts a delivery at the end of its order's lane. `Some` where the lane is new, and so ready.
+    /// Puts a delivery into its order's lane, at the end but for what is read from the store. `Some` where the lane is new, and so ready.
     pub fn push(
         &mut self,
         partition: PartitionId,
@@ -131,7 +149,8 @@ impl Lanes {
         mut waiting: Waiting,
     ) -> Option<LaneId> {
         self.owed += 1;
-        let known = self.by_order.get(&(partition, identity.clone())).copied();
+        let hash = self.hasher.hash_one((partition, &identity));
+        let known = self.by_order.find(hash, |id| self.is(*id, partition, &identity)).copied();
         let lane = known.and_then(|id| self.slots.get_mut(index(id)).and_then(Option::as_mut));
         let ahead = lane.as_ref().map_or(0, |lane| lane.queue.len());
         if self.bytes >= LANE_BYTES_MAX || ahead >= LANE_REQUESTS_MAX {
@@ -139,20 +158,15 @@ impl Lanes {
         }
         self.bytes += request_bytes(&waiting);
         if let Some(lane) = lane {
-            debug_assert!(lane.queue.back().is_none_or(|last| last.stamp < waiting.stamp), "stamps of a lane grow");
-            lane.queue.push_back(waiting);
+            lane.take_in(waiting);
             return None;
         }
-        let lane = Lane {
-            identity: identity.clone(),
-            partition,
-            app,
-            phase: LanePhase::Ready,
-            trouble: None,
-            queue: VecDeque::from([waiting]),
-        };
+        let lane =
+            Lane { identity, partition, app, phase: LanePhase::Ready, trouble: None, queue: VecDeque::from([waiting]) };
         let id = self.insert(lane);
-        self.by_order.insert((partition, identity), id);
+        let Self { slots, hasher, by_order, .. } = self;
+        by_order
+            .insert_unique(hash, id, |id| slots.get(index(*id)).and_then(Option::as_ref).map_or(0, |l| l.hash(hasher)));
         Some(id)
     }
 
@@ -191,7 +205,7 @@ impl Lanes {
 
     /// Removes every lane of a partition and gives them back.
     pub fn remove_partition(&mut self, partition: PartitionId) -> Vec<(LaneId, Lane)> {
-        let ids: Vec<LaneId> = self.by_order.iter().filter(|((p, _), _)| *p == partition).map(|(_, id)| *id).collect();
+        let ids: Vec<LaneId> = self.by_order.iter().copied().filter(|id| self.is_of(*id, partition)).collect();
         let mut removed = Vec::with_capacity(ids.len());
         for id in ids {
             if let Some(lane) = self.remove(id) {
@@ -201,6 +215,14 @@ impl Lanes {
             }
         }
         removed
+    }
+
+    fn is(&self, id: LaneId, partition: PartitionId, identity: &Identity) -> bool {
+        self.get(id).is_some_and(|lane| lane.partition == partition && lane.identity == *identity)
+    }
+
+    fn is_of(&self, id: LaneId, partition: PartitionId) -> bool {
+        self.get(id).is_some_and(|lane| lane.partition == partition)
     }
 
     fn insert(&mut self, lane: Lane) -> LaneId {
@@ -216,7 +238,9 @@ impl Lanes {
 
     fn remove(&mut self, id: LaneId) -> Option<Lane> {
         let lane = self.slots.get_mut(index(id))?.take()?;
-        self.by_order.remove(&(lane.partition, lane.identity.clone()));
+        if let Ok(entry) = self.by_order.find_entry(lane.hash(&self.hasher), |known| *known == id) {
+            entry.remove();
+        }
         self.free.push(id.0);
         Some(lane)
     }

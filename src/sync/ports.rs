@@ -82,7 +82,7 @@ pub trait StateReader: Send + Sync {
     fn position(&self, source: &TopicPartition) -> Result<Option<Position>, PortError>;
     /// The order's state.
     fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError>;
-    /// Calls `visit` for every owed delivery of the partition, orders in key order, stamps ascending.
+    /// Calls `visit` for every owed delivery of the partition, in whatever order they lie.
     fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError>;
     /// One owed delivery, when its turn comes.
     fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError>;

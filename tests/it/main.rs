@@ -27,6 +27,7 @@ mod kafka_mock;
 mod kafka_nodes;
 mod kafka_real;
 mod map;
+mod owed_memory;
 mod reference;
 mod run;
 mod run_letters;

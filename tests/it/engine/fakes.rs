@@ -51,7 +51,8 @@ impl StateReader for FakeStore {
 
     fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {
         if let Some(shelf) = self.0.lock().unwrap().get(source) {
-            for (key, owed) in &shelf.owed {
+            // In the least helpful order that a store may choose.
+            for (key, owed) in shelf.owed.iter().rev() {
                 let entry = OwedEntry {
                     offset: owed.offset,
                     request_bytes: owed.request.len(),

@@ -2,6 +2,6 @@
 
 mod chaos;
 mod delivery;
-mod fakes;
+pub mod fakes;
 mod partitions;
-mod world;
+pub mod world;

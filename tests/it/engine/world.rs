@@ -12,7 +12,7 @@ use order_sync::order::{AppId, TimeUnit};
 use order_sync::record::{NextOffset, Record, RecordOffset, TopicPartition};
 use order_sync::retry::RetryPolicy;
 use order_sync::sync::engine::{Ended, Engine, Ports, Turn};
-use order_sync::sync::ports::{Assigned, AttemptStart, Epoch, Input, PortError, StartAt, TokenGeneration};
+use order_sync::sync::ports::{Assigned, AttemptStart, Epoch, Input, PortError, StartAt, StateReader, TokenGeneration};
 use order_sync::sync::rules::{AppRules, End, Now, Rules};
 use order_sync::sync::status::StatusBoard;
 use order_sync::sync::{DeadLetter, IntakeBudget};
@@ -67,39 +67,40 @@ pub fn ok() -> Exchange {
     answer(200, r#"{"err_code":0,"err_msg":"","body":""}"#)
 }
 
+/// The engine over any store and a hand-held edge.
+pub fn engine(scene: &Scene, reader: Arc<dyn StateReader>, edge: Edge, budget: Arc<IntakeBudget>) -> Engine {
+    let rules = Rules {
+        event: EventRules { apps: scene.apps.iter().map(|id| AppId::new(*id)).collect(), max_clock_skew_ms: 600_000 },
+        apps: scene.apps.iter().map(|id| AppRules { app_id: AppId::new(*id), unit: TimeUnit::Seconds }).collect(),
+        mapper: Arc::new(TinyMapper),
+        outcomes: Arc::new(OutcomeTable::built_in().unwrap()),
+        retry: RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(60)),
+        give_up_after: Duration::from_secs(900),
+        max_in_flight: scene.max_in_flight,
+        max_owed: scene.max_owed,
+        max_buffered_bytes: scene.max_buffered_bytes,
+        commit_interval: Duration::from_millis(100),
+        revoke_timeout: Duration::from_secs(10),
+        shutdown_timeout: Duration::from_secs(10),
+        requests_per_second: None,
+        end: scene.end,
+    };
+    let ports = Ports {
+        reader,
+        intake: Box::new(edge.clone()),
+        attempts: Box::new(edge.clone()),
+        commits: Box::new(edge),
+        budget,
+    };
+    Engine::new(rules, ports, Meters::default(), fastrand::Rng::with_seed(7), Arc::new(StatusBoard::default()))
+}
+
 impl World {
     pub fn new(scene: &Scene, store: FakeStore) -> Self {
         let edge = Edge::default();
         let asked = Arc::clone(&edge.0);
-        let rules = Rules {
-            event: EventRules {
-                apps: scene.apps.iter().map(|id| AppId::new(*id)).collect(),
-                max_clock_skew_ms: 600_000,
-            },
-            apps: scene.apps.iter().map(|id| AppRules { app_id: AppId::new(*id), unit: TimeUnit::Seconds }).collect(),
-            mapper: Arc::new(TinyMapper),
-            outcomes: Arc::new(OutcomeTable::built_in().unwrap()),
-            retry: RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(60)),
-            give_up_after: Duration::from_secs(900),
-            max_in_flight: scene.max_in_flight,
-            max_owed: scene.max_owed,
-            max_buffered_bytes: scene.max_buffered_bytes,
-            commit_interval: Duration::from_millis(100),
-            revoke_timeout: Duration::from_secs(10),
-            shutdown_timeout: Duration::from_secs(10),
-            requests_per_second: None,
-            end: scene.end,
-        };
         let budget = Arc::new(IntakeBudget::new(usize::MAX));
-        let ports = Ports {
-            reader: Arc::new(store.clone()),
-            intake: Box::new(edge.clone()),
-            attempts: Box::new(edge.clone()),
-            commits: Box::new(edge),
-            budget: Arc::clone(&budget),
-        };
-        let engine =
-            Engine::new(rules, ports, Meters::default(), fastrand::Rng::with_seed(7), Arc::new(StatusBoard::default()));
+        let engine = engine(scene, Arc::new(store.clone()), edge, Arc::clone(&budget));
         Self {
             engine,
             store,
