@@ -10,6 +10,10 @@ use order_sync::order::event::{EventRules, decode};
 use order_sync::order::fold::{Advanced, FoldRules, fold};
 use order_sync::order::{AppId, OrderEvent, OrderState, OrderType, TimeUnit, Transition, UpdateTime};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() {
     divan::main();
 }

@@ -20,6 +20,10 @@ use order_sync::sync::{Owed, OwedKey};
 
 const PER_CUT: u64 = 1000;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() {
     let cores = std::thread::available_parallelism().unwrap();
     println!("{cores} cores; {PER_CUT} records a commit, 1 KB of state and 1 KB of request each");

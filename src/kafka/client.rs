@@ -38,7 +38,7 @@ pub(super) fn common(config: &config::Kafka) -> Result<ClientConfig, PortError> 
     Ok(client)
 }
 
-/// The group's consumer. Buffers hold about half a MiB per partition (and one fetch more), as partitions are read from
+/// The group's consumer. Buffers hold 128 KiB per partition (and one fetch more), as partitions are read from
 /// queues of their own.
 pub(super) fn consumer(config: &config::Kafka) -> Result<ClientConfig, PortError> {
     let mut client = common(config)?;
@@ -53,7 +53,7 @@ pub(super) fn consumer(config: &config::Kafka) -> Result<ClientConfig, PortError
     // A fetch is limited as it lies at the broker; unpacked it is several times that, and stays until its last record
     // is taken.
     default(&mut client, "fetch.message.max.bytes", "262144");
-    default(&mut client, "queued.max.messages.kbytes", "512");
+    default(&mut client, "queued.max.messages.kbytes", "128");
     // Without it a full queue is looked at again after a whole second.
     default(&mut client, "fetch.queue.backoff.ms", "5");
     default(&mut client, "check.crcs", "true");

@@ -145,7 +145,7 @@ impl Engine {
         }
         let Some(partition) = self.partitions.get_mut(&id) else { return };
         let key = OwedKey { identity: identity.clone(), stamp: advanced.state.update_time };
-        partition.overlay.owe(key, owed(advanced.request, record));
+        partition.overlay.owe(key, owed(&advanced.request, record));
         partition.overlay.put_state(identity, Arc::new(advanced.state));
     }
 
@@ -156,7 +156,7 @@ impl Engine {
         let again = state.dead_letter.take().is_some();
         if again {
             let key = OwedKey { identity: identity.clone(), stamp: state.update_time };
-            partition.overlay.owe(key, owed(advanced.request, record));
+            partition.overlay.owe(key, owed(&advanced.request, record));
         }
         partition.overlay.put_state(identity, Arc::new(state));
         if again { Outcome::Delivered } else { Outcome::Unchanged }
@@ -215,8 +215,9 @@ impl Engine {
     }
 }
 
-fn owed(request: Vec<u8>, record: &Record) -> Owed {
-    Owed { request: Bytes::from(request), offset: record.offset.get(), timestamp_ms: record.timestamp_ms }
+/// The request is kept without the room it was written with: it may wait for long.
+fn owed(request: &[u8], record: &Record) -> Owed {
+    Owed { request: Bytes::copy_from_slice(request), offset: record.offset.get(), timestamp_ms: record.timestamp_ms }
 }
 
 /// Holds at `max` and lets go below `low`, saying so on each change.
