@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::rules::FOLD_SLICE;
 
-/// Ready orders per permit that are plenty: a commit interval's worth even where an answer takes 15 ms.
-const PER_PERMIT: usize = 8;
+/// Ready orders per permit that are plenty: a commit interval's worth even where an answer takes 25 ms.
+const PER_PERMIT: usize = 4;
 /// Plenty with few permits.
 const AHEAD_MIN: usize = 4096;
 /// The trickle, records per millisecond.
