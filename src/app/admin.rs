@@ -3,6 +3,7 @@
 //! It only reads: nothing of the worker can be changed here, and no order can be looked at. It is bounded in
 //! connections and in time, so that a stuck scraper costs nothing.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -41,6 +43,8 @@ pub trait Health: Send + Sync {
     fn live(&self) -> Result<(), Vec<String>>;
     /// Whether the worker can do its work now; the reasons why not.
     fn ready(&self) -> Result<(), Vec<String>>;
+    /// Every app, and where its circuit stands.
+    fn circuits(&self) -> BTreeMap<String, &'static str>;
 }
 
 /// The admin address cannot be listened on.
@@ -150,19 +154,20 @@ fn respond(method: &Method, path: &str, meters: &Meters, health: &dyn Health) ->
     match path {
         "/" => response(StatusCode::OK, TEXT, INDEX),
         "/metrics" => response(StatusCode::OK, PROMETHEUS, meters.render()),
-        "/livez" => verdict("live", health.live()),
-        "/readyz" => verdict("ready", health.ready()),
+        "/livez" => verdict("live", health.live(), json!({})),
+        "/readyz" => verdict("ready", health.ready(), json!({ "circuits": health.circuits() })),
         _ => response(StatusCode::NOT_FOUND, TEXT, "nothing here; try /\n"),
     }
 }
 
-/// `{"ready":true,"reasons":[]}` with 200, or the reasons with 503.
-fn verdict(question: &str, answer: Result<(), Vec<String>>) -> Response<Full<Bytes>> {
+/// `{"ready":true,"reasons":[]}` with 200, or the reasons with 503; and what else there is to say.
+fn verdict(question: &str, answer: Result<(), Vec<String>>, mut body: Value) -> Response<Full<Bytes>> {
     let (status, reasons) = match answer {
         Ok(()) => (StatusCode::OK, Vec::new()),
         Err(reasons) => (StatusCode::SERVICE_UNAVAILABLE, reasons),
     };
-    let body = serde_json::json!({ question: status == StatusCode::OK, "reasons": reasons });
+    body[question] = json!(status == StatusCode::OK);
+    body["reasons"] = json!(reasons);
     response(status, JSON, format!("{body}\n"))
 }
 
@@ -183,7 +188,7 @@ const INDEX: &str = concat!(
     "\n\n\
      /metrics  what is counted, for Prometheus (docs/metrics.md)\n\
      /livez    200 while the worker makes progress, else 503 and why\n\
-     /readyz   200 while the worker can do its work, else 503 and why\n"
+     /readyz   200 while the worker can do its work, else 503 and why; and where each app's circuit stands\n"
 );
 
 #[cfg(test)]

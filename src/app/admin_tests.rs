@@ -23,6 +23,10 @@ impl Health for Said {
         let reasons = self.ready.lock().unwrap().clone();
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
+
+    fn circuits(&self) -> BTreeMap<String, &'static str> {
+        BTreeMap::from([("tt1".to_owned(), "half-open")])
+    }
 }
 
 struct Served {
@@ -66,14 +70,16 @@ async fn it_answers_probes_scrapers_and_people() {
     served.check("GET /metrics", "200", "order_sync_in_flight 42\n").await;
     served.check("GET /metrics", "200", "content-type: text/plain; version=0.0.4").await;
     served.check("GET /livez", "200", "{\"live\":true,\"reasons\":[]}").await;
-    served.check("GET /readyz?verbose", "200", "{\"ready\":true,\"reasons\":[]}").await;
+    served
+        .check("GET /readyz?verbose", "200", "{\"circuits\":{\"tt1\":\"half-open\"},\"ready\":true,\"reasons\":[]}")
+        .await;
     served.check("GET /", "200", "/readyz").await;
     served.check("GET /orders", "404", "try /").await;
     served.check("POST /metrics", "405", "allow: GET, HEAD").await;
     served.check("HEAD /livez", "200", "content-type: application/json").await;
 
     served.said.ready.lock().unwrap().push("kafka: no broker answers".to_owned());
-    served.check("GET /readyz", "503", "{\"ready\":false,\"reasons\":[\"kafka: no broker answers\"]}").await;
+    served.check("GET /readyz", "503", "\"ready\":false,\"reasons\":[\"kafka: no broker answers\"]}").await;
     served.check("GET /livez", "200", "true").await;
     served.said.live.lock().unwrap().push("no commit for 61 s".to_owned());
     served.check("GET /livez", "503", "no commit for 61 s").await;

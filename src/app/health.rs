@@ -1,5 +1,6 @@
 //! What the probes are told: liveness means progress, readiness says what stands in the way.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -110,6 +111,10 @@ impl Health for WorkerHealth {
             }
         }
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+
+    fn circuits(&self) -> BTreeMap<String, &'static str> {
+        self.board.read().apps.into_iter().map(|app| (app.app_id, app.circuit)).collect()
     }
 }
 

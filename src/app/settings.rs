@@ -12,10 +12,14 @@ use crate::douyin::{
 use crate::order::event::EventRules;
 use crate::order::{AppId, TimeUnit};
 use crate::retry::RetryPolicy;
+use crate::sync::circuit::CircuitRules;
 use crate::sync::rules::{AppRules, End, Rules};
 
 /// How long a revoked partition may take for its last commit.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Orders of one app in memory, some 30 MB: enough for any rate, and little enough for an app that waits for days.
+const MAX_LANES: usize = 100_000;
 
 /// How events are decoded.
 pub fn event_rules(config: &Config) -> EventRules {
@@ -73,6 +77,22 @@ pub fn units(config: &Config) -> BTreeMap<AppId, TimeUnit> {
     config.apps.iter().map(|app| (app.app_id.clone(), app.update_time_unit)).collect()
 }
 
+/// When an app's deliveries wait as a whole.
+fn circuit(config: &Config) -> CircuitRules {
+    let circuit = &config.circuit;
+    CircuitRules {
+        window: circuit.window,
+        failed_orders: circuit.failed_orders,
+        failed_attempts: circuit.failed_attempts,
+        probe: RetryPolicy::new(circuit.probe_initial_interval, circuit.probe_max_interval),
+        ramp_interval: circuit.ramp_interval,
+        suspended_probe_interval: circuit.suspended_probe_interval,
+        rejected_orders: circuit.rejected_orders,
+        partial_orders: circuit.partial_orders,
+        partial_percent: circuit.partial_percent,
+    }
+}
+
 /// Everything the engine is told once.
 pub fn rules(config: &Config, outcomes: Arc<OutcomeTable>, end: End) -> Rules {
     let delivery = &config.delivery;
@@ -86,8 +106,10 @@ pub fn rules(config: &Config, outcomes: Arc<OutcomeTable>, end: End) -> Rules {
         mapper: Arc::new(mapper(config)),
         outcomes,
         retry: RetryPolicy::new(delivery.initial_interval, delivery.max_interval),
+        circuit: circuit(config),
         give_up_after: delivery.give_up_after,
         max_in_flight: delivery.max_in_flight,
+        max_lanes: MAX_LANES,
         max_owed: delivery.max_owed,
         max_buffered_bytes: delivery.max_buffered_bytes,
         commit_interval: config.kafka.commit_interval,

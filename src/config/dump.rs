@@ -7,8 +7,8 @@ use toml_edit::{Array, Value};
 
 use super::value::size;
 use super::{
-    App, Config, Douyin, GoodsEntryType, Kafka, LogFormat, Secret, StartFrom, TextLimit, TicketLists, TokenKind,
-    format_duration, is_hidden,
+    App, Circuit, Config, Douyin, GoodsEntryType, Kafka, LogFormat, Secret, StartFrom, TextLimit, TicketLists,
+    TokenKind, format_duration, is_hidden,
 };
 use crate::order::TimeUnit;
 
@@ -36,6 +36,7 @@ impl Config {
         dump.put("initial_interval", format_duration(self.delivery.initial_interval));
         dump.put("max_interval", format_duration(self.delivery.max_interval));
         dump.put("give_up_after", format_duration(self.delivery.give_up_after));
+        dump.circuit(&self.circuit);
         dump.head("[limits]");
         dump.put(
             "text",
@@ -122,6 +123,20 @@ impl Dump {
                 TimeUnit::Milliseconds => "milliseconds",
             },
         );
+    }
+
+    fn circuit(&mut self, circuit: &Circuit) {
+        self.head("[circuit]");
+        self.put("window", format_duration(circuit.window));
+        self.put("failed_orders", count(circuit.failed_orders));
+        self.put("failed_attempts", i64::from(circuit.failed_attempts));
+        self.put("probe_initial_interval", format_duration(circuit.probe_initial_interval));
+        self.put("probe_max_interval", format_duration(circuit.probe_max_interval));
+        self.put("ramp_interval", format_duration(circuit.ramp_interval));
+        self.put("suspended_probe_interval", format_duration(circuit.suspended_probe_interval));
+        self.put("rejected_orders", count(circuit.rejected_orders));
+        self.put("partial_orders", count(circuit.partial_orders));
+        self.put("partial_percent", i64::from(circuit.partial_percent));
     }
 
     fn douyin(&mut self, douyin: &Douyin) {

@@ -110,6 +110,7 @@ pub(super) const SECTIONS: &[&Section] = &[
     &super::douyin::SECTION,
     &super::error_code::SECTION,
     &super::delivery::SECTION,
+    &super::circuit::SECTION,
     &super::limits::SECTION,
     &super::admin::SECTION,
     &super::log::SECTION,

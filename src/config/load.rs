@@ -16,7 +16,7 @@ use super::outside::{self, Outside};
 use super::reader::{Context, Reader};
 use super::rows::{Cell, Row, Rows};
 use super::value::Value;
-use super::{Config, admin, app, delivery, document, douyin, error_code, kafka, limits, log, settings, store};
+use super::{Config, admin, app, circuit, delivery, document, douyin, error_code, kafka, limits, log, settings, store};
 
 /// The built-in defaults, with every key and a comment for each.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -117,6 +117,7 @@ fn build(rows: &mut Rows, context: &mut Context<'_>) -> Config {
         apps: apps(rows, context),
         douyin: douyin::read(&mut table(rows, context, &douyin::SECTION), error_codes),
         delivery: delivery::read(&mut table(rows, context, &delivery::SECTION)),
+        circuit: circuit::read(&mut table(rows, context, &circuit::SECTION)),
         limits: limits::read(&mut table(rows, context, &limits::SECTION)),
         admin: admin::read(&mut table(rows, context, &admin::SECTION)),
         log: log::read(&mut table(rows, context, &log::SECTION)),

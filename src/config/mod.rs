@@ -5,6 +5,7 @@
 
 mod admin;
 mod app;
+mod circuit;
 mod delivery;
 mod document;
 mod douyin;
@@ -32,6 +33,7 @@ mod value;
 
 pub use admin::Admin;
 pub use app::{App, Secret};
+pub use circuit::Circuit;
 pub use delivery::Delivery;
 pub use douyin::{Douyin, GoodsEntryType, TicketLists, TokenKind};
 pub use duration::format_duration;

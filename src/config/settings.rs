@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::key::{Absent, Key, Kind, Section, Shape};
 use super::reader::Reader;
-use super::{Admin, App, Delivery, Douyin, Kafka, Limits, Log, Store};
+use super::{Admin, App, Circuit, Delivery, Douyin, Kafka, Limits, Log, Store};
 
 /// All settings, validated.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub douyin: Douyin,
     /// `[delivery]`
     pub delivery: Delivery,
+    /// `[circuit]`
+    pub circuit: Circuit,
     /// `[limits]`
     pub limits: Limits,
     /// `[admin]`

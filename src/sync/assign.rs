@@ -52,9 +52,8 @@ impl Engine {
             commit_number: 0,
             removed_stamps: std::collections::BTreeMap::new(),
         });
-        let owed = self.take_debts(id, &assigned.source)?;
-        event::PartitionAssigned { source: &assigned.source, position: start_position(start), owed }.emit();
-        self.by_source.insert(assigned.source.clone(), id);
+        let source = assigned.source.clone();
+        self.by_source.insert(source.clone(), id);
         self.partitions.insert(
             id,
             Partition {
@@ -66,19 +65,22 @@ impl Engine {
                 position,
                 inbox: VecDeque::new(),
                 overlay: Overlay::default(),
+                left: std::collections::BTreeMap::new(),
                 end_at_start: None,
                 high_watermark: None,
                 end_probe: EndProbe::Idle,
                 phase: Phase::Running,
             },
         );
+        let owed = self.take_debts(id, &source)?;
+        event::PartitionAssigned { source: &source, position: start_position(start), owed }.emit();
         self.ever_assigned = true;
         self.next_status = now.mono;
         Ok(start)
     }
 
-    /// Puts what the store says is owed into lanes, as it comes: a million of debts stand in memory once. Returns how
-    /// many there are.
+    /// Puts what the store says is owed into lanes, as it comes, up to the app's share of memory. Returns how many there
+    /// are.
     fn take_debts(&mut self, id: PartitionId, source: &TopicPartition) -> Result<usize, PortError> {
         let reader = Arc::clone(&self.ports.reader);
         let mut count = 0;
@@ -181,6 +183,12 @@ impl Engine {
         let lanes = self.lanes.remove_partition(id);
         for (_, lane) in &lanes {
             self.desks[lane.app].owed -= lane.len();
+            self.desks[lane.app].lanes -= 1;
+            self.desks[lane.app].failing -= usize::from(lane.is_failing());
+        }
+        for (app, left) in &partition.left {
+            self.desks[*app].owed -= left.count;
+            self.desks[*app].left -= left.count;
         }
         let gone: std::collections::HashSet<_> = lanes.iter().map(|(lane, _)| *lane).collect();
         for desk in &mut self.desks {

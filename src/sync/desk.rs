@@ -1,28 +1,14 @@
-//! One app's desk: which lanes are ready, and whether the app may be spoken to at all.
+//! One app's desk: which lanes are ready, whether the app may be spoken to at all, and what its answers have come to.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::circuit::{Circuit, CircuitRules, CircuitState};
+use super::circuit_patience::Patience;
 use super::lane::LaneId;
 use super::pace::Pace;
 use super::token::TokenDesk;
 use crate::order::AppId;
-
-/// How long a suspended app is left alone between two probes.
-pub const PROBE_EVERY: Duration = Duration::from_secs(60);
-
-/// Why an app waits as a whole.
-#[derive(Clone, Debug)]
-pub struct Suspension {
-    /// For people; no secret in it.
-    pub cause: String,
-    /// Since when.
-    pub since: Duration,
-    /// When one delivery may be tried again.
-    pub probe_at: Duration,
-    /// Whether that one is under way.
-    pub probing: bool,
-}
 
 /// Whether an app's next delivery may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,29 +26,50 @@ pub struct Desk {
     pub app_id: AppId,
     /// Its token, by generation.
     pub token: TokenDesk,
-    /// Set while the app waits as a whole.
-    pub suspension: Option<Suspension>,
+    /// What its answers say about the platform.
+    pub circuit: Circuit,
+    /// The state of the circuit that was last logged.
+    pub told: CircuitState,
+    /// The time that counts against its failing orders.
+    pub patience: Patience,
+    /// Codes of which an operator has said that they reject rightly (issue 5 sets them).
+    pub accepted_codes: Vec<i64>,
     /// How many deliveries were accepted since the start; what the give-up clock looks at.
     pub acceptances: u64,
+    /// Orders whose head has failed and is not settled.
+    pub failing: usize,
+    /// Deliveries that are left to the store.
+    pub left: usize,
+    /// Its orders in memory.
+    pub lanes: usize,
     /// Attempts under way.
     pub in_flight: usize,
     /// Deliveries owed.
     pub owed: usize,
     ready: VecDeque<LaneId>,
+    /// Lanes that have failed, while the app waits as a whole: they probe in turn, after those that are fresh.
+    rotation: VecDeque<LaneId>,
     pace: Pace,
 }
 
 impl Desk {
-    /// A desk without a token and without debts.
-    pub fn new(app_id: AppId, pace: Pace) -> Self {
+    /// A desk without a token and without debts. `longest_wait` is that of an order's backoff.
+    pub fn new(app_id: AppId, pace: Pace, rules: &CircuitRules, longest_wait: Duration) -> Self {
         Self {
             app_id,
             token: TokenDesk::default(),
-            suspension: None,
+            circuit: Circuit::new(rules.clone()),
+            told: CircuitState::Closed,
+            patience: Patience::new(rules, longest_wait),
+            accepted_codes: Vec::new(),
             acceptances: 0,
+            failing: 0,
+            left: 0,
+            lanes: 0,
             in_flight: 0,
             owed: 0,
             ready: VecDeque::new(),
+            rotation: VecDeque::new(),
             pace,
         }
     }
@@ -72,14 +79,31 @@ impl Desk {
         self.ready.push_back(lane);
     }
 
-    /// Takes the next ready lane.
+    /// Puts a lane that has failed at the end of the rotation.
+    pub fn rotate(&mut self, lane: LaneId) {
+        self.rotation.push_back(lane);
+    }
+
+    /// The rotation is over: its lanes go behind those that are ready. Before them would go what has failed already,
+    /// and a handful of poison orders would end every ramp.
+    pub fn end_rotation(&mut self) {
+        self.ready.append(&mut self.rotation);
+    }
+
+    /// Takes the next lane. Fresh ones come first: where failing orders alone opened the circuit, the next good one
+    /// closes it.
     pub fn dequeue(&mut self) -> Option<LaneId> {
-        self.ready.pop_front()
+        self.ready.pop_front().or_else(|| self.rotation.pop_front())
+    }
+
+    /// How many more orders it may have in memory, where `most` may be that do not fail.
+    pub fn room(&self, most: usize) -> usize {
+        most.saturating_sub(self.lanes - self.failing)
     }
 
     /// Whether a lane is ready.
     pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || !self.rotation.is_empty()
     }
 
     /// How many lanes are ready.
@@ -88,16 +112,18 @@ impl Desk {
     }
 
     /// Forgets lanes that are gone.
-    pub fn retain_ready(&mut self, keep: impl FnMut(&LaneId) -> bool) {
-        self.ready.retain(keep);
+    pub fn retain_ready(&mut self, mut keep: impl FnMut(&LaneId) -> bool) {
+        self.ready.retain(&mut keep);
+        self.rotation.retain(keep);
     }
 
-    /// Whether the next delivery may start. Draws from the rate limit where it says yes.
-    pub fn may_start(&mut self, now: Duration) -> MayStart {
-        if let Some(suspension) = &self.suspension
-            && (suspension.probing || now < suspension.probe_at)
-        {
-            return MayStart::Not((!suspension.probing).then_some(suspension.probe_at));
+    /// Whether the next delivery may start, where the app may have `most` under way. Draws from the rate limit where
+    /// it says yes.
+    pub fn may_start(&mut self, now: Duration, most: usize) -> MayStart {
+        match self.circuit.permits(now, most, self.in_flight) {
+            Ok(permits) if self.in_flight < permits => {}
+            Ok(_) => return MayStart::Not(None),
+            Err(at) => return MayStart::Not(Some(at)),
         }
         if !self.token.is_usable(now) {
             return MayStart::Not(self.token.next_look());
@@ -106,34 +132,5 @@ impl Desk {
             Ok(()) => MayStart::Yes,
             Err(at) => MayStart::Not(Some(at)),
         }
-    }
-
-    /// Notes a start.
-    pub fn started(&mut self) {
-        self.in_flight += 1;
-        if let Some(suspension) = &mut self.suspension {
-            suspension.probing = true;
-        }
-    }
-
-    /// The app waits as a whole, until a probe is accepted or rejected. True where it did not wait before.
-    pub fn suspend(&mut self, cause: String, now: Duration) -> bool {
-        let since = self.suspension.as_ref().map_or(now, |s| s.since);
-        let first = self.suspension.is_none();
-        self.suspension = Some(Suspension { cause, since, probe_at: now + PROBE_EVERY, probing: false });
-        first
-    }
-
-    /// A probe did not tell: the app goes on waiting.
-    pub fn probe_failed(&mut self, now: Duration) {
-        if let Some(suspension) = &mut self.suspension {
-            suspension.probing = false;
-            suspension.probe_at = now + PROBE_EVERY;
-        }
-    }
-
-    /// The platform spoke to the app again. True where it had waited.
-    pub fn resume(&mut self) -> bool {
-        self.suspension.take().is_some()
     }
 }

@@ -119,8 +119,18 @@ pub struct Engine {
 impl Engine {
     /// An engine without partitions.
     pub fn new(rules: Rules, ports: Ports, meters: Meters, rng: fastrand::Rng, board: Arc<StatusBoard>) -> Self {
-        let desks =
-            rules.apps.iter().map(|app| Desk::new(app.app_id.clone(), Pace::new(rules.requests_per_second))).collect();
+        let desks = rules
+            .apps
+            .iter()
+            .map(|app| {
+                Desk::new(
+                    app.app_id.clone(),
+                    Pace::new(rules.requests_per_second),
+                    &rules.circuit,
+                    rules.retry.max_interval(),
+                )
+            })
+            .collect();
         Self {
             rules,
             ports,
@@ -176,6 +186,7 @@ impl Engine {
 
     /// Does a bounded amount of what is due, and says when to come back.
     pub fn turn(&mut self, now: Now) -> Turn {
+        self.take_up_left();
         let next_start = self.deliver_due(now);
         let folded = self.fold_slice(now);
         self.hold_intake();

@@ -41,7 +41,7 @@ impl Engine {
     /// Orders whose delivery could start if there were permits, or could once it is committed. A hot order counts once,
     /// however much it owes: it feeds one permit.
     fn ahead(&self) -> usize {
-        let ready: usize = self.desks.iter().filter(|desk| desk.suspension.is_none()).map(Desk::ready).sum();
+        let ready: usize = self.desks.iter().filter(|desk| !desk.circuit.state().is_waiting()).map(Desk::ready).sum();
         ready + self.partitions.values().map(|p| p.overlay.changed_orders()).sum::<usize>()
     }
 
@@ -192,7 +192,7 @@ impl Engine {
     pub(super) fn hold_intake(&mut self) {
         let buffered = self.buffered_bytes();
         // What a suspended app owes counts against disk alone: it must not stand in the way of the others.
-        let owed: usize = self.desks.iter().filter(|desk| desk.suspension.is_none()).map(|desk| desk.owed).sum();
+        let owed: usize = self.desks.iter().filter(|desk| desk.circuit.cause().is_none()).map(|desk| desk.owed).sum();
         let (max_bytes, max_owed) = (self.rules.max_buffered_bytes, self.rules.max_owed);
         let was = self.intake_is_full();
         hold(&mut self.held_by_bytes, IntakeLimit::Bytes, buffered, max_bytes, max_bytes / 2, &self.meters);

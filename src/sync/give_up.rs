@@ -21,8 +21,8 @@ impl Engine {
     }
 
     fn try_give_up(&mut self, id: LaneId, reason: DeadLetterReason, message: String) -> Result<(), PortError> {
-        let Some(lane) = self.lanes.get_mut(id) else { return Ok(()) };
-        let trouble = lane.trouble.take().unwrap_or_default();
+        let Some(lane) = self.lanes.get(id) else { return Ok(()) };
+        let trouble = lane.trouble.as_deref().cloned().unwrap_or_default();
         let (partition_id, Some(key)) = (lane.partition, lane.head_key()) else { return Ok(()) };
         let held = lane.head().and_then(|head| head.owed.as_deref().cloned());
         let Some(partition) = self.partitions.get_mut(&partition_id) else { return Ok(()) };

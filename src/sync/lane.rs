@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher as _;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -11,8 +12,9 @@ use hashbrown::HashTable;
 use super::owed::{Owed, OwedKey};
 use super::partition::PartitionId;
 use super::ports::Ticket;
-use super::rules::{LANE_BYTES_MAX, LANE_REQUESTS_MAX};
-use super::trouble::Trouble;
+use super::rules::{LANE_BYTES_MAX, LANE_REQUESTS_MAX, LANES_DETAILED_MAX, Now};
+use super::trouble::{Detail, Trouble};
+use crate::douyin::verdict::{Exchange, Judgement};
 use crate::order::{Identity, UpdateTime};
 
 /// Names a lane while it lives; a number may be used again by a later lane.
@@ -87,6 +89,15 @@ impl Lane {
         self.queue.len()
     }
 
+    /// Whether its head has failed, but for refused tokens and as a probe.
+    pub fn is_failing(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.failures > 0)
+    }
+
+    fn is_detailed(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.detail == Detail::Full)
+    }
+
     /// A lane is never empty.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
@@ -110,19 +121,20 @@ pub struct Lanes {
     /// By the order's identity, which stands in the lane alone.
     by_order: HashTable<LaneId>,
     hasher: RandomState,
-    owed: usize,
     bytes: usize,
+    detailed: usize,
 }
 
 impl Lanes {
-    /// How many deliveries are owed in all lanes.
-    pub fn owed(&self) -> usize {
-        self.owed
-    }
-
     /// Bytes of the requests in memory.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether the order has a lane.
+    pub fn has(&self, partition: PartitionId, identity: &Identity) -> bool {
+        let hash = self.hasher.hash_one((partition, identity));
+        self.by_order.find(hash, |id| self.is(*id, partition, identity)).is_some()
     }
 
     /// The lane, while it lives.
@@ -148,7 +160,6 @@ impl Lanes {
         identity: Identity,
         mut waiting: Waiting,
     ) -> Option<LaneId> {
-        self.owed += 1;
         let hash = self.hasher.hash_one((partition, &identity));
         let known = self.by_order.find(hash, |id| self.is(*id, partition, &identity)).copied();
         let lane = known.and_then(|id| self.slots.get_mut(index(id)).and_then(Option::as_mut));
@@ -174,9 +185,9 @@ impl Lanes {
     pub fn settle_head(&mut self, id: LaneId) -> Option<(Waiting, AfterHead)> {
         let lane = self.slots.get_mut(index(id)).and_then(Option::as_mut)?;
         let head = lane.queue.pop_front()?;
+        self.detailed -= usize::from(lane.is_detailed());
         lane.trouble = None;
         let after = if lane.queue.is_empty() { AfterHead::Empty } else { AfterHead::Next };
-        self.owed -= 1;
         self.bytes -= request_bytes(&head);
         if after == AfterHead::Empty {
             self.remove(id);
@@ -203,13 +214,33 @@ impl Lanes {
         }
     }
 
+    /// Lets the requests of all lanes of an app go.
+    pub fn drop_requests_of(&mut self, app: usize) {
+        for lane in self.slots.iter_mut().flatten().filter(|lane| lane.app == app) {
+            for waiting in &mut lane.queue {
+                self.bytes -= request_bytes(waiting);
+                waiting.owed = None;
+            }
+        }
+    }
+
+    /// Notes an attempt of the head that was not accepted: in full for so many lanes, in brief for the others.
+    pub fn note(&mut self, id: LaneId, exchange: &Exchange, judgement: &Judgement, latency: Duration, now: Now) {
+        let Some(lane) = self.slots.get_mut(index(id)).and_then(Option::as_mut) else { return };
+        let trouble = lane.trouble.get_or_insert_default();
+        if trouble.detail == Detail::Brief && self.detailed < LANES_DETAILED_MAX {
+            trouble.detail = Detail::Full;
+            self.detailed += 1;
+        }
+        trouble.note(exchange, judgement, latency, now);
+    }
+
     /// Removes every lane of a partition and gives them back.
     pub fn remove_partition(&mut self, partition: PartitionId) -> Vec<(LaneId, Lane)> {
         let ids: Vec<LaneId> = self.by_order.iter().copied().filter(|id| self.is_of(*id, partition)).collect();
         let mut removed = Vec::with_capacity(ids.len());
         for id in ids {
             if let Some(lane) = self.remove(id) {
-                self.owed -= lane.queue.len();
                 self.bytes -= lane.queue.iter().map(request_bytes).sum::<usize>();
                 removed.push((id, lane));
             }
@@ -238,6 +269,7 @@ impl Lanes {
 
     fn remove(&mut self, id: LaneId) -> Option<Lane> {
         let lane = self.slots.get_mut(index(id))?.take()?;
+        self.detailed -= usize::from(lane.is_detailed());
         if let Ok(entry) = self.by_order.find_entry(lane.hash(&self.hasher), |known| *known == id) {
             entry.remove();
         }
@@ -252,4 +284,35 @@ fn index(id: LaneId) -> usize {
 
 fn request_bytes(waiting: &Waiting) -> usize {
     waiting.owed.as_ref().map_or(0, |owed| owed.request.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::douyin::verdict::{Break, Verdict};
+    use crate::order::AppId;
+
+    #[test]
+    fn attempts_are_kept_in_detail_for_so_many_lanes_and_in_brief_for_the_others() {
+        let mut lanes = Lanes::default();
+        let judgement =
+            Judgement { verdict: Verdict::Retry, rule: "timeout".into(), err_code: None, retry_after: None };
+        let (exchange, now) = (Exchange::Broken(Break::Timeout), Now { mono: Duration::ZERO, wall_ms: 0 });
+        let mut ids = Vec::new();
+        for order in 0..LANES_DETAILED_MAX + 10 {
+            let waiting = Waiting { stamp: UpdateTime(1), timestamp_ms: None, owed: None };
+            let identity = Identity::new(AppId::new("tt1"), order.to_string().as_str());
+            ids.extend(lanes.push(PartitionId(1), 0, identity, waiting));
+        }
+        for id in &ids {
+            (0..3).for_each(|_| lanes.note(*id, &exchange, &judgement, Duration::ZERO, now));
+        }
+        let kept = |lanes: &Lanes, id| lanes.get(id).unwrap().trouble.as_ref().unwrap().log_text().lines().count();
+        assert_eq!(ids.iter().filter(|id| kept(&lanes, **id) == 3).count(), LANES_DETAILED_MAX);
+        let (first, last) = (ids[0], ids[ids.len() - 1]);
+        assert_eq!(kept(&lanes, last), 1);
+        lanes.settle_head(first).unwrap();
+        lanes.note(last, &exchange, &judgement, Duration::ZERO, now);
+        assert_eq!(kept(&lanes, last), 2, "there is room for it now");
+    }
 }

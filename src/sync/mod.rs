@@ -1,6 +1,10 @@
 //! The engine: fold, commit, deliver. It knows ports, never their makers; time and randomness are arguments.
 
+pub mod answered;
 pub mod assign;
+pub mod circuit;
+pub mod circuit_evidence;
+pub mod circuit_patience;
 pub mod commit;
 pub mod cycle;
 pub mod dead_letter;
@@ -12,6 +16,7 @@ pub mod folding;
 pub mod give_up;
 pub mod intake;
 pub mod lane;
+pub mod left;
 pub mod letter;
 pub mod letter_schema;
 pub mod overlay;
@@ -22,6 +27,7 @@ pub mod ports;
 pub mod position;
 pub mod rules;
 pub mod runner;
+pub mod standing;
 pub mod status;
 pub mod timer;
 pub mod token;

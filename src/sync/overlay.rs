@@ -130,6 +130,11 @@ impl Overlay {
         self.pending.settled.push(key);
     }
 
+    /// The debts that were settled since the last cut.
+    pub fn settled(&self) -> impl Iterator<Item = &OwedKey> {
+        self.pending.settled.iter()
+    }
+
     /// Adds a dead letter.
     pub fn put_letter(&mut self, letter: DeadLetter) {
         self.pending.bytes += letter_bytes(&letter);

@@ -1,7 +1,8 @@
 //! One assigned source partition: its place in the log, the records not yet folded, and what is not yet committed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
+use super::left::Left;
 use super::overlay::Overlay;
 use super::ports::{Epoch, Position};
 use crate::record::{NextOffset, Record, TopicPartition};
@@ -29,6 +30,8 @@ pub struct Partition {
     pub inbox: VecDeque<Record>,
     /// What is folded and not committed.
     pub overlay: Overlay,
+    /// What is left to the store, by the app's place in the config.
+    pub left: BTreeMap<usize, Left>,
     /// The broker's end when reading started; `None` until then.
     pub end_at_start: Option<NextOffset>,
     /// The broker's end as last heard of.

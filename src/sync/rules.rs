@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::circuit::CircuitRules;
 use crate::douyin::table::OutcomeTable;
 use crate::order::event::EventRules;
 use crate::order::{AppId, MapOrder, TimeUnit};
@@ -38,10 +39,14 @@ pub struct Rules {
     pub outcomes: Arc<OutcomeTable>,
     /// The waits between attempts.
     pub retry: RetryPolicy,
+    /// When an app waits as a whole.
+    pub circuit: CircuitRules,
     /// Failing time, by evidence, after which an order is given up.
     pub give_up_after: Duration,
     /// Attempts at once.
     pub max_in_flight: usize,
+    /// Orders of one app in memory that do not fail; the others are left to the store.
+    pub max_lanes: usize,
     /// Deliveries owed before intake pauses.
     pub max_owed: usize,
     /// Bytes not yet committed before intake pauses.
@@ -69,6 +74,8 @@ pub enum End {
 
 /// Bytes of requests that lanes may keep in memory; the rest stands in the store until its turn comes.
 pub const LANE_BYTES_MAX: usize = 24 << 20;
+/// Lanes that may keep a log of their head's attempts and the platform's last answer, up to 5 KiB together.
+pub const LANES_DETAILED_MAX: usize = 2048;
 /// Requests that one lane may keep in memory.
 pub const LANE_REQUESTS_MAX: usize = 4;
 /// Key, value and headers together; above it a record is dead-lettered.

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::circuit::Cause;
 use super::engine::{Engine, Mode};
 use super::rules::Now;
 
@@ -16,7 +17,11 @@ pub struct AppStatus {
     pub app_id: String,
     /// Deliveries owed.
     pub owed: usize,
-    /// Why it waits as a whole, where it does.
+    /// Its orders in memory.
+    pub lanes: usize,
+    /// Where its circuit stands: closed, half-open, open, suspended.
+    pub circuit: &'static str,
+    /// Why it is suspended, where it is.
     pub suspended: Option<String>,
     /// Whether a token is at hand.
     pub has_token: bool,
@@ -76,6 +81,7 @@ impl Engine {
             return;
         }
         self.next_status = now.mono + EVERY;
+        self.tell_circuits(now.mono);
         let status = Status {
             at: now.mono,
             assigned: self.ever_assigned,
@@ -95,7 +101,9 @@ impl Engine {
                 .map(|desk| AppStatus {
                     app_id: desk.app_id.to_string(),
                     owed: desk.owed,
-                    suspended: desk.suspension.as_ref().map(|s| s.cause.clone()),
+                    lanes: desk.lanes,
+                    circuit: desk.circuit.state().as_str(),
+                    suspended: desk.circuit.cause().map(Cause::words),
                     has_token: desk.token.is_usable(now.mono),
                 })
                 .collect(),
@@ -105,7 +113,9 @@ impl Engine {
         for desk in &self.desks {
             self.meters.owed(&desk.app_id, desk.owed);
         }
-        let oldest = self.lanes.iter().filter_map(|lane| lane.head().and_then(|head| head.timestamp_ms)).min();
+        let left = self.partitions.values().flat_map(|partition| partition.left.values().filter_map(|l| l.oldest_ms));
+        let heads = self.lanes.iter().filter_map(|lane| lane.head().and_then(|head| head.timestamp_ms));
+        let oldest = heads.chain(left).min();
         let age_ms = oldest.map_or(0, |oldest| u64::try_from(now.wall_ms - oldest).unwrap_or(0));
         self.meters.oldest_undelivered(Duration::from_millis(age_ms));
         self.board.write(status);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::circuit::Cause;
 use super::engine::Engine;
 use super::ports::TokenGeneration;
 use super::rules::Now;
@@ -12,16 +13,13 @@ use crate::telemetry::event;
 impl Engine {
     /// A token is at hand.
     pub(super) fn token_fetched(&mut self, app_id: &AppId, token: TokenGeneration, lifetime: Duration, now: Now) {
-        let Some(desk) = self.desks.iter_mut().find(|desk| desk.app_id == *app_id) else { return };
+        let Some(index) = self.desks.iter().position(|desk| desk.app_id == *app_id) else { return };
+        let desk = &mut self.desks[index];
         desk.token.fetched(token, lifetime, now.mono);
-        if let Some(suspension) = &mut desk.suspension
-            && desk.acceptances == 0
-        {
-            // The app was suspended before it ever had a token: the first one is worth a probe at once.
-            suspension.probe_at = now.mono;
-        }
+        desk.circuit.token_came(now.mono);
         self.progress += 1;
         event::TokenFetched { app_id, generation: token.0, lifetime }.emit(&self.meters);
+        self.tell_circuit(index);
     }
 
     /// No token: the endpoint failed, or says that the configuration is wrong.
@@ -29,7 +27,7 @@ impl Engine {
         let Some(index) = self.desks.iter().position(|desk| desk.app_id == *app_id) else { return };
         let failures = self.desks[index].token.failures().saturating_add(1);
         let wait = match judgement.verdict {
-            Verdict::Suspend => super::desk::PROBE_EVERY,
+            Verdict::Suspend => self.rules.circuit.suspended_probe_interval,
             Verdict::Accepted | Verdict::Retry | Verdict::RefreshToken | Verdict::Reject => {
                 self.rules.retry.delay(failures, judgement.retry_after, &mut self.rng)
             }
@@ -37,7 +35,9 @@ impl Engine {
         self.desks[index].token.fetch_failed(wait, now.mono);
         event::TokenRefused { app_id, verdict: judgement.verdict.as_str(), message }.emit(&self.meters);
         if judgement.verdict == Verdict::Suspend && !self.desks[index].token.is_usable(now.mono) {
-            self.suspend(index, judgement, now);
+            let cause = Cause::NoToken { rule: judgement.rule.clone(), err_code: judgement.err_code };
+            self.desks[index].circuit.suspend(cause, now.mono);
+            self.tell_circuit(index);
         }
     }
 }

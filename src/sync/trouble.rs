@@ -2,7 +2,8 @@
 //!
 //! The clock adds up the gaps between two failures of this order in which the app had another order accepted.
 //! Without that evidence it stands still: one order on a quiet night never becomes a dead letter because the
-//! platform was away.
+//! platform was away. How much of a gap counts is the app's own time ([`super::circuit_patience`]), which stands still
+//! while the platform or a part of it is away.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use crate::douyin::verdict::{Break, Exchange, Judgement};
 
 /// Attempts that the log keeps.
 const ATTEMPTS_KEPT: usize = 16;
+/// Attempts that a brief log keeps.
+const ATTEMPTS_KEPT_BRIEF: usize = 1;
 /// Bytes of the platform's last answer that are kept for the dead letter.
 pub const RESPONSE_BYTES_MAX: usize = 4 * 1024;
 
@@ -42,8 +45,19 @@ impl Attempt {
     }
 }
 
+/// How much is kept of a failing delivery's attempts. In an outage of a busy app half a million orders fail at once,
+/// and none of them becomes a dead letter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// The last attempt alone.
+    #[default]
+    Brief,
+    /// What the dead letter tells.
+    Full,
+}
+
 /// The failures of a lane's head.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Trouble {
     /// Failures that count for the backoff.
     pub failures: u32,
@@ -57,9 +71,11 @@ pub struct Trouble {
     pub err_code: Option<i64>,
     /// The platform's last answer, cut.
     pub response: Option<Vec<u8>>,
+    /// How much is kept.
+    pub detail: Detail,
     log: VecDeque<Attempt>,
     spent: Duration,
-    last_failure: Option<(Duration, u64)>,
+    last_failure: Option<(u64, Duration)>,
 }
 
 impl Trouble {
@@ -74,27 +90,31 @@ impl Trouble {
         let outcome = match exchange {
             Exchange::Answered(answer) => {
                 let kept = answer.body.len().min(RESPONSE_BYTES_MAX);
-                self.response = Some(answer.body[..kept].to_vec());
+                self.response = (self.detail == Detail::Full).then(|| answer.body[..kept].to_vec());
                 Outcome::Status(answer.status)
             }
             Exchange::Broken(broken) => Outcome::Broken(*broken),
         };
-        if self.log.len() == ATTEMPTS_KEPT {
+        let kept = match self.detail {
+            Detail::Brief => ATTEMPTS_KEPT_BRIEF,
+            Detail::Full => ATTEMPTS_KEPT,
+        };
+        while self.log.len() >= kept {
             self.log.pop_front();
         }
         self.log.push_back(Attempt { wall_ms: now.wall_ms, latency, outcome, err_code: judgement.err_code });
     }
 
-    /// Moves the give-up clock on a failure: the gap since the last one counts where the app's `acceptances` grew in
-    /// it. Returns the failing time so far.
-    pub fn fail(&mut self, acceptances: u64, now: Now) -> Duration {
+    /// Moves the give-up clock on a failure: what the app's `counted` time has grown by since the last one counts
+    /// where its `acceptances` have grown, too. Returns the failing time so far.
+    pub fn fail(&mut self, acceptances: u64, counted: Duration) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        if let Some((at, accepted_then)) = self.last_failure
+        if let Some((accepted_then, counted_then)) = self.last_failure
             && acceptances > accepted_then
         {
-            self.spent += now.mono.saturating_sub(at);
+            self.spent += counted.saturating_sub(counted_then);
         }
-        self.last_failure = Some((now.mono, acceptances));
+        self.last_failure = Some((acceptances, counted));
         self.spent
     }
 
@@ -114,12 +134,12 @@ mod tests {
         Now { mono: Duration::from_secs(seconds), wall_ms: 1_700_000_000_000 + i64::try_from(seconds).unwrap() * 1000 }
     }
 
-    /// Failures as (second, acceptances of the app so far); the failing time that counts.
+    /// Failures as (counted second of the app, acceptances of the app so far); the failing time that counts.
     fn check_clock(failures: &[(u64, u64)], spent: u64) {
         let mut trouble = Trouble::default();
         let mut last = Duration::ZERO;
         for (second, acceptances) in failures {
-            last = trouble.fail(*acceptances, at(*second));
+            last = trouble.fail(*acceptances, Duration::from_secs(*second));
         }
         assert_eq!(last, Duration::from_secs(spent), "{failures:?}");
     }
@@ -134,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_log_keeps_the_last_attempts() {
-        let mut trouble = Trouble::default();
+        let mut trouble = Trouble { detail: Detail::Full, ..Trouble::default() };
         let judgement =
             Judgement { verdict: Verdict::Retry, rule: "timeout".into(), err_code: None, retry_after: None };
         for second in 0..40 {

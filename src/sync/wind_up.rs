@@ -44,7 +44,7 @@ impl Engine {
         Drained {
             in_flight: self.flights.len(),
             uncommitted: self.partitions.keys().filter(|id| !self.is_clean(**id)).count(),
-            owed: self.lanes.owed(),
+            owed: self.owed(),
         }
     }
 
@@ -66,6 +66,6 @@ impl Engine {
                 self.ports.commits.probe_end(partition.source.clone(), partition.folded);
             }
         }
-        all && self.lanes.owed() == 0 && self.flights.is_empty() && self.partitions.keys().all(|id| self.is_clean(*id))
+        all && self.owed() == 0 && self.flights.is_empty() && self.partitions.keys().all(|id| self.is_clean(*id))
     }
 }

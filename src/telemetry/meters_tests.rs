@@ -6,8 +6,8 @@ use std::thread;
 use super::*;
 use crate::record::{NextOffset, RecordOffset};
 use crate::telemetry::event::{
-    AppResumed, AppSuspended, CommitFailed, DeadLettered, IntakePaused, IntakeResumed, PartitionRevoked, TokenFetched,
-    TokenRefused,
+    AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, CommitFailed, DeadLettered, IntakePaused,
+    IntakeResumed, PartitionRevoked, RejectStorm, TokenFetched, TokenRefused,
 };
 use crate::telemetry::metric::{Kind, TABLE};
 
@@ -75,7 +75,13 @@ fn every_series_stands_in_the_text() {
     check(&meters, r#"order_sync_intake_paused{reason="owed"} 0"#);
 
     let app_id = &AppId::new("tt1");
-    AppResumed { app_id }.emit(&meters);
+    CircuitOpened { app_id, owed: 7 }.emit(&meters);
+    check(&meters, r#"order_sync_circuit_state{app_id="tt1"} 2"#);
+    CircuitHalfOpened { app_id, owed: 7 }.emit(&meters);
+    check(&meters, r#"order_sync_circuit_state{app_id="tt1"} 1"#);
+    RejectStorm { app_id, orders: 20, err_code: Some(40003) }.emit(&meters);
+    check(&meters, r#"order_sync_circuit_state{app_id="tt1"} 3"#);
+    CircuitClosed { app_id }.emit(&meters);
     IntakeResumed { limit: IntakeLimit::Bytes }.emit(&meters);
     check(&meters, r#"order_sync_circuit_state{app_id="tt1"} 0"#);
     check(&meters, r#"order_sync_intake_paused{reason="bytes"} 0"#);

@@ -188,7 +188,8 @@ pub(super) const CIRCUIT: Metric = gauge(
     "order_sync_circuit_state",
     &["app_id"],
     "state",
-    "0 closed: deliveries run; 1 half-open and 2 open: an outage is being waited for; 3 suspended: a person must act.",
+    "0 closed: deliveries run; 1 half-open: the rate ramps up; 2 open: an outage is waited for; 3 suspended: a person \
+     must act.",
     "3 at once; 2 for 15 minutes.",
 );
 pub(super) const INTAKE_PAUSED: Metric = gauge(

@@ -10,6 +10,7 @@ use order_sync::record::TopicPartition;
 use order_sync::sync::ports::{Assigned, Epoch, Input, PartitionCut, StateReader as _, StateWriter as _};
 use order_sync::sync::rules::Now;
 use order_sync::sync::{IntakeBudget, Owed};
+use order_sync::telemetry::Meters;
 
 use crate::engine::fakes::Edge;
 use crate::engine::world::{Scene, WALL_MS, engine};
@@ -47,8 +48,9 @@ fn starts_with_what_is_owed() {
     let began = Instant::now();
     let store = open(Path::new(&folder));
     let (opened, opened_mib) = (began.elapsed(), memory_mib("VmHWM"));
+    let budget = Arc::new(IntakeBudget::new(1 << 20));
     let mut engine =
-        engine(&Scene::default(), Arc::new(store.clone()), Edge::default(), Arc::new(IntakeBudget::new(1 << 20)));
+        engine(&Scene::default(), Arc::new(store.clone()), Edge::default(), budget, Meters::default(), Arc::default());
     let (reply, answer) = sync_channel(1);
     let partitions = vec![Assigned { source: source(), partitions_of_topic: 1 }];
     engine

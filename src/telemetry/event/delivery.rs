@@ -63,18 +63,77 @@ impl AppSuspended<'_> {
     }
 }
 
-/// An app's deliveries go on.
+/// The platform rejects every order of an app; its deliveries wait before the dead-letter topic fills.
 #[derive(Debug)]
-pub struct AppResumed<'a> {
+pub struct RejectStorm<'a> {
+    /// The app.
+    pub app_id: &'a AppId,
+    /// Distinct orders rejected in a row.
+    pub orders: usize,
+    /// The last one's code.
+    pub err_code: Option<i64>,
+}
+
+impl RejectStorm<'_> {
+    /// Says so and sets the app's state.
+    pub fn emit(self, meters: &Meters) {
+        meters.circuit(self.app_id, CircuitState::Suspended);
+        error!(
+            app_id = %self.app_id,
+            orders = self.orders,
+            err_code = self.err_code,
+            "the platform rejects every order of this app; its deliveries wait until one is accepted: look at its last \
+             dead letters"
+        );
+    }
+}
+
+/// The platform is away for an app: its orders wait, and one at a time probes.
+#[derive(Debug)]
+pub struct CircuitOpened<'a> {
+    /// The app.
+    pub app_id: &'a AppId,
+    /// Deliveries owed.
+    pub owed: usize,
+}
+
+impl CircuitOpened<'_> {
+    /// Says so and sets the app's state.
+    pub fn emit(self, meters: &Meters) {
+        meters.circuit(self.app_id, CircuitState::Open);
+        warn!(app_id = %self.app_id, owed = self.owed, "the platform is away: the app's orders wait and probe in turn");
+    }
+}
+
+/// The platform has answered for an app that waited: the rate ramps up.
+#[derive(Debug)]
+pub struct CircuitHalfOpened<'a> {
+    /// The app.
+    pub app_id: &'a AppId,
+    /// Deliveries owed.
+    pub owed: usize,
+}
+
+impl CircuitHalfOpened<'_> {
+    /// Says so and sets the app's state.
+    pub fn emit(self, meters: &Meters) {
+        meters.circuit(self.app_id, CircuitState::HalfOpen);
+        info!(app_id = %self.app_id, owed = self.owed, "the platform answers again: the app's rate ramps up");
+    }
+}
+
+/// An app's deliveries run as before.
+#[derive(Debug)]
+pub struct CircuitClosed<'a> {
     /// The app.
     pub app_id: &'a AppId,
 }
 
-impl AppResumed<'_> {
+impl CircuitClosed<'_> {
     /// Says so and sets the app's state.
     pub fn emit(self, meters: &Meters) {
         meters.circuit(self.app_id, CircuitState::Closed);
-        info!(app_id = %self.app_id, "the app's deliveries go on");
+        info!(app_id = %self.app_id, "the app's deliveries run as before");
     }
 }
 

@@ -11,7 +11,10 @@ mod partition;
 mod worker;
 
 pub use broker::{TopicCreated, WaitingForKafka};
-pub use delivery::{AppResumed, AppSuspended, DeadLettered, TokenFetched, TokenRefused};
+pub use delivery::{
+    AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, DeadLettered, RejectStorm, TokenFetched,
+    TokenRefused,
+};
 pub use intake::{CommitFailed, IntakePaused, IntakeResumed};
 pub use partition::{OwedByUnknownApp, PartitionAssigned, PartitionRevoked};
 pub use worker::{ShutdownFinished, ShutdownStarted, WorkerFailed, WorkerStarted};

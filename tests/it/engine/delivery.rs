@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use order_sync::douyin::verdict::{Break, Exchange};
 use order_sync::order::DeadLetterReason;
 
 use super::world::{Scene, World, answer, event, ok};
@@ -107,17 +106,6 @@ fn a_hot_order_with_ten_thousand_debts_delays_no_other() {
     assert_eq!(world.owed_in_store(), 0);
 }
 
-/// An outage of two hours, one order on a quiet app: no evidence, no dead letter.
-#[test]
-fn an_outage_dead_letters_nothing() {
-    let (mut world, source) = World::with_partition(&Scene::default());
-    world.produce(&source, &[event("tt1", "A", 1), event("tt1", "B", 1)]);
-    world.run_in_steps(7200 * S, S, &mut |_| Exchange::Broken(Break::Connect));
-    assert!(world.letters.is_empty());
-    world.run_in_steps(120 * S, S, &mut |_| ok());
-    assert_eq!(world.owed_in_store(), 0);
-}
-
 #[test]
 fn an_order_that_fails_while_others_succeed_is_given_up() {
     let (mut world, source) = World::with_partition(&Scene::default());
@@ -175,26 +163,4 @@ fn a_refused_token_is_replaced_and_costs_no_budget() {
     assert_eq!(world.sent.len(), 2);
     assert_eq!(world.tokens.values().sum::<u64>(), 2);
     assert_eq!(world.owed_in_store(), 0);
-}
-
-#[test]
-fn a_suspended_app_is_probed_by_the_minute_and_slows_no_other() {
-    let scene = Scene { apps: vec!["tt1", "tt2"], ..Scene::default() };
-    let (mut world, source) = World::with_partition(&scene);
-    let mut events: Vec<_> = (0..50).map(|n| event("tt1", &format!("O{n}"), 1)).collect();
-    events.push(event("tt2", "X", 1));
-    world.produce(&source, &events);
-    let mut probes = 0;
-    world.run_in_steps(300 * S, Duration::from_millis(500), &mut |attempt| {
-        if attempt.app_id.as_str() == "tt2" {
-            return ok();
-        }
-        probes += 1;
-        answer(200, r#"{"err_code":40016,"err_msg":"appname"}"#)
-    });
-    assert_eq!(world.stamps("X").len(), 1);
-    assert!((50..=56).contains(&probes), "those in flight, then one a minute: {probes}");
-    world.run(70 * S, &mut |_| ok());
-    assert_eq!(world.owed_in_store(), 0);
-    assert!(world.letters.is_empty());
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use order_sync::douyin::verdict::{Answer, Exchange};
 use order_sync::order::fold::{MapInput, MapOrder, Mapped};
 use order_sync::order::{AppId, Fault, Identity, OrderState};
 use order_sync::record::{NextOffset, TopicPartition};
@@ -125,4 +126,21 @@ impl MapOrder for TinyMapper {
         draft.push('}');
         Ok(Mapped { draft: draft.into_bytes(), ..Mapped::default() })
     }
+}
+
+pub fn answer(status: u16, body: &str) -> Exchange {
+    Exchange::Answered(Answer { status, retry_after: None, body: body.as_bytes().to_vec() })
+}
+
+pub fn ok() -> Exchange {
+    answer(200, r#"{"err_code":0,"err_msg":"","body":""}"#)
+}
+
+/// An event of a normal order: `order` in the state `n`, one second after the last.
+pub fn event(app: &str, order: &str, n: i64) -> String {
+    serde_json::json!({
+        "event_id": format!("{order}-{n}"), "order_id": order, "app_id": app, "order_type": "normal",
+        "status": "paid", "occurred_at": 1_700_000_000_000_i64 + n * 1000, "order": {"n": n},
+    })
+    .to_string()
 }

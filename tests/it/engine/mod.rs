@@ -2,6 +2,8 @@
 
 mod chaos;
 mod delivery;
+mod evidence;
 pub mod fakes;
 mod partitions;
+mod suspension;
 pub mod world;

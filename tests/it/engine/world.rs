@@ -6,25 +6,29 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use order_sync::douyin::table::OutcomeTable;
-use order_sync::douyin::verdict::{Answer, Exchange};
+use order_sync::douyin::verdict::Exchange;
 use order_sync::order::event::EventRules;
 use order_sync::order::{AppId, TimeUnit};
 use order_sync::record::{NextOffset, Record, RecordOffset, TopicPartition};
 use order_sync::retry::RetryPolicy;
+use order_sync::sync::circuit::CircuitRules;
 use order_sync::sync::engine::{Ended, Engine, Ports, Turn};
 use order_sync::sync::ports::{Assigned, AttemptStart, Epoch, Input, PortError, StartAt, StateReader, TokenGeneration};
 use order_sync::sync::rules::{AppRules, End, Now, Rules};
-use order_sync::sync::status::StatusBoard;
+use order_sync::sync::status::{AppStatus, StatusBoard};
 use order_sync::sync::{DeadLetter, IntakeBudget};
 use order_sync::telemetry::Meters;
 
 use super::fakes::{Asked, Edge, FakeStore, TinyMapper};
+pub use super::fakes::{answer, event, ok};
 
 pub const WALL_MS: i64 = 1_800_000_000_000;
 
 /// The engine and everything around it.
 pub struct World {
     pub engine: Engine,
+    pub board: Arc<StatusBoard>,
+    pub meters: Meters,
     pub store: FakeStore,
     pub budget: Arc<IntakeBudget>,
     pub asked: Arc<Mutex<Asked>>,
@@ -42,9 +46,11 @@ pub struct World {
 pub struct Scene {
     pub apps: Vec<&'static str>,
     pub max_in_flight: usize,
+    pub max_lanes: usize,
     pub max_owed: usize,
     pub max_buffered_bytes: usize,
     pub end: End,
+    pub give_up_after: Duration,
 }
 
 impl Default for Scene {
@@ -52,31 +58,44 @@ impl Default for Scene {
         Self {
             apps: vec!["tt1"],
             max_in_flight: 256,
+            max_lanes: 100_000,
             max_owed: 1_000_000,
             max_buffered_bytes: 64 << 20,
             end: End::WhenTold,
+            give_up_after: Duration::from_secs(900),
         }
     }
 }
 
-pub fn answer(status: u16, body: &str) -> Exchange {
-    Exchange::Answered(Answer { status, retry_after: None, body: body.as_bytes().to_vec() })
-}
-
-pub fn ok() -> Exchange {
-    answer(200, r#"{"err_code":0,"err_msg":"","body":""}"#)
-}
-
 /// The engine over any store and a hand-held edge.
-pub fn engine(scene: &Scene, reader: Arc<dyn StateReader>, edge: Edge, budget: Arc<IntakeBudget>) -> Engine {
+pub fn engine(
+    scene: &Scene,
+    reader: Arc<dyn StateReader>,
+    edge: Edge,
+    budget: Arc<IntakeBudget>,
+    meters: Meters,
+    board: Arc<StatusBoard>,
+) -> Engine {
     let rules = Rules {
         event: EventRules { apps: scene.apps.iter().map(|id| AppId::new(*id)).collect(), max_clock_skew_ms: 600_000 },
         apps: scene.apps.iter().map(|id| AppRules { app_id: AppId::new(*id), unit: TimeUnit::Seconds }).collect(),
         mapper: Arc::new(TinyMapper),
         outcomes: Arc::new(OutcomeTable::built_in().unwrap()),
         retry: RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(60)),
-        give_up_after: Duration::from_secs(900),
+        circuit: CircuitRules {
+            window: Duration::from_secs(30),
+            failed_orders: 5,
+            failed_attempts: 20,
+            probe: RetryPolicy::new(Duration::from_secs(1), Duration::from_secs(10)),
+            ramp_interval: Duration::from_secs(1),
+            suspended_probe_interval: Duration::from_secs(60),
+            rejected_orders: 20,
+            partial_orders: 20,
+            partial_percent: 1,
+        },
+        give_up_after: scene.give_up_after,
         max_in_flight: scene.max_in_flight,
+        max_lanes: scene.max_lanes,
         max_owed: scene.max_owed,
         max_buffered_bytes: scene.max_buffered_bytes,
         commit_interval: Duration::from_millis(100),
@@ -92,7 +111,7 @@ pub fn engine(scene: &Scene, reader: Arc<dyn StateReader>, edge: Edge, budget: A
         commits: Box::new(edge),
         budget,
     };
-    Engine::new(rules, ports, Meters::default(), fastrand::Rng::with_seed(7), Arc::new(StatusBoard::default()))
+    Engine::new(rules, ports, meters, fastrand::Rng::with_seed(7), board)
 }
 
 impl World {
@@ -100,9 +119,13 @@ impl World {
         let edge = Edge::default();
         let asked = Arc::clone(&edge.0);
         let budget = Arc::new(IntakeBudget::new(usize::MAX));
-        let engine = engine(scene, Arc::new(store.clone()), edge, Arc::clone(&budget));
+        let (meters, board) = (Meters::default(), Arc::new(StatusBoard::default()));
+        let reader = Arc::new(store.clone());
+        let engine = engine(scene, reader, edge, Arc::clone(&budget), meters.clone(), Arc::clone(&board));
         Self {
             engine,
+            board,
+            meters,
             store,
             budget,
             asked,
@@ -264,6 +287,31 @@ impl World {
         }
     }
 
+    /// Lets `time` pass on a platform that takes `latency` for every answer; commits are durable as late.
+    pub fn run_with_latency(
+        &mut self,
+        time: Duration,
+        latency: Duration,
+        platform: &mut dyn FnMut(&AttemptStart) -> Exchange,
+    ) {
+        let end = self.now.mono + time;
+        while self.now.mono < end && self.ended.is_none() {
+            self.turn();
+            self.answer_tokens();
+            self.pass(latency);
+            self.answer_attempts(platform);
+            self.finish_commit();
+        }
+        if self.ended.is_none() {
+            self.turn();
+        }
+    }
+
+    /// What `/readyz` says of an app.
+    pub fn app(&self, app: &str) -> AppStatus {
+        self.board.read().apps.into_iter().find(|status| status.app_id == app).unwrap()
+    }
+
     pub fn pass(&mut self, time: Duration) {
         self.now.mono += time;
         self.now.wall_ms += i64::try_from(time.as_millis()).unwrap();
@@ -271,7 +319,12 @@ impl World {
 
     /// The stamps under which an order was sent, in the order of sending.
     pub fn stamps(&self, order: &str) -> Vec<i64> {
-        self.sent
+        self.stamps_since(0, order)
+    }
+
+    /// As [`World::stamps`], without the first attempts of all.
+    pub fn stamps_since(&self, first: usize, order: &str) -> Vec<i64> {
+        self.sent[first..]
             .iter()
             .filter_map(|(_, request)| {
                 let request: serde_json::Value = serde_json::from_str(request).unwrap();
@@ -287,13 +340,4 @@ impl World {
     pub fn position_in_store(&self, source: &TopicPartition) -> Option<i64> {
         self.store.0.lock().unwrap().get(source).and_then(|s| s.position.as_ref()).map(|p| p.next.get())
     }
-}
-
-/// An event of a normal order: `order` in the state `n`, one second after the last.
-pub fn event(app: &str, order: &str, n: i64) -> String {
-    serde_json::json!({
-        "event_id": format!("{order}-{n}"), "order_id": order, "app_id": app, "order_type": "normal",
-        "status": "paid", "occurred_at": 1_700_000_000_000_i64 + n * 1000, "order": {"n": n},
-    })
-    .to_string()
 }
