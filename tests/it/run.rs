@@ -21,6 +21,7 @@ const SECRET: &str = "canary-secret-5a1f";
 pub struct Site {
     home: TempDir,
     admin: String,
+    group: String,
 }
 
 impl Site {
@@ -32,14 +33,14 @@ impl Site {
     pub fn with(brokers: &str, topic: &str, platform: &str, kafka: &str) -> Self {
         let home = TempDir::new().unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let group = RealKafka::name("run-group");
         let config = format!(
-            "[kafka]\nbrokers = \"{brokers}\"\ngroup_id = \"{}\"\ntopics = [\"{topic}\"]\n{kafka}\n\
+            "[kafka]\nbrokers = \"{brokers}\"\ngroup_id = \"{group}\"\ntopics = [\"{topic}\"]\n{kafka}\n\
              [store]\npath = \"{}\"\n[[apps]]\napp_id = \"tt1\"\nsecret = \"{SECRET}\"\nclient_key = \"ck\"\n\
              [douyin]\nbase_url = \"{platform}\"\n[admin]\nlisten = \"{admin}\"\n",
-            RealKafka::name("run-group"),
             home.path().join("store").display(),
         );
-        let site = Self { home, admin };
+        let site = Self { home, admin, group };
         std::fs::write(site.config_file(), config).unwrap();
         site
     }
@@ -153,6 +154,44 @@ fn real_kafka_run_drains_on_sigterm_and_goes_on_where_it_was() {
     assert_eq!((report.applied, report.violations_total), (pushes, 0));
     assert_eq!(report.repeats, 0, "what was answered before the drain's end is not sent again");
     assert_silent(&site, &metrics);
+}
+
+/// The platform is away for six seconds in the middle of the work. The circuit opens, says so once, and closes again;
+/// every state arrives, and no dead letter is written.
+#[test]
+fn real_kafka_run_sits_out_an_outage_of_the_platform() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("outage", 1, &[]);
+    let pushes = u64::try_from(produce(kafka, &topic, 600)).unwrap();
+    let sandbox = sandbox(Duration::from_millis(100));
+    let site = Site::new(&kafka.brokers, &topic, &sandbox.base_url());
+    let mut worker = site.spawn(&[
+        "--until-caught-up",
+        "--set=delivery.max_in_flight=16",
+        "--set=delivery.give_up_after=1s",
+        "--set=circuit.window=2s",
+        "--set=circuit.probe_initial_interval=200ms",
+        "--set=circuit.probe_max_interval=1s",
+        "--set=circuit.ramp_interval=200ms",
+    ]);
+    eventually("some pushes are applied", || sandbox.report().applied > 50);
+    sandbox.set_outages(&["http:503 for 6s".parse().unwrap()]);
+    let circuit = |state: u8| format!("order_sync_circuit_state{{app_id=\"tt1\"}} {state}\n");
+    eventually("the circuit opens", || site.get("/metrics").is_some_and(|(_, text)| text.contains(&circuit(2))));
+    eventually("readiness shows it, and does not fail", || {
+        site.get("/readyz").is_some_and(|(status, body)| status == 200 && body.contains("\"tt1\":\"open\""))
+    });
+    let asked = sandbox.report().received;
+    eventually("a probe is made", || sandbox.report().received > asked);
+    eventually("the circuit closes", || site.get("/metrics").is_some_and(|(_, text)| text.contains(&circuit(0))));
+    eventually("the worker has caught up", || worker.try_wait().unwrap().is_some());
+    assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", site.log());
+    let report = sandbox.report();
+    assert_eq!((report.applied, report.violations_total), (pushes, 0));
+    assert!(kafka.read_all(&format!("{}.dead-letters", site.group)).is_empty());
+    for words in ["the platform is away", "the platform answers again", "deliveries run as before"] {
+        assert_eq!(site.log().matches(words).count(), 1, "{words}: {}", site.log());
+    }
 }
 
 /// Neither log nor metrics hold a secret, a token or a customer.
