@@ -18,7 +18,7 @@ use crate::sync::rules::{AppRules, End, Rules};
 /// How long a revoked partition may take for its last commit.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Orders of one app in memory, some 30 MB: enough for any rate, and little enough for an app that waits for days.
+/// Orders of one app in memory, some 20 MB: enough for any rate, and little enough for an app that waits for days.
 const MAX_LANES: usize = 100_000;
 
 /// How events are decoded.
