@@ -319,12 +319,7 @@ impl World {
 
     /// The stamps under which an order was sent, in the order of sending.
     pub fn stamps(&self, order: &str) -> Vec<i64> {
-        self.stamps_since(0, order)
-    }
-
-    /// As [`World::stamps`], without the first attempts of all.
-    pub fn stamps_since(&self, first: usize, order: &str) -> Vec<i64> {
-        self.sent[first..]
+        self.sent
             .iter()
             .filter_map(|(_, request)| {
                 let request: serde_json::Value = serde_json::from_str(request).unwrap();
