@@ -34,7 +34,8 @@ fn batch(value: &[u8], headers: &[(&[u8], &[u8])]) -> Vec<u8> {
     }
     // Attributes, the last offset's difference, two times, no producer, one record.
     let mut covered = Vec::new();
-    let time = 1_760_000_000_000_i64.to_be_bytes();
+    // Of now: a record that is older than the topic's retention may be gone before it is read.
+    let time = order_sync::app::worker::wall_ms().to_be_bytes();
     put(&mut covered, &[&[0; 2], &[0; 4], &time, &time, &[0xff; 8], &[0xff; 2], &[0xff; 4], &1_i32.to_be_bytes()]);
     put(&mut covered, &[&varint(record.len()), &record]);
     // Leader epoch, magic, checksum.
