@@ -6,7 +6,6 @@
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run should say so at once")]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -166,11 +165,7 @@ impl Bench {
                 states: Vec::new(),
                 owed: Vec::new(),
                 settled: std::mem::take(&mut self.owed[at]),
-                position: Position {
-                    next: NextOffset::new(self.stamp),
-                    commit_number: 1,
-                    removed_stamps: BTreeMap::new(),
-                },
+                position: Position { commit_number: 1, ..Position::before(NextOffset::new(self.stamp)) },
             };
             for n in picked.iter().filter(|n| usize::try_from(**n).unwrap() % self.sources.len() == at) {
                 self.stamp += 1;

@@ -20,7 +20,7 @@ use crate::kafka::consumer::Consumer;
 use crate::kafka::dead_letters::DeadLetterTopic;
 use crate::kafka::source::SourceTopics;
 use crate::store::{Owner, SledStore};
-use crate::sync::commit::{CommitThread, LocalCommit};
+use crate::sync::commit::{CommitThread, CutCommit, LetterDesk, LocalCommit};
 use crate::sync::engine::{Drained, Ended, Engine, Ports};
 use crate::sync::intake::IntakeBudget;
 use crate::sync::letter::Origin;
@@ -194,11 +194,13 @@ impl Site {
         let commit = LocalCommit {
             writer: Box::new(store.clone()),
             sink: Box::new(DeadLetterTopic::connect(&config.kafka).map_err(WorkerError::Kafka)?),
-            source: Box::new(SourceTopics::connect(&config.kafka).map_err(WorkerError::Kafka)?),
+            letters: LetterDesk {
+                source: Box::new(SourceTopics::connect(&config.kafka).map_err(WorkerError::Kafka)?),
+                origin: Origin { group: config.kafka.group_id.clone(), version: env!("CARGO_PKG_VERSION").to_owned() },
+            },
             offsets: Box::new(consumer.commits()),
-            origin: Origin { group: config.kafka.group_id.clone(), version: env!("CARGO_PKG_VERSION").to_owned() },
         };
-        spawn_commit(commit, inbox)
+        spawn_commit(Box::new(commit), inbox)
     }
 
     fn forward_stop(&self, queue: Arc<Queue>) {
@@ -217,7 +219,10 @@ impl Site {
 }
 
 /// Starts the commit thread. Where it dies, the engine is told and ends.
-fn spawn_commit(commit: LocalCommit, inbox: &Arc<dyn Inbox>) -> Result<(CommitThread, JoinHandle<()>), WorkerError> {
+fn spawn_commit(
+    commit: Box<dyn CutCommit>,
+    inbox: &Arc<dyn Inbox>,
+) -> Result<(CommitThread, JoinHandle<()>), WorkerError> {
     let (thread, run) = CommitThread::new(commit, Arc::clone(inbox));
     let guard = DeathNotice(Arc::clone(inbox));
     let handle = std::thread::Builder::new()

@@ -30,6 +30,7 @@ Schemas:
   push-request  the body that is sent to order/v2/push
   state         an order's state, as the store keeps it
   dead-letter   the headers of a record in the dead-letter topic
+  changelog     the other values of the changelog, by the kind in their key
   settings      the settings file
 
 Examples:
@@ -38,7 +39,7 @@ Examples:
   order-sync schema --check schemas";
 
 /// The names that can be asked for; [`all`] has one schema for each.
-const NAMES: [&str; 5] = ["event", "push-request", "state", "dead-letter", "settings"];
+const NAMES: [&str; 6] = ["event", "push-request", "state", "dead-letter", "changelog", "settings"];
 
 /// Every schema by its name; the file is `<name>.schema.json`.
 ///
@@ -50,6 +51,7 @@ pub fn all() -> anyhow::Result<[(&'static str, Value); NAMES.len()]> {
         ("push-request", douyin::schema::push_request_schema()),
         ("state", serde_json::to_value(order::schema::state_schema())?),
         ("dead-letter", serde_json::to_value(sync::letter_schema::dead_letter_schema())?),
+        ("changelog", serde_json::to_value(sync::changelog::changelog_schema())?),
         ("settings", config::schema()),
     ])
 }

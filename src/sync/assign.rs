@@ -47,11 +47,7 @@ impl Engine {
         let id = PartitionId(self.next_partition);
         self.next_partition += 1;
         let start = stored.as_ref().map_or(StartAt::Fresh, |position| StartAt::Position(position.next));
-        let position = stored.unwrap_or(Position {
-            next: NextOffset::new(0),
-            commit_number: 0,
-            removed_stamps: std::collections::BTreeMap::new(),
-        });
+        let position = stored.unwrap_or(Position::before(NextOffset::new(0)));
         let source = assigned.source.clone();
         self.by_source.insert(source.clone(), id);
         self.partitions.insert(

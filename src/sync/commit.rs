@@ -1,7 +1,8 @@
-//! The commit without transactions: letters acknowledged, then one batch on disk, then the group is told.
+//! The commit: what a cut is, who makes it durable, and the thread on which that happens, so that folding and delivering
+//! go on meanwhile.
 //!
-//! One place, one function; the commit of a transaction will be its second implementation. It runs on its own
-//! thread, so that folding and delivering go on meanwhile.
+//! Here is the commit without transactions: letters acknowledged, then one batch on disk, then the group is told. That by
+//! a transaction is in `log_commit.rs`.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,7 +11,7 @@ use super::dead_letter::DeadLetter;
 use super::letter::{Letter, Origin};
 use super::overlay::Layer;
 use super::ports::{
-    DeadLetterSink, Inbox, Input, OffsetCommits, PartitionCut, PortError, Position, SourceReader, StateWriter,
+    DeadLetterSink, Epoch, Inbox, Input, OffsetCommits, PartitionCut, PortError, Position, SourceReader, StateWriter,
 };
 use crate::record::{NextOffset, TopicPartition};
 
@@ -26,6 +27,8 @@ pub struct CommitCut {
 pub struct CutPart {
     /// The source partition.
     pub source: TopicPartition,
+    /// The assignment that it belongs to: a commit holds nothing of a partition that has left since.
+    pub epoch: Epoch,
     /// What changed.
     pub layer: Arc<Layer>,
     /// Where the partition stands after it.
@@ -40,35 +43,27 @@ pub trait CommitQueue: Send {
     fn probe_end(&mut self, source: TopicPartition, next: NextOffset);
 }
 
-/// The commit without transactions.
-pub struct LocalCommit {
-    /// The store.
-    pub writer: Box<dyn StateWriter>,
-    /// The dead-letter topic.
-    pub sink: Box<dyn DeadLetterSink>,
+/// Makes cuts durable. Called from the commit thread; waits.
+pub trait CutCommit: Send {
+    /// Makes the cut durable as a whole, or changes nothing that a reader would see.
+    fn commit(&mut self, cut: &CommitCut) -> Result<(), PortError>;
+    /// Whether no record of the source stands at or behind `next`.
+    fn is_at_end(&mut self, source: &TopicPartition, next: NextOffset) -> Result<bool, PortError>;
+    /// The worker ends; nothing more comes.
+    fn close(&mut self);
+}
+
+/// Turns the dead letters of a cut into records.
+pub struct LetterDesk {
     /// The source topics, for the original records of rejected deliveries.
     pub source: Box<dyn SourceReader>,
-    /// The group.
-    pub offsets: Box<dyn OffsetCommits>,
     /// What a letter says of its writer.
     pub origin: Origin,
 }
 
-impl LocalCommit {
-    /// Makes the cut durable, in the order that the promises need.
-    pub fn commit(&mut self, cut: &CommitCut) -> Result<(), PortError> {
-        let letters = self.letters(cut)?;
-        if !letters.is_empty() {
-            self.sink.write(letters)?;
-        }
-        let cuts: Vec<PartitionCut> = cut.parts.iter().map(partition_cut).collect();
-        self.writer.commit(&cuts)?;
-        let positions: Vec<_> = cut.parts.iter().map(|part| (part.source.clone(), part.position.next)).collect();
-        self.offsets.commit(&positions);
-        Ok(())
-    }
-
-    fn letters(&mut self, cut: &CommitCut) -> Result<Vec<Letter>, PortError> {
+impl LetterDesk {
+    /// The letters of the cut as records.
+    pub fn letters(&mut self, cut: &CommitCut) -> Result<Vec<Letter>, PortError> {
         let mut letters = Vec::new();
         for letter in cut.parts.iter().flat_map(|part| part.layer.letters()) {
             letters.push(self.with_record(letter.clone())?.into_letter(&self.origin));
@@ -86,6 +81,39 @@ impl LocalCommit {
         }
         Ok(letter)
     }
+}
+
+/// The commit without transactions.
+pub struct LocalCommit {
+    /// The store.
+    pub writer: Box<dyn StateWriter>,
+    /// The dead-letter topic.
+    pub sink: Box<dyn DeadLetterSink>,
+    /// Makes the letters.
+    pub letters: LetterDesk,
+    /// The group.
+    pub offsets: Box<dyn OffsetCommits>,
+}
+
+impl CutCommit for LocalCommit {
+    /// Makes the cut durable, in the order that the promises need.
+    fn commit(&mut self, cut: &CommitCut) -> Result<(), PortError> {
+        let letters = self.letters.letters(cut)?;
+        if !letters.is_empty() {
+            self.sink.write(letters)?;
+        }
+        let cuts: Vec<PartitionCut> = cut.parts.iter().map(partition_cut).collect();
+        self.writer.commit(&cuts)?;
+        let positions: Vec<_> = cut.parts.iter().map(|part| (part.source.clone(), part.position.next)).collect();
+        self.offsets.commit(&positions);
+        Ok(())
+    }
+
+    fn is_at_end(&mut self, source: &TopicPartition, next: NextOffset) -> Result<bool, PortError> {
+        self.letters.source.is_at_end(source, next)
+    }
+
+    fn close(&mut self) {}
 }
 
 fn partition_cut(part: &CutPart) -> PartitionCut {
@@ -113,14 +141,14 @@ const JOBS_MAX: usize = 4096;
 
 impl CommitThread {
     /// The queue, and the loop that the caller runs on a thread of its own: it ends when the queue is dropped.
-    pub fn new(mut commit: LocalCommit, inbox: Arc<dyn Inbox>) -> (Self, impl FnOnce() + Send) {
+    pub fn new(mut commit: Box<dyn CutCommit>, inbox: Arc<dyn Inbox>) -> (Self, impl FnOnce() + Send) {
         let (jobs, queue): (_, Receiver<Job>) = sync_channel(JOBS_MAX);
         let run = move || {
             while let Ok(job) = queue.recv() {
                 let answer = match job {
                     Job::Commit(cut) => Input::Committed(commit.commit(&cut)),
                     Job::ProbeEnd(source, next) => {
-                        let at_end = commit.source.is_at_end(&source, next);
+                        let at_end = commit.is_at_end(&source, next);
                         Input::EndProbed { source, next, at_end }
                     }
                 };
@@ -128,6 +156,7 @@ impl CommitThread {
                     break;
                 }
             }
+            commit.close();
         };
         (Self { jobs }, run)
     }

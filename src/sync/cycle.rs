@@ -59,13 +59,10 @@ impl Engine {
             let Some(layer) = partition.overlay.cut() else { continue };
             let next = layer.next().unwrap_or(partition.position.next);
             under_way.records += u64::try_from(next.get() - partition.position.next.get()).unwrap_or(0);
-            let position = Position {
-                next,
-                commit_number: partition.position.commit_number + 1,
-                removed_stamps: partition.position.removed_stamps.clone(),
-            };
+            let position =
+                Position { next, commit_number: partition.position.commit_number + 1, ..partition.position.clone() };
             under_way.parts.push((partition.id, position.clone()));
-            cut.parts.push(CutPart { source: partition.source.clone(), layer, position });
+            cut.parts.push(CutPart { source: partition.source.clone(), epoch: partition.epoch, layer, position });
         }
         self.cycle.not_before = now.mono + self.rules.commit_interval;
         self.cycle.under_way = Some(under_way);

@@ -2,6 +2,7 @@
 
 pub mod answered;
 pub mod assign;
+pub mod changelog;
 pub mod circuit;
 pub mod circuit_evidence;
 pub mod circuit_patience;

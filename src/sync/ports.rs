@@ -3,7 +3,7 @@
 //! Every port that waits is blocking and is called from the commit thread or says so; the engine thread itself only
 //! calls what answers at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -46,8 +46,16 @@ pub struct Position {
     pub next: NextOffset,
     /// Counts the commits of this partition.
     pub commit_number: u64,
+    /// Everything before it in the commands topic is done; `None` while no command was read.
+    pub commands: Option<NextOffset>,
+    /// The source topic's id, where the client tells it.
+    pub topic_id: Option<String>,
     /// The greatest stamp that retention removed, per app.
     pub removed_stamps: BTreeMap<AppId, UpdateTime>,
+    /// Apps whose deliveries an operator has paused.
+    pub paused_apps: BTreeSet<AppId>,
+    /// Codes of the platform whose rejections an operator has accepted as right, per app.
+    pub accepted_codes: BTreeMap<AppId, BTreeSet<i64>>,
 }
 
 /// Everything of one partition that one commit makes durable together.

@@ -1,6 +1,6 @@
 //! The stored form of a partition's position: the same bytes for the store and the changelog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,23 +27,68 @@ struct Format {
     format: u64,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Stored {
+/// The stored form of a source partition's position, as in the store and in the changelog.
+///
+/// Members that an older release would drop are a new format: unknown members and unknown formats are refused alike.
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Position")]
+pub(super) struct StoredPosition {
+    /// The format's number.
+    #[schemars(range(min = 1, max = 1))]
     format: u64,
+    /// The next source offset to fold: everything before it has a committed outcome.
+    #[schemars(range(min = 0))]
     next: i64,
+    /// Counts the commits of this partition, from 1.
     commit_number: u64,
+    /// The next offset of the commands topic; left out while no command was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64", range(min = 0))]
+    commands: Option<i64>,
+    /// The source topic's id, where the client tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    topic_id: Option<String>,
+    /// The greatest stamp that retention removed, per app.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, i64>")]
     removed_stamps: BTreeMap<AppId, UpdateTime>,
+    /// Apps whose deliveries an operator has paused.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(with = "BTreeSet<String>")]
+    paused_apps: BTreeSet<AppId>,
+    /// Codes of the platform whose rejections an operator has accepted as right, per app.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, BTreeSet<i64>>")]
+    accepted_codes: BTreeMap<AppId, BTreeSet<i64>>,
 }
 
 impl Position {
+    /// The position of a partition that nothing was ever committed for.
+    pub fn before(next: NextOffset) -> Self {
+        Self {
+            next,
+            commit_number: 0,
+            commands: None,
+            topic_id: None,
+            removed_stamps: BTreeMap::new(),
+            paused_apps: BTreeSet::new(),
+            accepted_codes: BTreeMap::new(),
+        }
+    }
+
     /// The stored form: one JSON object, `format` first.
     pub fn encode(&self) -> Result<Vec<u8>, PositionError> {
-        let stored = Stored {
+        let stored = StoredPosition {
             format: POSITION_FORMAT,
             next: self.next.get(),
             commit_number: self.commit_number,
+            commands: self.commands.map(NextOffset::get),
+            topic_id: self.topic_id.clone(),
             removed_stamps: self.removed_stamps.clone(),
+            paused_apps: self.paused_apps.clone(),
+            accepted_codes: self.accepted_codes.clone(),
         };
         Ok(serde_json::to_vec(&stored)?)
     }
@@ -54,11 +99,15 @@ impl Position {
         if format != POSITION_FORMAT {
             return Err(PositionError::Format(format));
         }
-        let stored: Stored = serde_json::from_slice(bytes)?;
+        let stored: StoredPosition = serde_json::from_slice(bytes)?;
         Ok(Self {
             next: NextOffset::new(stored.next),
             commit_number: stored.commit_number,
+            commands: stored.commands.map(NextOffset::new),
+            topic_id: stored.topic_id,
             removed_stamps: stored.removed_stamps,
+            paused_apps: stored.paused_apps,
+            accepted_codes: stored.accepted_codes,
         })
     }
 }
@@ -67,19 +116,29 @@ impl Position {
 mod tests {
     use super::*;
 
+    fn check(position: &Position, expect: &str) {
+        let stored = position.encode().unwrap();
+        assert_eq!(std::str::from_utf8(&stored).unwrap(), expect);
+        assert_eq!(Position::decode(&stored).unwrap(), *position);
+    }
+
     #[test]
     fn the_stored_form_is_fixed_and_comes_back() {
-        let check = |stamps: &[(&str, i64)], expect: &str| {
-            let removed_stamps = stamps.iter().map(|(app, n)| (AppId::new(*app), UpdateTime(*n))).collect();
-            let position = Position { next: NextOffset::new(42), commit_number: 7, removed_stamps };
-            let stored = position.encode().unwrap();
-            assert_eq!(std::str::from_utf8(&stored).unwrap(), expect);
-            assert_eq!(Position::decode(&stored).unwrap(), position);
-        };
-        check(&[], r#"{"format":1,"next":42,"commit_number":7}"#);
+        let mut position = Position { commit_number: 7, ..Position::before(NextOffset::new(42)) };
+        check(&position, r#"{"format":1,"next":42,"commit_number":7}"#);
+        position.removed_stamps =
+            [("tt2", 5), ("tt1", 1_700_000_000)].map(|(app, n)| (AppId::new(app), UpdateTime(n))).into();
+        check(&position, r#"{"format":1,"next":42,"commit_number":7,"removed_stamps":{"tt1":1700000000,"tt2":5}}"#);
+        position.commands = Some(NextOffset::new(3));
+        position.topic_id = Some("abc".to_owned());
+        position.paused_apps = [AppId::new("tt2")].into();
+        position.accepted_codes = [(AppId::new("tt1"), [40, -1].into())].into();
         check(
-            &[("tt2", 5), ("tt1", 1_700_000_000)],
-            r#"{"format":1,"next":42,"commit_number":7,"removed_stamps":{"tt1":1700000000,"tt2":5}}"#,
+            &position,
+            concat!(
+                r#"{"format":1,"next":42,"commit_number":7,"commands":3,"topic_id":"abc","#,
+                r#""removed_stamps":{"tt1":1700000000,"tt2":5},"paused_apps":["tt2"],"accepted_codes":{"tt1":[-1,40]}}"#
+            ),
         );
     }
 
@@ -87,6 +146,7 @@ mod tests {
     fn another_format_is_refused() {
         let error = Position::decode(br#"{"format":2,"at":1}"#).unwrap_err();
         assert_eq!(error.to_string(), "unknown position format 2");
+        assert!(Position::decode(br#"{"format":1,"next":1,"commit_number":1,"later":1}"#).is_err(), "would be lost");
         assert!(Position::decode(b"").is_err());
     }
 }

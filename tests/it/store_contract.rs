@@ -53,11 +53,7 @@ pub fn cut(source: &TopicPartition, next: i64) -> PartitionCut {
         states: Vec::new(),
         owed: Vec::new(),
         settled: Vec::new(),
-        position: Position {
-            next: NextOffset::new(next),
-            commit_number: next.unsigned_abs(),
-            removed_stamps: BTreeMap::new(),
-        },
+        position: Position { commit_number: next.unsigned_abs(), ..Position::before(NextOffset::new(next)) },
     }
 }
 

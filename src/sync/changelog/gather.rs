@@ -1,0 +1,97 @@
+//! What is known of a partition beyond its store: gathered from the changelog's records, or from committed cuts, each
+//! thing once. It is what a cache has yet to write, and what a restore brings.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use super::key::{ChangelogKey, KeyError};
+use super::record::ChangelogRecord;
+use crate::order::{Identity, OrderState};
+use crate::sync::owed::{Owed, OwedKey};
+use crate::sync::ports::Position;
+
+/// Rough cost of an entry beside its content.
+const ENTRY_OVERHEAD: usize = 300;
+
+/// The newest word on each thing; `None` says that it is gone.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// States of orders.
+    pub states: HashMap<Identity, Option<Arc<OrderState>>, RandomState>,
+    /// Owed deliveries, orders in key order, stamps ascending.
+    pub owed: BTreeMap<OwedKey, Option<Owed>>,
+    /// Where the partition stands.
+    pub position: Option<Position>,
+    bytes: usize,
+}
+
+/// A record of the changelog is not what this release writes.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    /// Its key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Its value.
+    #[error("unreadable changelog record {key}: {why}")]
+    Value {
+        /// The key without ids.
+        key: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Gathered {
+    /// Takes one record of the changelog; those of other source topics are skipped, and so are statuses of dead letters,
+    /// which the store does not keep before issue 5. True where it was of this topic.
+    pub fn take(&mut self, topic: &str, record: &ChangelogRecord) -> Result<bool, GatherError> {
+        let Some(key) = ChangelogKey::decode(&record.key, topic)? else { return Ok(false) };
+        let bad = |key, why: &dyn std::error::Error| GatherError::Value { key, why: why.to_string() };
+        match (key, record.value.as_deref()) {
+            (ChangelogKey::State(identity), value) => {
+                let state = value.map(OrderState::decode).transpose().map_err(|e| bad("state", &e))?;
+                self.put_state(identity, state.map(Arc::new));
+            }
+            (ChangelogKey::Owed(key), value) => {
+                let owed = value.map(Owed::decode).transpose().map_err(|e| bad("owed", &e))?;
+                self.put_owed(key, owed);
+            }
+            (ChangelogKey::Position, Some(value)) => {
+                self.position = Some(Position::decode(value).map_err(|e| bad("position", &e))?);
+            }
+            (ChangelogKey::Position, None) => {
+                return Err(GatherError::Value { key: "position", why: "a position is never removed".to_owned() });
+            }
+            (ChangelogKey::Letter(_), _) => {}
+        }
+        Ok(true)
+    }
+
+    /// The newest state of an order; `None` says that it is gone.
+    pub fn put_state(&mut self, identity: Identity, state: Option<Arc<OrderState>>) {
+        self.bytes += ENTRY_OVERHEAD + state.as_ref().map_or(0, |state| state.document.len());
+        if let Some(old) = self.states.insert(identity, state) {
+            self.bytes -= ENTRY_OVERHEAD + old.map_or(0, |old| old.document.len());
+        }
+    }
+
+    /// The newest word on a delivery; `None` says that it is settled.
+    pub fn put_owed(&mut self, key: OwedKey, owed: Option<Owed>) {
+        self.bytes += ENTRY_OVERHEAD + owed.as_ref().map_or(0, |owed| owed.request.len());
+        if let Some(old) = self.owed.insert(key, owed) {
+            self.bytes -= ENTRY_OVERHEAD + old.map_or(0, |old| old.request.len());
+        }
+    }
+
+    /// Rough memory of all of it.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty() && self.owed.is_empty() && self.position.is_none()
+    }
+}
