@@ -120,6 +120,12 @@ impl Health for WorkerHealth {
 
 fn status_reasons(status: &Status) -> Vec<String> {
     let mut reasons = Vec::new();
+    if status.restoring > 0 {
+        reasons.push(format!(
+            "{} of {} partitions are being restored from the changelog; the others run",
+            status.restoring, status.partitions
+        ));
+    }
     if status.commit_failing {
         reasons.push("commits are failing; nothing new is delivered until one succeeds".to_owned());
     }

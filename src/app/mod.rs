@@ -3,7 +3,9 @@
 pub mod admin;
 pub mod demo;
 pub mod health;
+mod log_mode;
 pub mod memory_fold;
+pub mod rebase;
 pub mod settings;
 pub mod topics;
 pub mod worker;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::{self, Config};
 use crate::douyin::table::TableError;
@@ -14,9 +13,6 @@ use crate::order::{AppId, TimeUnit};
 use crate::retry::RetryPolicy;
 use crate::sync::circuit::CircuitRules;
 use crate::sync::rules::{AppRules, End, Rules};
-
-/// How long a revoked partition may take for its last commit.
-const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Orders of one app in memory, some 20 MB: enough for any rate, and little enough for an app that waits for days.
 const MAX_LANES: usize = 100_000;
@@ -113,7 +109,7 @@ pub fn rules(config: &Config, outcomes: Arc<OutcomeTable>, end: End) -> Rules {
         max_owed: delivery.max_owed,
         max_buffered_bytes: delivery.max_buffered_bytes,
         commit_interval: config.kafka.commit_interval,
-        revoke_timeout: REVOKE_TIMEOUT,
+        revoke_timeout: config.kafka.revoke_timeout,
         shutdown_timeout: config.shutdown_timeout,
         requests_per_second: delivery.requests_per_second,
         end,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
+use crate::kafka::changelog::Changelog;
 use crate::kafka::topics::{Ensured, Topics};
 use crate::sync::ports::PortError;
 use crate::telemetry::event;
@@ -17,26 +18,31 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 const STOP_LOOK: Duration = Duration::from_millis(50);
 
 /// How the preparation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prepared {
     /// The topics are there.
-    Ready,
+    Ready {
+        /// The cluster they are in, where it has an id.
+        cluster_id: Option<String>,
+    },
     /// The worker was told to stop first.
     Stopped,
 }
 
-/// Waits until every source topic is there, and makes the dead-letter topic where it is missing and may be made.
-/// `say` is told what is waited for, once per change.
-pub fn prepare(config: &config::Kafka, stop: &CancellationToken, say: &dyn Fn(&str)) -> Result<Prepared, PortError> {
+/// Waits until every source topic is there, and makes the worker's own topics where they are missing and may be made.
+/// `used` says that the store holds positions: a changelog that is missing then was lost. `say` is told what is waited
+/// for, once per change.
+pub fn prepare(
+    config: &config::Kafka,
+    used: bool,
+    stop: &CancellationToken,
+    say: &dyn Fn(&str),
+) -> Result<Prepared, PortError> {
     let topics = Topics::connect(config)?;
     let (mut wait, mut told) = (WAIT_MIN, String::new());
     while !stop.is_cancelled() {
-        match topics.ensure_dead_letters(config) {
-            Ok(Ensured::Present(_)) => return Ok(Prepared::Ready),
-            Ok(Ensured::Created(partitions)) => {
-                event::TopicCreated { topic: &config.dead_letter_topic, partitions }.emit();
-                return Ok(Prepared::Ready);
-            }
+        match ensure(&topics, config, used) {
+            Ok(()) => return Ok(Prepared::Ready { cluster_id: topics.cluster_id() }),
             Err(PortError::Passing(words)) => {
                 if words != told {
                     event::WaitingForKafka { reason: &words }.emit();
@@ -46,10 +52,37 @@ pub fn prepare(config: &config::Kafka, stop: &CancellationToken, say: &dyn Fn(&s
                 pause(wait, stop);
                 wait = (wait * 2).min(WAIT_MAX);
             }
-            Err(error @ PortError::Fatal(_)) => return Err(error),
+            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_))) => return Err(error),
         }
     }
     Ok(Prepared::Stopped)
+}
+
+fn ensure(topics: &Topics, config: &config::Kafka, used: bool) -> Result<(), PortError> {
+    if config.exactly_once {
+        let loss = || {
+            if used {
+                return Ok(Some("this worker's store holds positions".to_owned()));
+            }
+            loss_of_changelog(topics, config)
+        };
+        tell(&config.changelog_topic, topics.ensure_changelog(config, loss)?);
+    }
+    tell(&config.dead_letter_topic, topics.ensure_dead_letters(config)?);
+    Ok(())
+}
+
+/// Why a changelog that is missing must not be made, in words: the group has been at work, so its states were somewhere.
+pub fn loss_of_changelog(topics: &Topics, config: &config::Kafka) -> Result<Option<String>, PortError> {
+    let offsets = Changelog::connect(config)?.group_has_offsets(&topics.sources(config)?)?;
+    Ok(offsets.then(|| format!("the group {} has committed offsets", config.group_id)))
+}
+
+fn tell(topic: &str, ensured: Ensured) {
+    match ensured {
+        Ensured::Present(_) => {}
+        Ensured::Created(partitions) => event::TopicCreated { topic, partitions }.emit(),
+    }
 }
 
 fn pause(wait: Duration, stop: &CancellationToken) {

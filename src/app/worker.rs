@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::health::{Phase, WorkerHealth};
+use super::log_mode::{self, Closing};
 use super::settings;
 use super::topics::{self, Prepared};
 use crate::config::Config;
@@ -20,11 +21,13 @@ use crate::kafka::consumer::Consumer;
 use crate::kafka::dead_letters::DeadLetterTopic;
 use crate::kafka::source::SourceTopics;
 use crate::store::{Owner, SledStore};
+use crate::sync::cache::Cache;
 use crate::sync::commit::{CommitThread, CutCommit, LetterDesk, LocalCommit};
 use crate::sync::engine::{Drained, Ended, Engine, Ports};
 use crate::sync::intake::IntakeBudget;
 use crate::sync::letter::Origin;
-use crate::sync::ports::{Inbox, Input, PortError, UnitLedger as _};
+use crate::sync::ports::{Inbox, Input, Membership, PortError, Restorer, StateReader, UnitLedger as _};
+use crate::sync::restore_thread::RestoreThread;
 use crate::sync::rules::End;
 use crate::sync::runner::{self, Queue};
 use crate::sync::status::{Status, StatusBoard};
@@ -127,36 +130,57 @@ impl Site {
     fn work(&self) -> Result<Ended, WorkerError> {
         let config = &self.options.config;
         self.say("opening the store");
-        let owner = Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, now_ms: wall_ms() };
-        let mut store = SledStore::open(&config.store, &owner).map_err(WorkerError::Store)?;
+        let changelog = config.kafka.exactly_once.then(|| config.kafka.changelog_topic.clone());
+        let owner = Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: wall_ms() };
+        let mut store = log_mode::open_store(&config.store, &owner).map_err(WorkerError::Store)?;
         store.agree_units(&settings::units(config)).map_err(WorkerError::Store)?;
         self.say("waiting for Kafka: the topics have not been seen yet");
-        let prepared = topics::prepare(&config.kafka, &self.stop, &|what| self.say(what));
-        if prepared.map_err(WorkerError::Kafka)? == Prepared::Stopped {
-            return Ok(Ended::Stopped(Drained::default()));
+        let used = store.has_positions().map_err(WorkerError::Store)?;
+        let prepared = topics::prepare(&config.kafka, used, &self.stop, &|what| self.say(what));
+        match prepared.map_err(WorkerError::Kafka)? {
+            Prepared::Ready { cluster_id: Some(id) } => store.agree_cluster(&id).map_err(WorkerError::Store)?,
+            Prepared::Ready { cluster_id: None } => {}
+            Prepared::Stopped => return Ok(Ended::Stopped(Drained::default())),
         }
         let (queue, inputs) = runner::queue(config.delivery.max_in_flight + QUEUE_BESIDE_ATTEMPTS);
         let inbox: Arc<dyn Inbox> = Arc::clone(&queue) as Arc<dyn Inbox>;
         let budget = Arc::new(IntakeBudget::new(INTAKE_BYTES));
         let consumer = Consumer::start(&config.kafka, Arc::clone(&inbox), Arc::clone(&budget));
         let consumer = consumer.map_err(WorkerError::Kafka)?;
-        let (commits, committer) = self.commit_thread(&consumer, &store, &inbox)?;
-        let engine = self.engine(&consumer, store, commits, &inbox, budget)?;
+        let closing = Closing::default();
+        let parts = if config.kafka.exactly_once {
+            match self.log_parts(&consumer, store, &inbox, &closing)? {
+                Some(parts) => parts,
+                None => return Ok(Ended::Stopped(Drained::default())),
+            }
+        } else {
+            self.local_parts(&consumer, store, &inbox)?
+        };
+        let Parts { reader, commits, restore, threads } = parts;
+        let engine = self.engine(&consumer, reader, commits, restore, &inbox, budget)?;
         self.health.set_phase(Phase::Running(consumer.status()));
         self.forward_stop(queue);
         let ended = runner::run(engine, &inputs, wall_ms);
         // The queue is gone with `inputs`: the consumer's last words to the engine are not waited for.
         drop(inputs);
-        committer.join().ok();
+        closing.close();
+        for thread in threads {
+            thread.join().ok();
+        }
         consumer.stop();
+        if let (Ended::Failed(PortError::Damaged(words)), true) = (&ended, config.kafka.exactly_once) {
+            // The process may be wrong about more than its store: whoever starts it again gets a new one.
+            log_mode::set_store_aside(&config.store, words).map_err(WorkerError::Store)?;
+        }
         Ok(ended)
     }
 
     fn engine(
         &self,
         consumer: &Consumer,
-        store: SledStore,
+        reader: Arc<dyn StateReader>,
         commits: CommitThread,
+        restore: Option<RestoreThread>,
         inbox: &Arc<dyn Inbox>,
         budget: Arc<IntakeBudget>,
     ) -> Result<Engine, WorkerError> {
@@ -173,10 +197,12 @@ impl Site {
         )
         .map_err(|error| WorkerError::Setting(error.to_string()))?;
         let ports = Ports {
-            reader: Arc::new(store),
+            reader,
             intake: Box::new(consumer.intake()),
             attempts: Box::new(attempts),
             commits: Box::new(commits),
+            membership: config.kafka.exactly_once.then(|| Box::new(consumer.membership()) as Box<dyn Membership>),
+            restore: restore.map(|restore| Box::new(restore) as Box<dyn Restorer>),
             budget,
         };
         let rules = settings::rules(config, outcomes, self.options.end);
@@ -184,23 +210,46 @@ impl Site {
         Ok(Engine::new(rules, ports, self.options.meters.clone(), rng, Arc::clone(&self.board)))
     }
 
-    fn commit_thread(
-        &self,
-        consumer: &Consumer,
-        store: &SledStore,
-        inbox: &Arc<dyn Inbox>,
-    ) -> Result<(CommitThread, JoinHandle<()>), WorkerError> {
+    fn letters(&self) -> Result<LetterDesk, WorkerError> {
         let config = &self.options.config;
+        Ok(LetterDesk {
+            source: Box::new(SourceTopics::connect(&config.kafka).map_err(WorkerError::Kafka)?),
+            origin: Origin { group: config.kafka.group_id.clone(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        })
+    }
+
+    /// Without transactions: the store is the truth.
+    fn local_parts(&self, consumer: &Consumer, store: SledStore, inbox: &Arc<dyn Inbox>) -> Result<Parts, WorkerError> {
         let commit = LocalCommit {
             writer: Box::new(store.clone()),
-            sink: Box::new(DeadLetterTopic::connect(&config.kafka).map_err(WorkerError::Kafka)?),
-            letters: LetterDesk {
-                source: Box::new(SourceTopics::connect(&config.kafka).map_err(WorkerError::Kafka)?),
-                origin: Origin { group: config.kafka.group_id.clone(), version: env!("CARGO_PKG_VERSION").to_owned() },
-            },
+            sink: Box::new(DeadLetterTopic::connect(&self.options.config.kafka).map_err(WorkerError::Kafka)?),
+            letters: self.letters()?,
             offsets: Box::new(consumer.commits()),
         };
-        spawn_commit(Box::new(commit), inbox)
+        let (commits, committer) = spawn_commit(Box::new(commit), inbox)?;
+        Ok(Parts { reader: Arc::new(store), commits, restore: None, threads: vec![committer] })
+    }
+
+    /// With transactions: the changelog is the truth. `None` where the worker is stopped before they can begin.
+    fn log_parts(
+        &self,
+        consumer: &Consumer,
+        store: SledStore,
+        inbox: &Arc<dyn Inbox>,
+        closing: &Closing,
+    ) -> Result<Option<Parts>, WorkerError> {
+        let kafka = &self.options.config.kafka;
+        let (say, stopped) = (|what: &str| self.say(what), || self.stop.is_cancelled());
+        let begun = log_mode::transactions(kafka, &store, consumer.fence(), &say, &stopped);
+        let Some(transactions) = begun.map_err(WorkerError::Kafka)? else { return Ok(None) };
+        let cache = Cache::new(Arc::new(store));
+        let commit = log_mode::commit(kafka, transactions, cache.clone(), self.letters()?, closing.clone());
+        let (commits, committer) = spawn_commit(Box::new(commit.map_err(WorkerError::Kafka)?), inbox)?;
+        let site = log_mode::restore_site(kafka, cache.clone(), self.options.meters.clone());
+        let site = site.map_err(WorkerError::Kafka)?;
+        let (restore, run) = RestoreThread::new(site, Arc::clone(inbox), wall_ms);
+        let restorer = spawn("restore", run, inbox)?;
+        Ok(Some(Parts { reader: Arc::new(cache), commits, restore: Some(restore), threads: vec![committer, restorer] }))
     }
 
     fn forward_stop(&self, queue: Arc<Queue>) {
@@ -218,21 +267,36 @@ impl Site {
     }
 }
 
-/// Starts the commit thread. Where it dies, the engine is told and ends.
+/// What differs between a worker with transactions and one without.
+struct Parts {
+    reader: Arc<dyn StateReader>,
+    commits: CommitThread,
+    restore: Option<RestoreThread>,
+    threads: Vec<JoinHandle<()>>,
+}
+
 fn spawn_commit(
     commit: Box<dyn CutCommit>,
     inbox: &Arc<dyn Inbox>,
 ) -> Result<(CommitThread, JoinHandle<()>), WorkerError> {
     let (thread, run) = CommitThread::new(commit, Arc::clone(inbox));
-    let guard = DeathNotice(Arc::clone(inbox));
-    let handle = std::thread::Builder::new()
-        .name("commit".to_owned())
+    Ok((thread, spawn("commit", run, inbox)?))
+}
+
+/// Starts a thread beside the engine. Where it dies, the engine is told and ends.
+fn spawn(
+    name: &'static str,
+    run: impl FnOnce() + Send + 'static,
+    inbox: &Arc<dyn Inbox>,
+) -> Result<JoinHandle<()>, WorkerError> {
+    let guard = DeathNotice(name, Arc::clone(inbox));
+    std::thread::Builder::new()
+        .name(name.to_owned())
         .spawn(move || {
             run();
             drop(guard);
         })
-        .map_err(|error| broken(&format!("cannot start the commit thread: {error}")))?;
-    Ok((thread, handle))
+        .map_err(|error| broken(&format!("cannot start the {name} thread: {error}")))
 }
 
 fn broken(words: &str) -> WorkerError {
@@ -240,13 +304,13 @@ fn broken(words: &str) -> WorkerError {
 }
 
 /// Tells the engine when it is dropped by a panic.
-struct DeathNotice(Arc<dyn Inbox>);
+struct DeathNotice(&'static str, Arc<dyn Inbox>);
 
 impl Drop for DeathNotice {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let words = "the commit thread has panicked; please report it".to_owned();
-            self.0.send(Input::Failed(PortError::Fatal(words))).ok();
+            let words = format!("the {} thread has panicked; please report it", self.0);
+            self.1.send(Input::Failed(PortError::Fatal(words))).ok();
         }
     }
 }

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::shell::Globals;
-use super::{check, demo, exit::Exit, explain, map, run, sandbox, schema};
+use super::{check, demo, exit::Exit, explain, map, run, sandbox, schema, store, topics};
 
 /// Keeps Douyin's order centre on a merchant's latest order state.
 ///
@@ -29,6 +29,10 @@ pub enum Command {
     Run(run::Args),
     /// Check the settings, then Kafka, the store and the platform's token endpoint
     Check(check::Args),
+    /// Make the worker's own topics, or see whether they are there and fit
+    Topics(topics::Args),
+    /// Look into the local store, have it rebuilt, or write it into a changelog
+    Store(store::Args),
     /// Show what the worker would make of events, without Kafka, store or network
     Map(map::Args),
     /// Say how the worker judges an answer of the platform, and what it would do next

@@ -11,7 +11,7 @@ use super::args::{Cli, Command};
 use super::exit::{self, Exit};
 use super::render::{self, Out};
 use super::shell::Shell;
-use super::{check, demo, explain, map, run, sandbox, schema};
+use super::{check, demo, explain, map, run, sandbox, schema, store, topics};
 
 /// Runs the command line with this environment, and says how it ended.
 ///
@@ -46,6 +46,8 @@ fn dispatch(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> {
     match command {
         Command::Run(args) => run::execute(&args, shell),
         Command::Check(args) => check::execute(&args, shell),
+        Command::Topics(args) => topics::execute(&args, shell),
+        Command::Store(args) => store::execute(&args, shell),
         Command::Map(args) => map::execute(args, shell),
         Command::Explain(args) => explain::execute(args, shell),
         Command::Sandbox(args) => sandbox::execute(args, shell),

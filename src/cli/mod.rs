@@ -22,5 +22,7 @@ pub mod runtime;
 pub mod sandbox;
 pub mod schema;
 pub mod shell;
+pub mod store;
+pub mod topics;
 
 pub use entry::main;

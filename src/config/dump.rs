@@ -90,8 +90,10 @@ impl Dump {
         self.put("group_id", kafka.group_id.as_str());
         self.put("topics", kafka.topics.iter().collect::<Array>());
         self.put("dead_letter_topic", kafka.dead_letter_topic.as_str());
+        self.put("changelog_topic", kafka.changelog_topic.as_str());
         self.put("create_topics", kafka.create_topics);
         self.put("exactly_once", kafka.exactly_once);
+        self.put("revoke_timeout", format_duration(kafka.revoke_timeout));
         self.put("commit_interval", format_duration(kafka.commit_interval));
         match kafka.start_from {
             StartFrom::Earliest => self.put("start_from", "earliest"),

@@ -23,10 +23,14 @@ pub struct Kafka {
     pub topics: Vec<String>,
     /// `dead_letter_topic`, default `<group>.dead-letters`.
     pub dead_letter_topic: String,
+    /// `changelog_topic`, default `<group>.changelog`.
+    pub changelog_topic: String,
     /// `create_topics`: create the worker's own missing topics (true).
     pub create_topics: bool,
-    /// `exactly_once`: transactions (false until they are there).
+    /// `exactly_once`: commit by transactions, state in the changelog (false for now).
     pub exactly_once: bool,
+    /// `revoke_timeout`: how long the last commit of partitions that are given back may take (10 s).
+    pub revoke_timeout: Duration,
     /// `commit_interval`: at most one commit in this time (100 ms).
     pub commit_interval: Duration,
     /// `start_from`: where to start without a position (earliest).
@@ -77,6 +81,13 @@ pub(super) const SECTION: Section = Section {
             doc: "Where events go that cannot be delivered. When left out: the group's name and `.dead-letters`.",
         },
         Key {
+            name: "changelog_topic",
+            kind: Kind::Text,
+            absent: Absent::Nothing("\"order-sync.changelog\""),
+            doc: "Where state lives with exactly_once: compacted, with the partition count of the source topics. When left \
+                  out: the group's name and `.changelog`.",
+        },
+        Key {
             name: "create_topics",
             kind: Kind::Switch,
             absent: Absent::Default("true"),
@@ -87,8 +98,17 @@ pub(super) const SECTION: Section = Section {
             name: "exactly_once",
             kind: Kind::Switch,
             absent: Absent::Default("false"),
-            doc: "Commit by Kafka transactions. Not there yet in this release; leave it at false and run one worker \
-                  per group.",
+            doc: "Commit by Kafka transactions: states, owed deliveries, dead letters and offsets go to Kafka at once or not \
+                  at all, the store is a cache that may be lost, and any number of workers of one group share the partitions. \
+                  Needs brokers with transactions. With false the store is the only copy: run one worker per group. A group \
+                  that has run with one cannot be run with the other.",
+        },
+        Key {
+            name: "revoke_timeout",
+            kind: Kind::Span(Duration::from_millis(100), Duration::from_secs(120)),
+            absent: Absent::Default("\"10s\""),
+            doc: "How long the last commit of partitions that the group takes back may take. What is not committed by then is \
+                  dropped, and the next owner repeats it identically.",
         },
         Key {
             name: "commit_interval",
@@ -132,11 +152,13 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> Kafka {
     let topics = topics(reader);
     Kafka {
         brokers,
-        dead_letter_topic: dead_letter_topic(reader, &group_id, &topics),
+        dead_letter_topic: own_topic(reader, "dead_letter_topic", ".dead-letters", &group_id, &topics),
+        changelog_topic: own_topic(reader, "changelog_topic", ".changelog", &group_id, &topics),
         group_id,
         topics,
         create_topics: reader.switch("create_topics"),
-        exactly_once: exactly_once(reader),
+        exactly_once: reader.switch("exactly_once"),
+        revoke_timeout: reader.span("revoke_timeout"),
         commit_interval: reader.span("commit_interval"),
         start_from: start_from(reader),
         properties: all_properties(reader),
@@ -174,22 +196,31 @@ fn topics(reader: &mut Reader<'_, '_>) -> Vec<String> {
     topics
 }
 
-fn dead_letter_topic(reader: &mut Reader<'_, '_>, group_id: &str, topics: &[String]) -> String {
-    let given = reader.maybe_text("dead_letter_topic");
-    let topic = given.clone().unwrap_or_else(|| format!("{group_id}.dead-letters"));
+/// A topic of the worker's own: as given, or the group's name and `suffix`.
+fn own_topic(
+    reader: &mut Reader<'_, '_>,
+    key: &'static str,
+    suffix: &str,
+    group_id: &str,
+    topics: &[String],
+) -> String {
+    let given = reader.maybe_text(key);
+    let topic = given.clone().unwrap_or_else(|| format!("{group_id}{suffix}"));
     if topics.contains(&topic) {
         reader.fault(
-            "dead_letter_topic",
+            key,
             format!(
-                "\"{topic}\" is also one of kafka.topics; dead letters would be read as events; name another topic"
+                "\"{topic}\" is also one of kafka.topics; what we write would be read as events; name another topic"
             ),
         );
     } else if !is_topic(&topic) && given.is_some() {
-        reader.fault("dead_letter_topic", format!("\"{topic}\" is no topic name; {TOPIC_RULE}"));
+        reader.fault(key, format!("\"{topic}\" is no topic name; {TOPIC_RULE}"));
     } else if !is_topic(&topic) && !group_id.is_empty() {
         reader.fault(
-            "dead_letter_topic",
-            format!("\"{topic}\", made from kafka.group_id, is no topic name; set dead_letter_topic, or another group_id; {TOPIC_RULE}"),
+            key,
+            format!(
+                "\"{topic}\", made from kafka.group_id, is no topic name; set {key}, or another group_id; {TOPIC_RULE}"
+            ),
         );
     }
     topic
@@ -200,17 +231,6 @@ const TOPIC_RULE: &str = "1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and
 fn is_topic(name: &str) -> bool {
     let character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=249).contains(&name.len()) && name.chars().all(character) && name != "." && name != ".."
-}
-
-fn exactly_once(reader: &mut Reader<'_, '_>) -> bool {
-    let on = reader.switch("exactly_once");
-    if on {
-        reader.fault(
-            "exactly_once",
-            "transactions are not there yet in this release; set it to false (or leave it out) and run one worker per group",
-        );
-    }
-    on
 }
 
 fn start_from(reader: &mut Reader<'_, '_>) -> StartFrom {

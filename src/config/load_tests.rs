@@ -208,8 +208,8 @@ fn every_fault_is_told_at_once() {
 #[test]
 fn contradictions_and_bounds() {
     let cases = [
-        ("transactions", "kafka.exactly_once=true"),
-        ("later issue", "kafka.revoke_timeout=10s"),
+        ("later issue", "store.retain=90d"),
+        ("changelog into the source", "kafka.changelog_topic=orders"),
         ("dead letters into the source", "kafka.dead_letter_topic=orders"),
         ("topic twice", "kafka.topics=orders,orders"),
         ("no topic", "kafka.topics=[]"),

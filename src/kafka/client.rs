@@ -97,6 +97,18 @@ pub(super) fn producer(config: &config::Kafka) -> Result<ClientConfig, PortError
     Ok(client)
 }
 
+/// The producer of commits by transaction: what a record may take must not outlast the transaction.
+pub(super) fn transactions(config: &config::Kafka, id: &str, timeout: Duration) -> Result<ClientConfig, PortError> {
+    let mut client = producer(config)?;
+    let timeout_ms = timeout.as_millis().to_string();
+    client
+        .set("transactional.id", id)
+        .set("transaction.timeout.ms", &timeout_ms)
+        .set("message.timeout.ms", &timeout_ms)
+        .set("socket.timeout.ms", &timeout_ms);
+    Ok(client)
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use std::collections::BTreeMap;
@@ -113,7 +125,9 @@ pub(super) mod tests {
             topics: vec!["orders".to_owned()],
             dead_letter_topic: "group.dead-letters".to_owned(),
             create_topics: true,
+            changelog_topic: "group.changelog".to_owned(),
             exactly_once: false,
+            revoke_timeout: Duration::from_secs(10),
             commit_interval: Duration::from_millis(100),
             start_from: config::StartFrom::Earliest,
             properties: BTreeMap::new(),
@@ -141,7 +155,8 @@ pub(super) mod tests {
     #[test]
     fn every_kind_of_client_is_understood_by_the_library() {
         let config = settings("127.0.0.1:1");
-        for client in [consumer(&config), reader(&config), producer(&config)] {
+        let commits = transactions(&config, "id", Duration::from_secs(10));
+        for client in [consumer(&config), reader(&config), producer(&config), commits] {
             client.unwrap().create_native_config().unwrap();
         }
     }

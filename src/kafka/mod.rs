@@ -1,5 +1,7 @@
 //! Edge: everything that names rdkafka.
 
+pub mod changelog;
+pub mod changelog_topic;
 pub mod client;
 pub mod consumer;
 pub mod convert;
@@ -8,9 +10,11 @@ pub mod embedded;
 pub mod producer;
 pub mod properties;
 pub mod property_faults;
+pub mod rebase;
 pub mod source;
 pub mod status;
 pub mod topics;
+pub mod transactions;
 
 mod chatter;
 mod failure;

@@ -1,4 +1,5 @@
-//! The topics around the worker: how many partitions the source has, and whether the dead-letter topic fits it.
+//! The topics around the worker: how many partitions the source has, and whether the dead-letter topic fits it. The
+//! changelog is in `changelog_topic.rs`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,11 +13,14 @@ use super::chatter::Chatter;
 use super::client::{self, ASK_TIMEOUT};
 use super::consumer::lookup;
 use super::failure::port_error;
-use super::properties::RECORD_BYTES_MAX;
 use super::status::Status;
 use super::wait::block_on;
 use crate::config;
 use crate::sync::ports::PortError;
+
+/// `max.message.bytes` of our topics: a record of 4 MiB and its framing, which the broker counts, too.
+pub(super) const ROOM: &str = "4259840";
+const DEAD_LETTERS: &[(&str, &str)] = &[("max.message.bytes", ROOM), ("retention.ms", "-1")];
 
 /// Asks the brokers about topics, and creates the worker's own. Every call is bounded by a few seconds.
 pub struct Topics {
@@ -29,7 +33,7 @@ pub struct Topics {
 /// How long the reason of a failed question is waited for; it stands in the queue by then.
 const REASON_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// What became of the dead-letter topic.
+/// What became of a topic of the worker's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ensured {
     /// It was there, with this many partitions.
@@ -51,6 +55,11 @@ impl Topics {
         Ok(Self { asker, client, chatter })
     }
 
+    /// The cluster's id; `None` while no broker answers, or where it has none.
+    pub fn cluster_id(&self) -> Option<String> {
+        self.asker.client().fetch_cluster_id(ASK_TIMEOUT)
+    }
+
     /// How many partitions a topic has; `None` where it does not exist. [`PortError::Passing`] while no broker answers.
     pub fn partition_count(&self, topic: &str) -> Result<Option<i32>, PortError> {
         let found = lookup::partition_count(self.asker.client(), topic);
@@ -64,7 +73,7 @@ impl Topics {
         let words = |words: &str| said.first().map_or_else(|| words.to_owned(), |reason| format!("{words}: {reason}"));
         match error {
             PortError::Passing(error) => PortError::Passing(words(error)),
-            PortError::Fatal(error) => PortError::Fatal(words(error)),
+            PortError::Fatal(error) | PortError::Damaged(error) => PortError::Fatal(words(error)),
         }
     }
 
@@ -77,19 +86,7 @@ impl Topics {
     /// dead letter goes to the partition of its record's number. Passing while a source topic or every broker is
     /// missing: try again later.
     pub fn ensure_dead_letters(&self, config: &config::Kafka) -> Result<Ensured, PortError> {
-        let mut widest: Option<(&str, i32)> = None;
-        let sources = self.sources(config)?;
-        for (topic, count) in &sources {
-            let Some(count) = count else {
-                return Err(PortError::Passing(format!("topic {topic} does not exist; waiting for it to be created")));
-            };
-            if widest.is_none_or(|(_, most)| *count > most) {
-                widest = Some((topic, *count));
-            }
-        }
-        let Some((source, needed)) = widest else {
-            return Err(PortError::Fatal("kafka.topics names no topic".to_owned()));
-        };
+        let (source, needed) = self.widest(config)?;
         let topic = &config.dead_letter_topic;
         match self.partition_count(topic)? {
             Some(there) if there >= needed => Ok(Ensured::Present(there)),
@@ -98,7 +95,7 @@ impl Topics {
                  partition of the same number. Add partitions: {}",
                 widen_command(config, needed)
             ))),
-            None if config.create_topics => self.create(topic, needed),
+            None if config.create_topics => self.create(topic, needed, DEAD_LETTERS),
             None => Err(PortError::Fatal(format!(
                 "the dead-letter topic {topic} does not exist and kafka.create_topics is false. Create it: {}",
                 create_command(config, needed)
@@ -106,18 +103,32 @@ impl Topics {
         }
     }
 
-    fn create(&self, topic: &str, partitions: i32) -> Result<Ensured, PortError> {
-        let doing = format!("cannot create the dead-letter topic {topic}");
-        let room = room();
-        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))
-            .set("max.message.bytes", &room)
-            .set("retention.ms", "-1");
-        let options = AdminOptions::new().request_timeout(Some(ASK_TIMEOUT)).operation_timeout(Some(ASK_TIMEOUT));
-        let admin: AdminClient<Chatter> = self
-            .client
-            .create_with_context(self.chatter.clone())
-            .map_err(|e| port_error("cannot make an admin client", &e))?;
-        let results = block_on(admin.create_topics([&new], &options)).map_err(|e| port_error(&doing, &e))?;
+    /// The source topic with the most partitions, and how many they are.
+    pub(super) fn widest(&self, config: &config::Kafka) -> Result<(String, i32), PortError> {
+        let mut widest: Option<(String, i32)> = None;
+        for (topic, count) in self.sources(config)? {
+            let Some(count) = count else {
+                return Err(PortError::Passing(format!("topic {topic} does not exist; waiting for it to be created")));
+            };
+            if widest.as_ref().is_none_or(|(_, most)| count > *most) {
+                widest = Some((topic, count));
+            }
+        }
+        widest.ok_or_else(|| PortError::Fatal("kafka.topics names no topic".to_owned()))
+    }
+
+    pub(super) fn admin(&self) -> Result<AdminClient<Chatter>, PortError> {
+        let made = self.client.create_with_context(self.chatter.clone());
+        made.map_err(|e| port_error("cannot make an admin client", &e))
+    }
+
+    pub(super) fn create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<Ensured, PortError> {
+        let doing = format!("cannot create the topic {topic}");
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+        for (name, value) in settings {
+            new = new.set(name, value);
+        }
+        let results = block_on(self.admin()?.create_topics([&new], &options())).map_err(|e| port_error(&doing, &e))?;
         for result in results {
             match result {
                 Ok(_) => {}
@@ -132,11 +143,19 @@ impl Topics {
     }
 }
 
+pub(super) fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(ASK_TIMEOUT)).operation_timeout(Some(ASK_TIMEOUT))
+}
+
 /// The command that creates the dead-letter topic as the worker itself would.
 pub fn create_command(config: &config::Kafka, partitions: i32) -> String {
-    let topic = &config.dead_letter_topic;
-    let what = format!("--create --topic {topic} --partitions {partitions}");
-    command(config, &format!("{what} --config max.message.bytes={} --config retention.ms=-1", room()))
+    creation(config, &config.dead_letter_topic, partitions, DEAD_LETTERS)
+}
+
+/// The command that creates a topic with these settings.
+pub(super) fn creation(config: &config::Kafka, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
+    let settings: Vec<String> = settings.iter().map(|(name, value)| format!("--config {name}={value}")).collect();
+    command(config, &format!("--create --topic {topic} --partitions {partitions} {}", settings.join(" ")))
 }
 
 /// The command that gives the dead-letter topic as many partitions as it needs.
@@ -149,9 +168,4 @@ fn command(config: &config::Kafka, what: &str) -> String {
     let secured = config.properties.contains_key("security.protocol");
     let way_in = if secured { " --command-config client.properties" } else { "" };
     format!("kafka-topics.sh --bootstrap-server {}{way_in} {what}", config.brokers)
-}
-
-/// `max.message.bytes` of a topic that takes every dead letter: the broker counts the record's framing, too.
-fn room() -> String {
-    (RECORD_BYTES_MAX + 64 * 1024).to_string()
 }

@@ -166,6 +166,11 @@ impl Tree {
         Ok(false)
     }
 
+    /// Removes every row, one after another.
+    pub(super) fn clear(&self) -> Result<(), PortError> {
+        guarded(&self.path, "write", || self.tree.clear())
+    }
+
     /// Applies all of `writes`, visible at once; on disk after [`Disk::flush`].
     pub(super) fn apply(&self, writes: Writes) -> Result<(), PortError> {
         guarded(&self.path, "write", || {
@@ -238,6 +243,12 @@ pub(super) fn fatal(error: impl ToString) -> PortError {
     PortError::Fatal(error.to_string())
 }
 
+/// The same for a row that does not say what we wrote.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+pub(super) fn damaged(error: impl ToString) -> PortError {
+    PortError::Damaged(error.to_string())
+}
+
 /// The words for an operation that the file system refused.
 pub(super) fn failed(path: &Path, doing: &str, error: &io::Error) -> PortError {
     from_sled(path, doing, &sled::Error::Io(io::Error::new(error.kind(), error.to_string())))
@@ -245,7 +256,7 @@ pub(super) fn failed(path: &Path, doing: &str, error: &io::Error) -> PortError {
 
 /// The words for a directory whose content is not what we wrote.
 pub(super) fn unreadable(path: &Path, why: &str) -> PortError {
-    PortError::Fatal(format!(
+    PortError::Damaged(format!(
         "store directory {} cannot be read: {why}; restore a copy of it, or move it away and start again: the orders \
          are then folded again from the source topics, from kafka.start_from on",
         path.display()

@@ -9,6 +9,8 @@ pub(super) const META_TREE: &[u8] = b"meta";
 pub(super) const META_ROW: &[u8] = b"store";
 /// The row of a partition's position.
 pub(super) const POSITION: &[u8] = b"p";
+/// The row of a partition's place in the changelog.
+pub(super) const CHECKPOINT: &[u8] = b"c";
 /// What the rows of chunks begin with.
 pub(super) const CHUNKS: &[u8] = b"o";
 /// What the rows of chunks' settled places begin with.
@@ -38,6 +40,16 @@ pub(super) fn states(app_id: &AppId, out: &mut Vec<u8>) {
 pub(super) fn state(identity: &Identity, out: &mut Vec<u8>) {
     states(&identity.app_id, out);
     out.extend_from_slice(identity.order_id.as_bytes());
+}
+
+/// What the rows of all states begin with.
+pub(super) const STATES: &[u8] = b"s";
+
+/// The order of a state's row.
+pub(super) fn identity(key: &[u8]) -> Option<Identity> {
+    let (length, ids) = key.strip_prefix(STATES)?.split_first_chunk::<2>()?;
+    let (app_id, order_id) = ids.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    Some(Identity::new(AppId::new(std::str::from_utf8(app_id).ok()?), std::str::from_utf8(order_id).ok()?))
 }
 
 /// The row of a chunk of owed deliveries, or of its settled places.
@@ -76,7 +88,9 @@ mod tests {
         let mut seen = HashSet::new();
         for (app, order) in ids.iter().flat_map(|app| ids.iter().map(move |order| (app, order))) {
             let mut key = Vec::new();
-            state(&Identity::new(AppId::new(*app), *order), &mut key);
+            let order = Identity::new(AppId::new(*app), *order);
+            state(&order, &mut key);
+            assert_eq!(identity(&key), Some(order.clone()));
             assert!(seen.insert(key), "{app:?} {order:?}");
         }
     }

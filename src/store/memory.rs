@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::units::{self, Units};
 use crate::order::{AppId, Identity, OrderState, TimeUnit};
 use crate::record::TopicPartition;
+use crate::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use crate::sync::ports::{OwedEntry, PartitionCut, PortError, Position, StateReader, StateWriter, UnitLedger};
 use crate::sync::{Owed, OwedKey};
 
@@ -27,6 +28,7 @@ struct Content {
 #[derive(Clone, Debug, Default)]
 struct Partition {
     position: Option<Position>,
+    checkpoint: Option<Checkpoint>,
     states: HashMap<Identity, Arc<OrderState>>,
     owed: BTreeMap<OwedKey, Owed>,
 }
@@ -112,6 +114,37 @@ impl StateReader for MemoryStore {
 
     fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {
         Ok(self.content().partitions.get(source).and_then(|p| p.owed.get(key).cloned()))
+    }
+}
+
+impl CacheStore for MemoryStore {
+    fn checkpoint(&self, source: &TopicPartition) -> Result<Option<Checkpoint>, PortError> {
+        Ok(self.content().partitions.get(source).and_then(|p| p.checkpoint))
+    }
+
+    fn forget(&self, source: &TopicPartition) -> Result<(), PortError> {
+        self.content().partitions.remove(source);
+        Ok(())
+    }
+
+    fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {
+        let mut content = self.content();
+        for write in writes {
+            let partition = content.partitions.entry(write.source).or_default();
+            for (identity, state) in write.states {
+                match state {
+                    Some(state) => drop(partition.states.insert(identity, state)),
+                    None => drop(partition.states.remove(&identity)),
+                }
+            }
+            for key in &write.settled {
+                partition.owed.remove(key);
+            }
+            partition.owed.extend(write.owed);
+            partition.position = write.position.or(partition.position.take());
+            partition.checkpoint = write.checkpoint.or(partition.checkpoint);
+        }
+        Ok(())
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Owner {
     pub group_id: String,
     /// The Kafka cluster's id, where it is known.
     pub cluster_id: Option<String>,
+    /// The changelog that the store is a cache of; `None` where the store itself is the truth.
+    pub changelog: Option<String>,
     /// Wall clock, milliseconds since the epoch, for a new store's birthday.
     pub now_ms: i64,
 }
@@ -39,6 +41,8 @@ struct Stored {
     group_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cluster_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changelog: Option<String>,
     created_at: String,
     #[serde(default)]
     units: BTreeMap<AppId, TimeUnit>,
@@ -110,6 +114,66 @@ impl Meta {
         self.write(disk)
     }
 
+    /// The cluster is known now: refused where the store belongs to another one, remembered where it knew none.
+    pub(super) fn agree_cluster(&mut self, disk: &Disk, path: &Path, cluster_id: &str) -> Result<(), PortError> {
+        let owner = Owner {
+            group_id: self.stored.group_id.clone(),
+            cluster_id: Some(cluster_id.to_owned()),
+            changelog: self.stored.changelog.clone(),
+            now_ms: 0,
+        };
+        self.check_owner(path, &owner)?;
+        if self.stored.cluster_id.is_some() {
+            return Ok(());
+        }
+        self.stored.cluster_id = owner.cluster_id;
+        self.write(disk)
+    }
+
+    /// The changelog that the store is a cache of.
+    pub(super) fn changelog(&self) -> Option<&str> {
+        self.stored.changelog.as_deref()
+    }
+
+    /// Makes the store a cache of this changelog.
+    pub(super) fn adopt_changelog(&mut self, disk: &Disk, topic: &str) -> Result<(), PortError> {
+        self.stored.changelog = Some(topic.to_owned());
+        self.write(disk)
+    }
+
+    /// Refuses a store that was filled under another regime: what it holds is not what the changelog says, or what it lacks
+    /// may be there. An unused one takes the new regime.
+    pub(super) fn agree_changelog(
+        &mut self,
+        disk: &Disk,
+        path: &Path,
+        owner: &Owner,
+        used: bool,
+    ) -> Result<(), PortError> {
+        if self.stored.changelog == owner.changelog {
+            return Ok(());
+        }
+        if !used {
+            self.stored.changelog.clone_from(&owner.changelog);
+            return self.write(disk);
+        }
+        let shown = path.display();
+        Err(PortError::Fatal(match (&self.stored.changelog, &owner.changelog) {
+            (None, _) => format!(
+                "store directory {shown} was filled without transactions (kafka.exactly_once = false), and its states are \
+                 in no changelog: `order-sync store rebase` writes them there; or set kafka.exactly_once back to false"
+            ),
+            (Some(has), None) => format!(
+                "store directory {shown} is a cache of the changelog {has}, and kafka.exactly_once is false: its states may \
+                 be behind. Set kafka.exactly_once to true again"
+            ),
+            (Some(has), Some(is)) => format!(
+                "store directory {shown} is a cache of the changelog {has}, and kafka.changelog_topic is {is}: set it back, \
+                 or give this worker an empty directory in [store] path"
+            ),
+        }))
+    }
+
     fn write(&mut self, disk: &Disk) -> Result<(), PortError> {
         let row = serde_json::to_vec(&self.stored).map_err(|error| PortError::Fatal(error.to_string()))?;
         let mut writes = Writes::default();
@@ -167,6 +231,7 @@ impl Stored {
             store_id: format!("{:016x}{:016x}", half(), half()),
             group_id: owner.group_id.clone(),
             cluster_id: owner.cluster_id.clone(),
+            changelog: owner.changelog.clone(),
             created_at: format!("{created_at:.3}"),
             units: Units::new(),
         }

@@ -1,5 +1,7 @@
 //! Edge: everything that names sled, and the in-memory twin.
 
+mod aside;
+mod cache;
 mod chunk;
 mod disk;
 mod keys;
@@ -9,6 +11,7 @@ mod owed_log;
 pub mod sled_store;
 mod units;
 
+pub use aside::set_aside;
 pub use memory::MemoryStore;
 pub use meta::Owner;
 pub use sled_store::SledStore;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::chunk::{self, ChunkError};
-use super::disk::{self, Disk, Row, Tree, Writes, fatal};
+use super::disk::{self, Disk, Row, Tree, Writes, damaged, fatal};
 use super::keys;
 use super::meta::{Meta, Owner};
 use super::owed_log::{self, OwedLog};
@@ -33,7 +33,7 @@ struct Shared {
 }
 
 #[derive(Debug)]
-struct Partition {
+pub(super) struct Partition {
     tree: Tree,
     /// Held while a batch is applied: a reader finds the index and the chunks that go with it.
     owed: Mutex<OwedLog>,
@@ -44,6 +44,15 @@ impl SledStore {
     /// open, that belongs to another group or cluster, that another format wrote, or that cannot be read. The index
     /// of what is owed is read here: about a second per million of deliveries.
     pub fn open(config: &config::Store, owner: &Owner) -> Result<Self, PortError> {
+        let store = Self::open_as_is(config, owner)?;
+        let used = store.has_positions()?;
+        let shared = &store.shared;
+        lock(&shared.meta).agree_changelog(&shared.disk, &shared.path, owner, used)?;
+        Ok(store)
+    }
+
+    /// The same for one who looks on only: the store may be the only copy or a cache, whatever the settings say.
+    pub fn open_as_is(config: &config::Store, owner: &Owner) -> Result<Self, PortError> {
         let path = config.path.clone();
         let disk = Disk::open(&path, config.cache_bytes)?;
         let meta = Meta::open(&disk, &path, owner)?;
@@ -69,16 +78,33 @@ impl SledStore {
         units::agree(meta.units(), units, |app_id| self.has_milliseconds(app_id)).map(drop)
     }
 
+    /// The changelog that it is a cache of; `None` where it is the only copy.
+    pub fn changelog(&self) -> Option<String> {
+        lock(&self.shared.meta).changelog().map(str::to_owned)
+    }
+
+    /// From now on the store is a cache of this changelog, which holds all that it holds. Places in an earlier one mean
+    /// nothing there: what the store has is read anew from this one.
+    pub fn adopt_changelog(&self, topic: &str) -> Result<(), PortError> {
+        self.drop_checkpoints()?;
+        lock(&self.shared.meta).adopt_changelog(&self.shared.disk, topic)
+    }
+
+    /// Refuses the store where it belongs to another cluster; one that knew none remembers this one.
+    pub fn agree_cluster(&self, cluster_id: &str) -> Result<(), PortError> {
+        lock(&self.shared.meta).agree_cluster(&self.shared.disk, &self.shared.path, cluster_id)
+    }
+
     /// How many deliveries the partition owes.
     pub fn owed_count(&self, source: &TopicPartition) -> usize {
         self.partition(source).map_or(0, |partition| lock(&partition.owed).len())
     }
 
-    fn partition(&self, source: &TopicPartition) -> Option<Arc<Partition>> {
+    pub(super) fn partition(&self, source: &TopicPartition) -> Option<Arc<Partition>> {
         self.shared.partitions.read().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
     }
 
-    fn partition_to_write(&self, source: &TopicPartition) -> Result<Arc<Partition>, PortError> {
+    pub(super) fn partition_to_write(&self, source: &TopicPartition) -> Result<Arc<Partition>, PortError> {
         if let Some(partition) = self.partition(source) {
             return Ok(partition);
         }
@@ -88,8 +114,16 @@ impl SledStore {
     }
 
     /// Names the directory in an error about one of its rows.
-    fn unreadable(&self, source: &TopicPartition, error: &impl ToString) -> PortError {
+    pub(super) fn unreadable(&self, source: &TopicPartition, error: &impl ToString) -> PortError {
         disk::unreadable(&self.shared.path, &format!("partition {source}: {}", error.to_string()))
+    }
+
+    pub(super) fn partitions(&self) -> &RwLock<HashMap<TopicPartition, Arc<Partition>>> {
+        &self.shared.partitions
+    }
+
+    pub(super) fn flush(&self) -> Result<(), PortError> {
+        self.shared.disk.flush()
     }
 
     fn has_milliseconds(&self, app_id: &AppId) -> Result<bool, PortError> {
@@ -109,13 +143,13 @@ impl Partition {
         let mut marks: HashMap<u64, BTreeSet<u32>> = HashMap::new();
         tree.scan(keys::MARKS, |key, row| {
             let number = number(key)?;
-            marks.insert(number, owed_log::marks(row).map_err(fatal)?);
+            marks.insert(number, owed_log::marks(row).map_err(damaged)?);
             Ok(())
         })?;
         let mut owed = OwedLog::default();
         tree.scan(keys::CHUNKS, |key, row| {
             let number = number(key)?;
-            owed.load(number, row, marks.remove(&number).unwrap_or_default()).map_err(fatal)
+            owed.load(number, row, marks.remove(&number).unwrap_or_default()).map_err(damaged)
         })?;
         Ok(Self { tree, owed: Mutex::new(owed) })
     }
@@ -123,19 +157,19 @@ impl Partition {
     /// Whether a stamp of the app is one of milliseconds: that of an order, or of one that retention has removed.
     fn has_milliseconds(&self, app_id: &AppId) -> Result<bool, PortError> {
         let position = self.tree.get(keys::POSITION)?;
-        let position = position.map(|row| Position::decode(&row)).transpose().map_err(fatal)?;
+        let position = position.map(|row| Position::decode(&row)).transpose().map_err(damaged)?;
         if position.and_then(|p| p.removed_stamps.get(app_id).copied()).is_some_and(units::is_milliseconds) {
             return Ok(true);
         }
         let mut prefix = Vec::new();
         keys::states(app_id, &mut prefix);
-        let test = |row: &[u8]| Ok(units::is_milliseconds(OrderState::decode(row).map_err(fatal)?.update_time));
+        let test = |row: &[u8]| Ok(units::is_milliseconds(OrderState::decode(row).map_err(damaged)?.update_time));
         self.tree.any(&prefix, test)
     }
 
     fn chunk(&self, number: u64) -> Result<Row, PortError> {
         let row = self.tree.get(&keys::numbered(keys::CHUNKS, number))?;
-        row.ok_or_else(|| PortError::Fatal(format!("chunk {number} of the owed deliveries is gone")))
+        row.ok_or_else(|| PortError::Damaged(format!("chunk {number} of the owed deliveries is gone")))
     }
 
     /// Applies the cut in one batch; it is on disk after the next flush.
@@ -149,8 +183,26 @@ impl Partition {
             writes.put(&key, &value);
         }
         writes.put(keys::POSITION, &cut.position.encode().map_err(fatal)?);
+        self.apply_debts(writes, &cut.settled, &cut.owed)
+    }
+
+    pub(super) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    pub(super) fn debts(&self) -> &Mutex<OwedLog> {
+        &self.owed
+    }
+
+    /// Adds settled and new debts to what is written, and applies all of it in one batch.
+    pub(super) fn apply_debts(
+        &self,
+        mut writes: Writes,
+        settled: &[OwedKey],
+        new: &[(OwedKey, Owed)],
+    ) -> Result<(), PortError> {
         let mut owed = lock(&self.owed);
-        let plan = owed.plan(&cut.settled, &cut.owed, |number| self.chunk(number))?;
+        let plan = owed.plan(settled, new, |number| self.chunk(number))?;
         for number in &plan.removed {
             writes.remove(&keys::numbered(keys::CHUNKS, *number));
             writes.remove(&keys::numbered(keys::MARKS, *number));
@@ -187,8 +239,8 @@ impl StateReader for SledStore {
         let log = lock(&partition.owed);
         partition.tree.scan(keys::CHUNKS, |key, row| {
             let number = number(key)?;
-            for (at, entry) in (0..).zip(chunk::entries(row).map_err(fatal)?) {
-                let entry = entry.map_err(fatal)?;
+            for (at, entry) in (0..).zip(chunk::entries(row).map_err(damaged)?) {
+                let entry = entry.map_err(damaged)?;
                 if log.is_owed(number, at) {
                     visit(entry.key(), Owed::peek(entry.owed).map_err(|error| self.unreadable(source, &error))?);
                 }
@@ -202,7 +254,7 @@ impl StateReader for SledStore {
         let log = lock(&partition.owed);
         for place in log.candidates(key) {
             let row = partition.chunk(place.chunk())?;
-            if let Some(entry) = chunk::entry(&row, place.at()).map_err(fatal)?.filter(|entry| entry.is(key)) {
+            if let Some(entry) = chunk::entry(&row, place.at()).map_err(damaged)?.filter(|entry| entry.is(key)) {
                 return Owed::decode(entry.owed).map(Some).map_err(|error| self.unreadable(source, &error));
             }
         }
@@ -228,10 +280,10 @@ impl UnitLedger for SledStore {
 }
 
 fn number(key: &[u8]) -> Result<u64, PortError> {
-    keys::number(key).ok_or_else(|| fatal(ChunkError::CutOff))
+    keys::number(key).ok_or_else(|| damaged(ChunkError::CutOff))
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic under one of these locks ends the worker by the error that it becomes; no half change is read after it.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

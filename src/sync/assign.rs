@@ -18,15 +18,16 @@ use crate::telemetry::event;
 impl Engine {
     /// The group gave us partitions: their position and debts are read, and the consumer is told where to start.
     pub(super) fn assigned(&mut self, input: Input, now: Now) {
-        if self.cycle.is_under_way() {
+        if self.ports.restore.is_none() && self.cycle.is_under_way() {
             // A partition that comes back at once may still be in the cut under way; the store must hold it first.
+            // (A restore reads the changelog, where a transaction under way is waited for.)
             self.deferred.push(input);
             return;
         }
         let Input::Assigned { epoch, partitions, reply } = input else { return };
         let mut starts = Vec::with_capacity(partitions.len());
         for assigned in partitions {
-            match self.take_partition(epoch, assigned, now) {
+            match self.take_partition(epoch, &assigned, now) {
                 Ok(start) => starts.push(start),
                 Err(error) => {
                     let words = PortError::Fatal(error.to_string());
@@ -39,22 +40,19 @@ impl Engine {
         answer(&reply, Ok(starts));
     }
 
-    fn take_partition(&mut self, epoch: Epoch, assigned: Assigned, now: Now) -> Result<StartAt, PortError> {
+    fn take_partition(&mut self, epoch: Epoch, assigned: &Assigned, now: Now) -> Result<StartAt, PortError> {
         if let Some(old) = self.by_source.get(&assigned.source).copied() {
             self.drop_partition(old);
         }
-        let stored = self.ports.reader.position(&assigned.source)?;
         let id = PartitionId(self.next_partition);
         self.next_partition += 1;
-        let start = stored.as_ref().map_or(StartAt::Fresh, |position| StartAt::Position(position.next));
-        let position = stored.unwrap_or(Position::before(NextOffset::new(0)));
-        let source = assigned.source.clone();
-        self.by_source.insert(source.clone(), id);
+        self.by_source.insert(assigned.source.clone(), id);
+        let position = Position::before(NextOffset::new(0));
         self.partitions.insert(
             id,
             Partition {
                 id,
-                source: assigned.source,
+                source: assigned.source.clone(),
                 epoch,
                 partitions_of_topic: assigned.partitions_of_topic,
                 folded: position.next,
@@ -65,13 +63,42 @@ impl Engine {
                 end_at_start: None,
                 high_watermark: None,
                 end_probe: EndProbe::Idle,
-                phase: Phase::Running,
+                phase: Phase::Restoring,
             },
         );
-        let owed = self.take_debts(id, &source)?;
-        event::PartitionAssigned { source: &source, position: start_position(start), owed }.emit();
         self.ever_assigned = true;
         self.next_status = now.mono;
+        if let Some(restore) = &mut self.ports.restore {
+            restore.begin(epoch, &assigned.source);
+            return Ok(StartAt::Later);
+        }
+        self.stand_up(id)
+    }
+
+    /// A partition is as the changelog says, or cannot be made so.
+    pub(super) fn restored(&mut self, epoch: Epoch, source: &TopicPartition, result: Result<(), PortError>, now: Now) {
+        let waiting = |p: &&mut Partition| p.epoch == epoch && p.phase == Phase::Restoring;
+        let Some(id) = self.partition_of(source).filter(waiting).map(|partition| partition.id) else { return };
+        match result.and_then(|()| self.stand_up(id)) {
+            Ok(start) => self.ports.intake.begin(epoch, source, start),
+            Err(error) => self.fail(error),
+        }
+        self.next_status = now.mono;
+    }
+
+    /// The store holds the partition as it was committed last: its position and debts are read, and it runs.
+    fn stand_up(&mut self, id: PartitionId) -> Result<StartAt, PortError> {
+        let Some(partition) = self.partitions.get_mut(&id) else { return Ok(StartAt::Later) };
+        let source = partition.source.clone();
+        let stored = self.ports.reader.position(&source)?;
+        let start = stored.as_ref().map_or(StartAt::Fresh, |position| StartAt::Position(position.next));
+        if let Some(position) = stored {
+            partition.folded = position.next;
+            partition.position = position;
+        }
+        partition.phase = Phase::Running;
+        let owed = self.take_debts(id, &source)?;
+        event::PartitionAssigned { source: &source, position: start_position(start), owed }.emit();
         Ok(start)
     }
 
@@ -100,7 +127,8 @@ impl Engine {
     /// Reading has started: for a partition without a position this is the first one.
     pub(super) fn started(&mut self, epoch: Epoch, source: &TopicPartition, at: NextOffset, end: NextOffset) {
         let held = self.intake_is_full();
-        let Some(partition) = self.partition_of(source).filter(|p| p.epoch == epoch) else { return };
+        let running = |p: &&mut Partition| p.epoch == epoch && p.phase == Phase::Running;
+        let Some(partition) = self.partition_of(source).filter(running) else { return };
         if partition.folded < at || partition.position.commit_number == 0 {
             partition.folded = at;
             partition.overlay.advance(at);
@@ -175,6 +203,9 @@ impl Engine {
     pub(super) fn drop_partition(&mut self, id: PartitionId) {
         let Some(partition) = self.partitions.remove(&id) else { return };
         self.by_source.remove(&partition.source);
+        if let Some(restore) = &mut self.ports.restore {
+            restore.cancel(&partition.source);
+        }
         self.ports.budget.refill(partition.inbox_bytes());
         let lanes = self.lanes.remove_partition(id);
         for (_, lane) in &lanes {
@@ -212,7 +243,7 @@ impl Engine {
         partition.end_probe = match at_end {
             Ok(true) if still => EndProbe::AtEnd,
             Ok(_) | Err(PortError::Passing(_)) => EndProbe::Idle,
-            Err(error @ PortError::Fatal(_)) => return self.fail(error),
+            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_))) => return self.fail(error),
         };
     }
 }
@@ -220,7 +251,7 @@ impl Engine {
 fn start_position(start: StartAt) -> Option<NextOffset> {
     match start {
         StartAt::Position(next) => Some(next),
-        StartAt::Fresh => None,
+        StartAt::Fresh | StartAt::Later => None,
     }
 }
 

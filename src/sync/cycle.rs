@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::commit::{CommitCut, CutPart};
 use super::engine::Engine;
 use super::lane::Waiting;
-use super::partition::PartitionId;
+use super::partition::{Partition, PartitionId, Phase};
 use super::ports::{PortError, Position};
 use super::rules::Now;
 use crate::record::{NextOffset, TopicPartition};
@@ -22,6 +22,18 @@ pub struct CommitCycle {
     under_way: Option<UnderWay>,
     not_before: Duration,
     failures: u32,
+    doubt: Doubt,
+}
+
+/// Whether it has to be proven that our partitions are still ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Doubt {
+    #[default]
+    None,
+    /// A commit has to begin and succeed.
+    Raised,
+    /// It is under way.
+    BeingResolved,
 }
 
 #[derive(Debug)]
@@ -37,6 +49,11 @@ impl CommitCycle {
         self.under_way.is_some()
     }
 
+    /// Whether our partitions may be somebody else's by now: no attempt starts until a commit has succeeded.
+    pub fn is_in_doubt(&self) -> bool {
+        self.doubt != Doubt::None
+    }
+
     /// Whether the last commit failed.
     pub fn is_failing(&self) -> bool {
         self.failures > 0
@@ -44,6 +61,39 @@ impl CommitCycle {
 }
 
 impl Engine {
+    /// After a silence of half a session a commit has to prove that we are still a member: one is made at once, of
+    /// positions alone if there is nothing else.
+    pub(super) fn doubt_membership(&mut self, now: Now) {
+        let Some(membership) = &mut self.ports.membership else { return };
+        match self.cycle.doubt {
+            Doubt::BeingResolved => return,
+            Doubt::None if !membership.is_in_doubt() => return,
+            Doubt::None => {
+                event::MembershipDoubted.emit();
+                self.cycle.doubt = Doubt::Raised;
+                if !self.cycle.is_failing() {
+                    self.cycle.not_before = now.mono;
+                }
+            }
+            // The partitions that it was raised over may have left since; those that came are as good a proof.
+            Doubt::Raised => {}
+        }
+        let running = |p: &&mut Partition| p.phase == Phase::Running;
+        let mut any = false;
+        for partition in self.partitions.values_mut().filter(running) {
+            any = true;
+            // One whose start is not known yet has no position to commit; that is told soon.
+            if partition.end_at_start.is_some() && !partition.overlay.is_dirty() {
+                partition.overlay.advance(partition.folded);
+            }
+        }
+        if !any {
+            // Nothing is held that could be pushed, and what comes is given by the group.
+            self.cycle.doubt = Doubt::None;
+            membership.proven();
+        }
+    }
+
     /// Starts a commit where one is due; says when to look again.
     pub(super) fn commit_due(&mut self, now: Now) -> Option<Duration> {
         if self.cycle.is_under_way() || !self.partitions.values().any(|p| p.overlay.is_dirty()) {
@@ -66,6 +116,9 @@ impl Engine {
         }
         self.cycle.not_before = now.mono + self.rules.commit_interval;
         self.cycle.under_way = Some(under_way);
+        if self.cycle.doubt == Doubt::Raised {
+            self.cycle.doubt = Doubt::BeingResolved;
+        }
         self.ports.commits.begin(cut);
         None
     }
@@ -77,12 +130,18 @@ impl Engine {
             Ok(()) => {
                 self.progress += 1;
                 self.cycle.failures = 0;
+                if self.cycle.doubt == Doubt::BeingResolved {
+                    self.cycle.doubt = Doubt::None;
+                    if let Some(membership) = &mut self.ports.membership {
+                        membership.proven();
+                    }
+                }
                 self.meters.committed(now.mono.saturating_sub(under_way.started), under_way.records);
                 for (id, position) in under_way.parts {
                     self.part_committed(id, position);
                 }
             }
-            Err(error @ PortError::Fatal(_)) => self.fail(error),
+            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_))) => self.fail(error),
             Err(PortError::Passing(error)) => {
                 for (id, _) in under_way.parts {
                     if let Some(partition) = self.partitions.get_mut(&id) {
@@ -91,6 +150,9 @@ impl Engine {
                 }
                 let wait = RETRY_MIN.saturating_mul(1 << self.cycle.failures.min(8)).min(RETRY_MAX);
                 self.cycle.failures = self.cycle.failures.saturating_add(1);
+                if self.cycle.doubt == Doubt::BeingResolved {
+                    self.cycle.doubt = Doubt::Raised;
+                }
                 self.cycle.not_before = now.mono + wait;
                 let took = now.mono.saturating_sub(under_way.started);
                 event::CommitFailed { error: &error, took }.emit(&self.meters);

@@ -45,6 +45,9 @@ impl Engine {
             }
             look = earliest(look, desk.token.next_look());
         }
+        if self.cycle.is_in_doubt() {
+            return look;
+        }
         // While what is not committed is over its bound, a result would only add to it.
         if !self.is_running() || (self.held_by_bytes && self.buffered_bytes() >= self.rules.max_buffered_bytes) {
             return look;

@@ -16,7 +16,7 @@ use super::intake::IntakeBudget;
 use super::lane::Lanes;
 use super::pace::Pace;
 use super::partition::{Partition, PartitionId};
-use super::ports::{Attempts, Input, Intake, PortError, StateReader, Ticket};
+use super::ports::{Attempts, Input, Intake, Membership, PortError, Restorer, StateReader, Ticket};
 use super::rules::{Now, Rules};
 use super::status::StatusBoard;
 use super::timer::Timer;
@@ -33,6 +33,10 @@ pub struct Ports {
     pub attempts: Box<dyn Attempts>,
     /// The commit thread.
     pub commits: Box<dyn CommitQueue>,
+    /// Restores partitions before they run; `None` where the store itself is the truth.
+    pub restore: Option<Box<dyn Restorer>>,
+    /// Whether our partitions are still ours; `None` without transactions, where nobody else has them.
+    pub membership: Option<Box<dyn Membership>>,
     /// What the consumer may have handed over and is not folded.
     pub budget: Arc<IntakeBudget>,
 }
@@ -166,6 +170,7 @@ impl Engine {
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {
             Input::Assigned { .. } => self.assigned(input, now),
+            Input::Restored { epoch, source, result } => self.restored(epoch, &source, result, now),
             Input::Started { epoch, source, at, high_watermark } => self.started(epoch, &source, at, high_watermark),
             Input::Revoked { partitions, lost, reply } => self.revoked(&partitions, lost, reply, now),
             Input::Records { epoch, source, records } => self.records(epoch, &source, records),
@@ -186,6 +191,7 @@ impl Engine {
 
     /// Does a bounded amount of what is due, and says when to come back.
     pub fn turn(&mut self, now: Now) -> Turn {
+        self.doubt_membership(now);
         self.take_up_left();
         let next_start = self.deliver_due(now);
         let folded = self.fold_slice(now);

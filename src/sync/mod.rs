@@ -2,6 +2,7 @@
 
 pub mod answered;
 pub mod assign;
+pub mod cache;
 pub mod changelog;
 pub mod circuit;
 pub mod circuit_evidence;
@@ -20,12 +21,18 @@ pub mod lane;
 pub mod left;
 pub mod letter;
 pub mod letter_schema;
+pub mod log_commit;
+#[cfg(test)]
+mod log_fakes;
+pub mod log_ports;
 pub mod overlay;
 pub mod owed;
 pub mod pace;
 pub mod partition;
 pub mod ports;
 pub mod position;
+pub mod restore;
+pub mod restore_thread;
 pub mod rules;
 pub mod runner;
 pub mod standing;

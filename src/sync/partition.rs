@@ -38,7 +38,7 @@ pub struct Partition {
     pub high_watermark: Option<NextOffset>,
     /// Set once no record was found between `folded` and `end_at_start`: only markers stand there.
     pub end_probe: EndProbe,
-    /// Whether it takes records.
+    /// How far it has come.
     pub phase: Phase,
 }
 
@@ -53,9 +53,12 @@ pub enum EndProbe {
     AtEnd,
 }
 
-/// Whether a partition takes records.
+/// How far a partition has come, from its assignment to its release. There is one way through: restoring, running,
+/// leaving; a partition may leave from anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Given to us; its state is being read from the changelog. Nothing is read, folded or started yet.
+    Restoring,
     /// Folding and delivering.
     Running,
     /// Taken back: nothing more is folded or started, the last commit is under way.

@@ -37,6 +37,9 @@ pub enum PortError {
     /// It will not work later: the worker stops, saying so.
     #[error("{0}")]
     Fatal(String),
+    /// What the store holds cannot be read back. The worker stops; where the store is a cache, it is set aside and rebuilt.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 /// Where a partition stands: the `position` entry of a commit.
@@ -140,8 +143,27 @@ pub trait OffsetCommits: Send {
 pub trait Intake: Send {
     /// Deliver no more records of these partitions until resumed. Records already on their way may still come.
     fn pause(&mut self, sources: &[TopicPartition]);
+    /// A partition that is restored is to be read from here on. Without effect where its assignment is over.
+    fn begin(&mut self, epoch: Epoch, source: &TopicPartition, start: StartAt);
     /// Go on.
     fn resume(&mut self, sources: &[TopicPartition]);
+}
+
+/// Whether the group may have given our partitions away without our having noticed. Never waits; called from the engine
+/// thread.
+pub trait Membership: Send {
+    /// Nobody has polled for more than half the session: true from then on, until it is proven that we are a member.
+    fn is_in_doubt(&self) -> bool;
+    /// A commit that began after the doubt has succeeded.
+    fn proven(&mut self);
+}
+
+/// Restores partitions from the changelog. Never waits; called from the engine thread.
+pub trait Restorer: Send {
+    /// Brings the store up to the changelog's end; the answer comes as [`Input::Restored`].
+    fn begin(&mut self, epoch: Epoch, source: &TopicPartition);
+    /// The partition has left: its restore is not needed any more.
+    fn cancel(&mut self, source: &TopicPartition);
 }
 
 /// Starts attempts. Never waits; called from the engine thread.
@@ -178,8 +200,10 @@ pub struct Assigned {
 pub enum StartAt {
     /// The store's position.
     Position(NextOffset),
-    /// The store has never seen it: `kafka.start_from` decides.
+    /// Nobody has ever committed anything for it: `kafka.start_from` decides.
     Fresh,
+    /// It is being restored; [`Intake::begin`] will say.
+    Later,
 }
 
 /// Carries inputs to the engine: a bounded queue behind it.
@@ -204,6 +228,15 @@ pub enum Input {
         partitions: Vec<Assigned>,
         /// Takes the answer, in the order of `partitions`. Its channel has room for one: the engine never waits.
         reply: SyncSender<Result<Vec<StartAt>, PortError>>,
+    },
+    /// A partition is as the changelog says, and so is its store; or it cannot be made so. Sent by the restore thread.
+    Restored {
+        /// The partition's epoch.
+        epoch: Epoch,
+        /// The source partition.
+        source: TopicPartition,
+        /// What came of it.
+        result: Result<(), PortError>,
     },
     /// Where reading of a partition really started, and the high watermark seen then.
     Started {

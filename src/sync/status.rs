@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::circuit::Cause;
 use super::engine::{Engine, Mode};
+use super::partition::Phase;
 use super::rules::Now;
 
 /// How often the snapshot is renewed.
@@ -37,6 +38,8 @@ pub struct Status {
     pub assigned: bool,
     /// Partitions held.
     pub partitions: usize,
+    /// Partitions whose state is being read from the changelog.
+    pub restoring: usize,
     /// Records taken and not folded.
     pub unfolded: usize,
     /// Records folded, skipped or set aside since the start.
@@ -86,6 +89,7 @@ impl Engine {
             at: now.mono,
             assigned: self.ever_assigned,
             partitions: self.partitions.len(),
+            restoring: self.partitions.values().filter(|p| p.phase == Phase::Restoring).count(),
             unfolded: self.partitions.values().map(|p| p.inbox.len()).sum(),
             folded: self.folded,
             uncommitted: self.partitions.keys().any(|id| !self.is_clean(*id)),
@@ -108,6 +112,9 @@ impl Engine {
                 })
                 .collect(),
         };
+        let leaving = self.partitions.values().filter(|p| p.phase == Phase::Leaving).count();
+        let running = status.partitions - status.restoring - leaving;
+        self.meters.partitions([status.restoring, running, leaving]);
         self.meters.in_flight(status.in_flight);
         self.meters.buffered_bytes(status.buffered_bytes);
         for desk in &self.desks {

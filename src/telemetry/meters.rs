@@ -96,9 +96,6 @@ impl CircuitState {
     }
 }
 
-/// The texts that only people read; their series stand at 0 from the start.
-const TEXT_FIELDS: [&str; 6] = ["title", "sub_title", "shop_name", "goods_name", "description", "goods_info"];
-
 /// The result of a commit, or of a token fetch: both are counted as two series.
 struct Pair {
     good: Counter,
@@ -135,6 +132,8 @@ struct Inner {
     oldest_undelivered: Gauge,
     buffered_bytes: Gauge,
     intake_paused: [Gauge; 2],
+    restored_orders: Counter,
+    partitions: [Gauge; 3],
     samples: AtomicU64,
 }
 
@@ -180,11 +179,13 @@ impl Meters {
             oldest_undelivered: registry.gauge(&metric::OLDEST_UNDELIVERED, &[]),
             buffered_bytes: registry.gauge(&metric::BUFFERED_BYTES, &[]),
             intake_paused: [paused(IntakeLimit::Owed), paused(IntakeLimit::Bytes)],
+            restored_orders: registry.counter(&metric::RESTORED_ORDERS, &[]),
+            partitions: ["restoring", "running", "leaving"].map(|s| registry.gauge(&metric::PARTITIONS, &[s])),
             samples: AtomicU64::new(0),
             registry,
         };
         let meters = Self { inner: Arc::new(inner) };
-        for field in TEXT_FIELDS {
+        for field in metric::TEXT_FIELDS {
             meters.text_cuts(field);
         }
         meters
@@ -268,6 +269,16 @@ impl Meters {
         self.inner.commits.good.increment(1);
         self.inner.committed_records.increment(records);
         self.sample(&self.inner.commit_seconds, took);
+    }
+
+    /// Partitions that are restoring, running and leaving.
+    pub fn partitions(&self, counts: [usize; 3]) {
+        self.inner.partitions.iter().zip(counts).for_each(|(gauge, n)| gauge.set(as_f64(n)));
+    }
+
+    /// `n` orders were read back from the changelog.
+    pub fn restored_orders(&self, n: u64) {
+        self.inner.restored_orders.increment(n);
     }
 
     pub(super) fn commit_failed(&self) {

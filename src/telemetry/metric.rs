@@ -128,6 +128,9 @@ pub(super) const TEXT_CUT: Metric = counter(
     "Person-read texts that were cut to the platform's byte limit.",
     "",
 );
+/// The texts that only people read; their series stand at 0 from the start.
+pub(super) const TEXT_FIELDS: [&str; 6] =
+    ["title", "sub_title", "shop_name", "goods_name", "description", "goods_info"];
 pub(super) const LONG_RULES: Metric = counter(
     "order_sync_long_rules_total",
     &[],
@@ -199,6 +202,20 @@ pub(super) const INTAKE_PAUSED: Metric = gauge(
     "1 while intake is held back for this reason (`owed`, `bytes`), else 0.",
     "1 for 15 minutes.",
 );
+pub(super) const RESTORED_ORDERS: Metric = counter(
+    "order_sync_restored_orders_total",
+    &[],
+    "orders",
+    "Orders whose state was read back from the changelog.",
+    "Grows again and again: partitions move, or the store is lost at each start.",
+);
+pub(super) const PARTITIONS: Metric = gauge(
+    "order_sync_partitions",
+    &["state"],
+    "partitions",
+    "Partitions that this worker holds, by state: `restoring`, `running` or `leaving`.",
+    "`restoring` for 5 minutes: see the log for what it waits for.",
+);
 pub(super) const BUILD: Metric =
     gauge("order_sync_build_info", &["version"], "state", "Always 1; the label says which release runs.", "");
 
@@ -224,6 +241,8 @@ pub const TABLE: &[&Metric] = &[
     &TOKENS,
     &CIRCUIT,
     &INTAKE_PAUSED,
+    &RESTORED_ORDERS,
+    &PARTITIONS,
     &BUILD,
 ];
 

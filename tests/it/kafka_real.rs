@@ -282,3 +282,18 @@ fn real_kafka_a_missing_topic_is_waited_for() {
     consumer.stop();
     engine.check();
 }
+
+#[test]
+fn real_kafka_a_topic_that_grows_stops_the_worker_with_words() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("grows", 2, KEEP);
+    let config = settings(&kafka.brokers, &RealKafka::name("grows"), &[&topic]);
+    let engine = FakeEngine::start(ROOMY);
+    let consumer = consume(&config, &engine);
+    eventually("both partitions", || engine.holds() == 2);
+    kafka.grow(&topic, 3);
+    eventually("it is said", || !engine.failures().is_empty());
+    let words = engine.failures().remove(0);
+    assert!(words.contains("had 2 partitions and has 3") && words.contains(&topic), "{words}");
+    consumer.stop();
+}

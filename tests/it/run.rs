@@ -45,6 +45,14 @@ impl Site {
         site
     }
 
+    pub fn home(&self) -> &std::path::Path {
+        self.home.path()
+    }
+
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
     pub fn config_file(&self) -> PathBuf {
         self.home.path().join("order-sync.toml")
     }

@@ -9,11 +9,12 @@ use order_sync::order::{
 };
 use order_sync::record::{NextOffset, TopicPartition};
 use order_sync::store::{MemoryStore, Owner, SledStore};
+use order_sync::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use order_sync::sync::ports::{OwedEntry, PartitionCut, Position, StateReader, StateWriter, UnitLedger};
 use order_sync::sync::{Owed, OwedKey};
 
 pub fn owner() -> Owner {
-    Owner { group_id: "shop".to_owned(), cluster_id: None, now_ms: 1_700_000_000_000 }
+    Owner { group_id: "shop".to_owned(), cluster_id: None, changelog: None, now_ms: 1_700_000_000_000 }
 }
 
 pub fn open(path: &std::path::Path) -> SledStore {
@@ -258,4 +259,70 @@ fn in_memory_a_crash_keeps_whole_cuts_only() {
     store.flush();
     assert!(store.position(&sources[1]).unwrap().is_some());
     assert_eq!(next.position(&sources[1]).unwrap(), None);
+}
+
+fn cache_write(source: &TopicPartition, stamp: i64, settled: &[OwedKey], changelog: Option<i64>) -> CacheWrite {
+    CacheWrite {
+        source: source.clone(),
+        states: vec![(order("A"), Some(state(stamp)))],
+        owed: vec![(key("A", stamp), owed(stamp))],
+        settled: settled.to_vec(),
+        position: Some(cut(source, stamp).position),
+        checkpoint: changelog.map(|at| Checkpoint { changelog: NextOffset::new(at), written_ms: at }),
+    }
+}
+
+fn as_cache(store: &dyn CacheStore) {
+    let source = TopicPartition::new("orders", 0);
+    assert_eq!(store.checkpoint(&source).unwrap(), None);
+    store.write(vec![cache_write(&source, 1, &[], None)]).unwrap();
+    assert_eq!(store.checkpoint(&source).unwrap(), None, "a part is no whole");
+    store.write(vec![cache_write(&source, 2, &[], Some(7))]).unwrap();
+    // Read a second time from an older place: replaced, not doubled; what is settled need not be there.
+    store.write(vec![cache_write(&source, 2, &[key("A", 1), key("B", 9)], None)]).unwrap();
+    assert_eq!(store.checkpoint(&source).unwrap().unwrap().changelog.get(), 7);
+    let debts: Vec<OwedKey> = all_owed(store, &source).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(debts, [key("A", 2)]);
+    let gone = CacheWrite { states: vec![(order("A"), None)], ..cache_write(&source, 3, &[], None) };
+    store.write(vec![gone]).unwrap();
+    assert_eq!(store.state(&source, &order("A")).unwrap(), None);
+    assert_eq!(store.position(&source).unwrap().unwrap().next.get(), 3);
+    store.forget(&source).unwrap();
+    assert_eq!((store.position(&source).unwrap(), store.checkpoint(&source).unwrap()), (None, None));
+    assert!(all_owed(store, &source).is_empty());
+    store.write(vec![cache_write(&source, 4, &[], Some(9))]).unwrap();
+    assert_eq!(all_owed(store, &source).len(), 1);
+}
+
+#[test]
+fn as_a_cache_it_takes_what_it_has_already_and_forgets_a_partition() {
+    as_cache(&MemoryStore::new());
+    let folder = tempfile::tempdir().unwrap();
+    let source = TopicPartition::new("orders", 0);
+    as_cache(&open(folder.path()));
+    let store = open(folder.path());
+    assert_eq!(store.checkpoint(&source).unwrap().unwrap().changelog.get(), 9, "it survives");
+    assert_eq!(all_owed(&store, &source).len(), 1);
+    store.adopt_changelog("shop.changelog").unwrap();
+    assert_eq!(store.checkpoint(&source).unwrap(), None, "a place in another changelog");
+}
+
+#[test]
+fn a_store_of_another_regime_is_refused_once_it_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = config::Store { path: folder.path().to_owned(), cache_bytes: 32 << 20 };
+    let of = |changelog: Option<&str>| Owner { changelog: changelog.map(str::to_owned), ..owner() };
+    let refused = |changelog: Option<&str>, expect: &str| {
+        let words = SledStore::open(&settings, &of(changelog)).unwrap_err().to_string();
+        assert!(words.contains(expect), "{words}");
+    };
+    drop(open(folder.path()));
+    let store = SledStore::open(&settings, &of(Some("one"))).unwrap();
+    store.write(vec![cache_write(&TopicPartition::new("orders", 0), 1, &[], Some(1))]).unwrap();
+    store.agree_cluster("cluster-1").unwrap();
+    assert!(store.agree_cluster("cluster-2").unwrap_err().to_string().contains("cluster-1"));
+    drop(store);
+    refused(None, "is a cache of the changelog one");
+    refused(Some("two"), "kafka.changelog_topic is two");
+    SledStore::open(&settings, &of(Some("one"))).unwrap();
 }

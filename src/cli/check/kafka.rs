@@ -3,6 +3,7 @@
 use super::report::Report;
 use crate::cli::exit::Exit;
 use crate::config::Kafka;
+use crate::kafka::changelog_topic::changelog_command;
 use crate::kafka::topics::{self, Topics};
 use crate::sync::ports::PortError;
 
@@ -29,9 +30,42 @@ pub(super) fn check(kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()
             Err(error) => return unreachable(kafka, &error, report),
         }
     }
+    if kafka.exactly_once {
+        match asked.partition_count(&kafka.changelog_topic) {
+            Ok(there) => changelog(kafka, there, widest, report)?,
+            Err(error) => return unreachable(kafka, &error, report),
+        }
+    }
     match asked.partition_count(&kafka.dead_letter_topic) {
         Ok(there) => dead_letters(kafka, there, widest, report),
         Err(error) => unreachable(kafka, &error, report),
+    }
+}
+
+fn changelog(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Report<'_>) -> anyhow::Result<()> {
+    let topic = &kafka.changelog_topic;
+    match there {
+        Some(partitions) if partitions == widest => {
+            report.ok("kafka", format!("changelog topic {topic} has {partitions} partitions"))
+        }
+        Some(partitions) => {
+            let message = format!(
+                "changelog topic {topic} has {partitions} partitions, the widest source topic {widest}; an order's states \
+                 are in the partition of its source's number: a source topic that has grown cannot be gone on with"
+            );
+            report.fault("kafka", message, Exit::Kafka)
+        }
+        None if kafka.create_topics => report.ok(
+            "kafka",
+            format!("changelog topic {topic} does not exist yet; `run` creates it for a group without offsets"),
+        ),
+        None => {
+            let message = format!(
+                "changelog topic {topic} does not exist, and kafka.create_topics is false. Create it: {}",
+                changelog_command(kafka, widest)
+            );
+            report.fault("kafka", message, Exit::Kafka)
+        }
     }
 }
 
@@ -72,7 +106,7 @@ fn unreachable(kafka: &Kafka, error: &PortError, report: &mut Report<'_>) -> any
              kafka.properties (`run` waits for it)",
             kafka.brokers
         ),
-        PortError::Fatal(_) => {
+        PortError::Fatal(_) | PortError::Damaged(_) => {
             "see security.protocol, sasl.* and ssl.* in kafka.properties, and the user's rights".to_owned()
         }
     };

@@ -19,7 +19,8 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
         return report.ok("store", format!("{shown} holds no store yet and can be written; `run` makes one"));
     }
     // The time is a new store's birthday, and this one is not new.
-    let owner = Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, now_ms: 0 };
+    let changelog = config.kafka.exactly_once.then(|| config.kafka.changelog_topic.clone());
+    let owner = Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: 0 };
     let opened = SledStore::open(&config.store, &owner);
     match opened.and_then(|store| store.check_units(&settings::units(config))) {
         Ok(()) => report.ok("store", format!("{shown} opens, and no other process has it")),

@@ -15,8 +15,8 @@ use crate::kafka::status::Problem;
 use crate::record::TopicPartition;
 use crate::sync::ports::Input;
 
-/// How long the engine may take to commit what it gives back (architecture: 10 s).
-const REVOKE_DEADLINE: Duration = Duration::from_secs(10);
+/// The engine keeps `kafka.revoke_timeout` itself; this much later it is not waited for any more.
+const ENGINE_GRACE: Duration = Duration::from_millis(500);
 
 impl Worker {
     pub(super) fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), Ended> {
@@ -70,18 +70,28 @@ impl Worker {
         let mut known = Vec::new();
         for source in leaving {
             match self.partitions.remove(source) {
-                Some(Stage::Told { .. } | Stage::Reading(_) | Stage::Broken) => known.push(source.clone()),
+                Some(Stage::Told { epoch, .. } | Stage::Restoring { epoch }) => {
+                    known.push((source.clone(), Some(epoch)));
+                }
+                Some(Stage::Reading(reading)) => known.push((source.clone(), Some(reading.epoch))),
+                Some(Stage::Broken) => known.push((source.clone(), None)),
                 Some(Stage::Given) | None => {}
             }
             self.status.clear(&Problem::Partition(source.to_string()));
         }
         let mut result = Ok(());
         if !known.is_empty() {
+            let partitions = known.iter().map(|(source, _)| source.clone()).collect();
+            if !lost {
+                self.leaving = known.into_iter().filter_map(|(source, epoch)| Some((source, epoch?))).collect();
+            }
             let (reply, answered) = sync_channel(1);
-            result = self.tell(Input::Revoked { partitions: known, lost, reply });
-            if result.is_ok() && answered.recv_timeout(REVOKE_DEADLINE) == Err(RecvTimeoutError::Timeout) {
+            result = self.tell(Input::Revoked { partitions, lost, reply });
+            let longest = self.revoke_timeout + ENGINE_GRACE;
+            if result.is_ok() && self.wait_for(&answered, Some(longest)) == Err(RecvTimeoutError::Timeout) {
                 tracing::warn!("the engine did not finish its last commit in time; the next owner repeats it");
             }
+            self.leaving.clear();
         }
         if !lost {
             self.commit_offsets(leaving);

@@ -6,8 +6,10 @@ use std::thread::JoinHandle;
 use rdkafka::ClientConfig;
 
 use super::context::GroupContext;
+use super::fence::GroupFence;
 use super::partition::GroupConsumer;
 use super::shared::{GroupCommits, IntakeControl, Shared};
+use super::silence::GroupMembership;
 use super::worker::Worker;
 use crate::config;
 use crate::kafka::chatter::Chatter;
@@ -33,7 +35,7 @@ impl Consumer {
     /// dropped.
     pub fn start(config: &config::Kafka, inbox: Arc<dyn Inbox>, budget: Arc<IntakeBudget>) -> Result<Self, PortError> {
         let status = Status::new();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(config));
         let context = GroupContext::new(Chatter::new(config, status.clone()), Arc::clone(&shared));
         let consumer = open(&client::consumer(config)?, context, &shared)?;
         let worker = Worker::new(config, consumer, Arc::clone(&shared), status.clone(), inbox, budget);
@@ -52,6 +54,16 @@ impl Consumer {
     /// Commits offsets, for the engine.
     pub fn commits(&self) -> GroupCommits {
         GroupCommits(Arc::clone(&self.shared))
+    }
+
+    /// Whether this worker can be sure of its partitions, for the engine.
+    pub fn membership(&self) -> GroupMembership {
+        GroupMembership(Arc::clone(&self.shared))
+    }
+
+    /// Takes the fences of commits, for the transactions.
+    pub fn fence(&self) -> GroupFence {
+        GroupFence(Arc::clone(&self.shared))
     }
 
     /// What stands between the worker and its records, for readiness.

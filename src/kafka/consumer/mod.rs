@@ -3,15 +3,20 @@
 mod bell;
 mod context;
 mod deliver;
+mod fence;
 mod group;
 mod handle;
 pub(super) mod lookup;
 mod partition;
 mod shared;
+mod silence;
 mod start;
 mod starting;
 mod watch;
 mod worker;
 
+pub(super) use fence::Fence;
+pub use fence::GroupFence;
 pub use handle::Consumer;
 pub use shared::{GroupCommits, IntakeControl};
+pub use silence::GroupMembership;

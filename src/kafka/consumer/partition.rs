@@ -22,6 +22,8 @@ const BATCH_BYTES: usize = 256 * 1024;
 pub(super) enum Stage {
     /// The engine has not been told yet.
     Given,
+    /// The engine will say where to start when it has restored the partition.
+    Restoring { epoch: Epoch },
     /// The engine said where to start; the brokers have yet to say what is there.
     Told { epoch: Epoch, start: StartAt, doubts: u8 },
     /// Being read.

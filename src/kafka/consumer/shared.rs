@@ -5,18 +5,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::bell::Bell;
+use super::fence::FenceDesk;
+use super::silence::Silence;
+use crate::config;
 use crate::record::{NextOffset, TopicPartition};
-use crate::sync::ports::{Intake, OffsetCommits};
+use crate::sync::ports::{Epoch, Intake, OffsetCommits, StartAt};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) bell: Bell,
+    pub(super) fence: FenceDesk,
+    pub(super) silence: Silence,
     stopping: AtomicBool,
+    starts: Mutex<BTreeMap<TopicPartition, (Epoch, StartAt)>>,
     paused: Mutex<HashSet<TopicPartition>>,
     commits: Mutex<BTreeMap<TopicPartition, NextOffset>>,
 }
 
 impl Shared {
+    pub(super) fn new(config: &config::Kafka) -> Self {
+        Self {
+            bell: Bell::default(),
+            fence: FenceDesk::default(),
+            silence: Silence::new(config),
+            stopping: AtomicBool::new(false),
+            starts: Mutex::default(),
+            paused: Mutex::default(),
+            commits: Mutex::default(),
+        }
+    }
+
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.bell.ring();
@@ -36,6 +54,11 @@ impl Shared {
         lock(&self.commits).remove(source);
     }
 
+    /// Partitions whose start the engine has named since the last look.
+    pub(super) fn take_starts(&self) -> BTreeMap<TopicPartition, (Epoch, StartAt)> {
+        std::mem::take(&mut *lock(&self.starts))
+    }
+
     pub(super) fn take_commits(&self) -> BTreeMap<TopicPartition, NextOffset> {
         std::mem::take(&mut *lock(&self.commits))
     }
@@ -52,6 +75,11 @@ pub struct IntakeControl(pub(super) Arc<Shared>);
 impl Intake for IntakeControl {
     fn pause(&mut self, sources: &[TopicPartition]) {
         lock(&self.0.paused).extend(sources.iter().cloned());
+    }
+
+    fn begin(&mut self, epoch: Epoch, source: &TopicPartition, start: StartAt) {
+        lock(&self.0.starts).insert(source.clone(), (epoch, start));
+        self.0.bell.ring();
     }
 
     fn resume(&mut self, sources: &[TopicPartition]) {

@@ -28,7 +28,8 @@ pub(super) fn decide(start: StartAt, from: StartFrom, extent: Extent) -> Result<
         StartAt::Position(next) if next.get() > extent.high => Err(Refused::BeyondEnd),
         StartAt::Position(next) if next.get() < extent.low => Err(Refused::BelowStart),
         StartAt::Position(next) => Ok(next),
-        StartAt::Fresh => Ok(NextOffset::new(match from {
+        // One that is still being restored is not asked about.
+        StartAt::Fresh | StartAt::Later => Ok(NextOffset::new(match from {
             StartFrom::Earliest => extent.low,
             StartFrom::Latest => extent.high,
             StartFrom::Time(_) => extent.at_time.unwrap_or(extent.high),

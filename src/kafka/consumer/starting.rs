@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
@@ -28,6 +28,12 @@ type Answer = Result<Vec<StartAt>, PortError>;
 
 impl Worker {
     pub(super) fn start_partitions(&mut self) -> Result<(), Ended> {
+        for (source, (epoch, start)) in self.shared.take_starts() {
+            if matches!(self.partitions.get(&source), Some(Stage::Restoring { epoch: of }) if *of == epoch) {
+                self.partitions.insert(source, Stage::Told { epoch, start, doubts: 0 });
+                self.start_at = Instant::now();
+            }
+        }
         let waiting = self.partitions.values().any(|s| matches!(s, Stage::Given | Stage::Told { .. }));
         if !waiting || Instant::now() < self.start_at {
             return Ok(());
@@ -51,18 +57,16 @@ impl Worker {
         self.epoch = Epoch(self.epoch.0 + 1);
         let (reply, answer) = sync_channel(1);
         self.tell(Input::Assigned { epoch: self.epoch, partitions: partitions.clone(), reply })?;
-        let answer: Answer = loop {
-            match answer.recv_timeout(Duration::from_millis(100)) {
-                Ok(answer) => break answer,
-                Err(RecvTimeoutError::Disconnected) => return Err(Ended),
-                Err(RecvTimeoutError::Timeout) if self.shared.stopping() => return Err(Ended),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        };
+        let answer: Answer = self.wait_for(&answer, None).map_err(|_| Ended)?;
         match answer {
             Ok(starts) if starts.len() == partitions.len() => {
                 for (assigned, start) in partitions.into_iter().zip(starts) {
-                    self.partitions.insert(assigned.source, Stage::Told { epoch: self.epoch, start, doubts: 0 });
+                    let epoch = self.epoch;
+                    let stage = match start {
+                        StartAt::Later => Stage::Restoring { epoch },
+                        StartAt::Position(_) | StartAt::Fresh => Stage::Told { epoch, start, doubts: 0 },
+                    };
+                    self.partitions.insert(assigned.source, stage);
                 }
                 Ok(())
             }
@@ -71,7 +75,7 @@ impl Worker {
                 tracing::warn!(%words, "partitions cannot start yet");
                 Ok(())
             }
-            Err(fatal @ PortError::Fatal(_)) => {
+            Err(fatal @ (PortError::Fatal(_) | PortError::Damaged(_))) => {
                 for assigned in partitions {
                     self.partitions.insert(assigned.source, Stage::Broken);
                 }

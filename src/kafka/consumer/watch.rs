@@ -1,5 +1,6 @@
 //! Watches the brokers and the source topics: says once what is missing, waits, and says when it is there.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
@@ -10,7 +11,7 @@ use super::worker::{Ended, Worker};
 use crate::kafka::failure::describe;
 use crate::kafka::status::Problem;
 use crate::record::TopicPartition;
-use crate::sync::ports::Input;
+use crate::sync::ports::{Input, PortError};
 
 /// How often the brokers are asked while something is amiss.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -23,11 +24,14 @@ pub(super) struct Watch {
     suspicious: bool,
     probe_at: Instant,
     ends_at: Instant,
+    /// How many partitions each topic had when it was first looked at.
+    counts: BTreeMap<String, i32>,
 }
 
 impl Watch {
     pub(super) fn new(now: Instant) -> Self {
-        Self { subscribed: Vec::new(), suspicious: true, probe_at: now, ends_at: now + ENDS_EVERY }
+        let (subscribed, counts) = (Vec::new(), BTreeMap::new());
+        Self { subscribed, suspicious: true, probe_at: now, ends_at: now + ENDS_EVERY, counts }
     }
 
     /// Something went wrong somewhere: look at the brokers and topics.
@@ -57,7 +61,8 @@ impl Worker {
         for topic in &self.topics {
             let problem = Problem::Topic(topic.clone());
             match lookup::partition_count(self.consumer.client(), topic) {
-                Ok(Some(_)) => {
+                Ok(Some(count)) => {
+                    self.watch.counts.entry(topic.clone()).or_insert(count);
                     self.status.clear(&Problem::Brokers);
                     self.status.clear(&problem);
                     there.push(topic.clone());
@@ -103,11 +108,31 @@ impl Worker {
         }
     }
 
+    /// A topic that has grown keys its orders to other partitions: what is folded there would begin without the states that
+    /// lie here. The worker stops before that.
+    fn watch_growth(&mut self) -> Result<(), Ended> {
+        for topic in self.topics.clone() {
+            // No answer is no growth; the ends, asked next, say that nobody answers.
+            let Ok(Some(count)) = lookup::partition_count(self.consumer.client(), &topic) else { continue };
+            let known = *self.watch.counts.entry(topic.clone()).or_insert(count);
+            if count != known {
+                let words = format!(
+                    "topic {topic} had {known} partitions and has {count} now: its orders are keyed to other partitions than \
+                     before, and going on would split them. Set kafka.topics to a topic that was made with all its \
+                     partitions, under a new group id, and let the merchant write there"
+                );
+                return self.tell(Input::Failed(PortError::Fatal(words)));
+            }
+        }
+        Ok(())
+    }
+
     fn report_ends(&mut self) -> Result<(), Ended> {
         let sources: Vec<TopicPartition> = self.reading().map(|(source, _)| source.clone()).collect();
         if sources.is_empty() {
             return Ok(());
         }
+        self.watch_growth()?;
         match lookup::ends(&self.consumer, &sources) {
             Ok(ends) => {
                 for (source, high_watermark) in ends {

@@ -2,8 +2,9 @@
 //!
 //! Nothing here waits for a broker longer than one bounded question, so that rebalances are always served.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
@@ -24,6 +25,9 @@ const IDLE: Duration = Duration::from_millis(100);
 /// Sleep while the engine has no room; folding is faster than this.
 const STARVED: Duration = Duration::from_millis(1);
 
+/// How often the commit thread is answered while this thread waits for the engine.
+const ANSWER_LOOK: Duration = Duration::from_millis(2);
+
 /// The engine has ended, or we are told to stop.
 pub(super) struct Ended;
 
@@ -35,7 +39,10 @@ pub(super) struct Worker {
     pub(super) budget: Arc<IntakeBudget>,
     pub(super) topics: Vec<String>,
     pub(super) start_from: StartFrom,
+    pub(super) revoke_timeout: Duration,
     pub(super) partitions: BTreeMap<TopicPartition, Stage>,
+    /// Partitions that are being given back: ours until the engine has answered.
+    pub(super) leaving: HashMap<TopicPartition, Epoch>,
     pub(super) epoch: Epoch,
     /// Which partition is served first, for fairness.
     pub(super) turn: usize,
@@ -73,7 +80,9 @@ impl Worker {
             budget,
             topics: config.topics.clone(),
             start_from: config.start_from,
+            revoke_timeout: config.revoke_timeout,
             partitions: BTreeMap::new(),
+            leaving: HashMap::new(),
             epoch: Epoch::default(),
             turn: 0,
             watch: Watch::new(now),
@@ -95,6 +104,8 @@ impl Worker {
 
     fn round(&mut self) -> Result<Round, Ended> {
         self.serve_group()?;
+        self.shared.silence.heard();
+        self.serve_fence();
         self.commit();
         self.watch_brokers()?;
         self.start_partitions()?;
@@ -138,6 +149,22 @@ impl Worker {
         Ok(())
     }
 
+    /// Waits for the engine's answer, `longest` where there is a limit, and answers the commit thread meanwhile.
+    pub(super) fn wait_for<T>(&self, answer: &Receiver<T>, longest: Option<Duration>) -> Result<T, RecvTimeoutError> {
+        let began = Instant::now();
+        loop {
+            match answer.recv_timeout(ANSWER_LOOK) {
+                Err(RecvTimeoutError::Timeout) if longest.is_none_or(|longest| began.elapsed() < longest) => {}
+                answered => return answered,
+            }
+            if longest.is_none() && self.shared.stopping() {
+                return Err(RecvTimeoutError::Disconnected);
+            }
+            self.shared.silence.heard();
+            self.serve_fence();
+        }
+    }
+
     pub(super) fn tell(&self, input: Input) -> Result<(), Ended> {
         self.inbox.send(input).map_err(|_| Ended)
     }
@@ -145,7 +172,7 @@ impl Worker {
     pub(super) fn reading(&self) -> impl Iterator<Item = (&TopicPartition, &Reading)> {
         self.partitions.iter().filter_map(|(source, stage)| match stage {
             Stage::Reading(reading) => Some((source, reading)),
-            Stage::Given | Stage::Told { .. } | Stage::Broken => None,
+            Stage::Given | Stage::Restoring { .. } | Stage::Told { .. } | Stage::Broken => None,
         })
     }
 

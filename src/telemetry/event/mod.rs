@@ -5,12 +5,17 @@
 //! secret; texts from outside are named for what they are and carry no customer data.
 
 mod broker;
+mod changelog;
 mod delivery;
 mod intake;
 mod partition;
 mod worker;
 
 pub use broker::{TopicCreated, WaitingForKafka};
+pub use changelog::{
+    CacheForgotten, CacheNotWritten, CommitUnknown, MembershipDoubted, RestoreProgress, RestoreWaits, Restored,
+    StoreSetAside,
+};
 pub use delivery::{
     AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, DeadLettered, RejectStorm, TokenFetched,
     TokenRefused,

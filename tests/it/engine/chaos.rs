@@ -219,7 +219,7 @@ impl Chaos {
         let end = i64::try_from(self.log.len()).unwrap();
         let next = match self.world.assign(&self.source, end) {
             StartAt::Position(next) => usize::try_from(next.get()).unwrap(),
-            StartAt::Fresh => 0,
+            StartAt::Fresh | StartAt::Later => 0,
         };
         if next < self.log.len() {
             let rest = self.log[next..].to_vec();

@@ -8,7 +8,9 @@ use order_sync::order::fold::{MapInput, MapOrder, Mapped};
 use order_sync::order::{AppId, Fault, Identity, OrderState};
 use order_sync::record::{NextOffset, TopicPartition};
 use order_sync::sync::commit::{CommitCut, CommitQueue};
-use order_sync::sync::ports::{AttemptStart, Attempts, Intake, OwedEntry, PortError, Position, StateReader};
+use order_sync::sync::ports::{
+    AttemptStart, Attempts, Epoch, Intake, Membership, OwedEntry, PortError, Position, Restorer, StartAt, StateReader,
+};
 use order_sync::sync::{Owed, OwedKey};
 
 /// Committed cuts, in memory.
@@ -23,6 +25,12 @@ pub struct Shelf {
 pub struct FakeStore(pub Arc<Mutex<HashMap<TopicPartition, Shelf>>>);
 
 impl FakeStore {
+    /// As if committed before.
+    pub fn place(&self, source: &TopicPartition, next: i64) {
+        let position = Position { commit_number: 1, ..Position::before(NextOffset::new(next)) };
+        self.0.lock().unwrap().entry(source.clone()).or_default().position = Some(position);
+    }
+
     pub fn apply(&self, cut: &CommitCut) {
         let mut shelves = self.0.lock().unwrap();
         for part in &cut.parts {
@@ -78,6 +86,10 @@ pub struct Asked {
     pub attempts: VecDeque<AttemptStart>,
     pub fetches: Vec<AppId>,
     pub paused: HashSet<TopicPartition>,
+    pub in_doubt: bool,
+    pub restores: Vec<(Epoch, TopicPartition)>,
+    pub cancelled: Vec<TopicPartition>,
+    pub begun: Vec<(Epoch, TopicPartition, StartAt)>,
 }
 
 #[derive(Clone, Default)]
@@ -90,6 +102,26 @@ impl CommitQueue for Edge {
 
     fn probe_end(&mut self, source: TopicPartition, next: NextOffset) {
         self.0.lock().unwrap().probes.push((source, next));
+    }
+}
+
+impl Restorer for Edge {
+    fn begin(&mut self, epoch: Epoch, source: &TopicPartition) {
+        self.0.lock().unwrap().restores.push((epoch, source.clone()));
+    }
+
+    fn cancel(&mut self, source: &TopicPartition) {
+        self.0.lock().unwrap().cancelled.push(source.clone());
+    }
+}
+
+impl Membership for Edge {
+    fn is_in_doubt(&self) -> bool {
+        self.0.lock().unwrap().in_doubt
+    }
+
+    fn proven(&mut self) {
+        self.0.lock().unwrap().in_doubt = false;
     }
 }
 
@@ -106,6 +138,10 @@ impl Attempts for Edge {
 impl Intake for Edge {
     fn pause(&mut self, sources: &[TopicPartition]) {
         self.0.lock().unwrap().paused.extend(sources.iter().cloned());
+    }
+
+    fn begin(&mut self, epoch: Epoch, source: &TopicPartition, start: StartAt) {
+        self.0.lock().unwrap().begun.push((epoch, source.clone(), start));
     }
 
     fn resume(&mut self, sources: &[TopicPartition]) {

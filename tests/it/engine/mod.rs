@@ -5,5 +5,7 @@ mod delivery;
 mod evidence;
 pub mod fakes;
 mod partitions;
+mod restoring;
+pub mod scene;
 mod suspension;
 pub mod world;

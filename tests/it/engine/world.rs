@@ -5,22 +5,19 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use order_sync::douyin::table::OutcomeTable;
 use order_sync::douyin::verdict::Exchange;
-use order_sync::order::event::EventRules;
-use order_sync::order::{AppId, TimeUnit};
+use order_sync::order::AppId;
 use order_sync::record::{NextOffset, Record, RecordOffset, TopicPartition};
-use order_sync::retry::RetryPolicy;
-use order_sync::sync::circuit::CircuitRules;
-use order_sync::sync::engine::{Ended, Engine, Ports, Turn};
-use order_sync::sync::ports::{Assigned, AttemptStart, Epoch, Input, PortError, StartAt, StateReader, TokenGeneration};
-use order_sync::sync::rules::{AppRules, End, Now, Rules};
-use order_sync::sync::status::{AppStatus, StatusBoard};
+use order_sync::sync::engine::{Ended, Engine, Turn};
+use order_sync::sync::ports::{Assigned, AttemptStart, Epoch, Input, PortError, StartAt, TokenGeneration};
+use order_sync::sync::rules::Now;
+use order_sync::sync::status::{AppStatus, Status, StatusBoard};
 use order_sync::sync::{DeadLetter, IntakeBudget};
 use order_sync::telemetry::Meters;
 
-use super::fakes::{Asked, Edge, FakeStore, TinyMapper};
+use super::fakes::{Asked, Edge, FakeStore};
 pub use super::fakes::{answer, event, ok};
+pub use super::scene::{Scene, Truth, engine};
 
 pub const WALL_MS: i64 = 1_800_000_000_000;
 
@@ -40,78 +37,6 @@ pub struct World {
     next_offset: HashMap<TopicPartition, i64>,
     epoch: u64,
     pub ended: Option<Ended>,
-}
-
-/// Settings of a world; the rest is as in production.
-pub struct Scene {
-    pub apps: Vec<&'static str>,
-    pub max_in_flight: usize,
-    pub max_lanes: usize,
-    pub max_owed: usize,
-    pub max_buffered_bytes: usize,
-    pub end: End,
-    pub give_up_after: Duration,
-}
-
-impl Default for Scene {
-    fn default() -> Self {
-        Self {
-            apps: vec!["tt1"],
-            max_in_flight: 256,
-            max_lanes: 100_000,
-            max_owed: 1_000_000,
-            max_buffered_bytes: 64 << 20,
-            end: End::WhenTold,
-            give_up_after: Duration::from_secs(900),
-        }
-    }
-}
-
-/// The engine over any store and a hand-held edge.
-pub fn engine(
-    scene: &Scene,
-    reader: Arc<dyn StateReader>,
-    edge: Edge,
-    budget: Arc<IntakeBudget>,
-    meters: Meters,
-    board: Arc<StatusBoard>,
-) -> Engine {
-    let rules = Rules {
-        event: EventRules { apps: scene.apps.iter().map(|id| AppId::new(*id)).collect(), max_clock_skew_ms: 600_000 },
-        apps: scene.apps.iter().map(|id| AppRules { app_id: AppId::new(*id), unit: TimeUnit::Seconds }).collect(),
-        mapper: Arc::new(TinyMapper),
-        outcomes: Arc::new(OutcomeTable::built_in().unwrap()),
-        retry: RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(60)),
-        circuit: CircuitRules {
-            window: Duration::from_secs(30),
-            failed_orders: 5,
-            failed_attempts: 20,
-            probe: RetryPolicy::new(Duration::from_secs(1), Duration::from_secs(10)),
-            ramp_interval: Duration::from_secs(1),
-            suspended_probe_interval: Duration::from_secs(60),
-            rejected_orders: 20,
-            partial_orders: 20,
-            partial_percent: 1,
-        },
-        give_up_after: scene.give_up_after,
-        max_in_flight: scene.max_in_flight,
-        max_lanes: scene.max_lanes,
-        max_owed: scene.max_owed,
-        max_buffered_bytes: scene.max_buffered_bytes,
-        commit_interval: Duration::from_millis(100),
-        revoke_timeout: Duration::from_secs(10),
-        shutdown_timeout: Duration::from_secs(10),
-        requests_per_second: None,
-        end: scene.end,
-    };
-    let ports = Ports {
-        reader,
-        intake: Box::new(edge.clone()),
-        attempts: Box::new(edge.clone()),
-        commits: Box::new(edge),
-        budget,
-    };
-    Engine::new(rules, ports, meters, fastrand::Rng::with_seed(7), board)
 }
 
 impl World {
@@ -166,11 +91,17 @@ impl World {
     fn start_reading(&mut self, source: &TopicPartition, start: StartAt, end: i64) {
         let at = match start {
             StartAt::Position(next) => next,
-            StartAt::Fresh => NextOffset::new(0),
+            StartAt::Fresh | StartAt::Later => NextOffset::new(0),
         };
         self.next_offset.insert(source.clone(), at.get());
         let (epoch, high_watermark) = (Epoch(self.epoch), NextOffset::new(end));
         self.handle(Input::Started { epoch, source: source.clone(), at, high_watermark });
+    }
+
+    /// Reading has started at the partition's position; `end` is the broker's end.
+    pub fn started(&mut self, source: &TopicPartition, end: i64) {
+        let (epoch, high_watermark) = (Epoch(self.epoch), NextOffset::new(end));
+        self.handle(Input::Started { epoch, source: source.clone(), at: NextOffset::new(0), high_watermark });
     }
 
     pub fn handle(&mut self, input: Input) {
@@ -211,6 +142,13 @@ impl World {
             }
         }
         panic!("the engine does not come to rest");
+    }
+
+    /// The engine's snapshot as of now.
+    pub fn status(&mut self) -> Status {
+        self.pass(Duration::from_millis(300));
+        self.turn();
+        self.board.read()
     }
 
     /// Finishes the commit under way.

@@ -3,17 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use order_sync::record::Record;
-use order_sync::sandbox::Outcome as PushOutcome;
+use order_sync::sandbox::{Outcome as PushOutcome, ViolationKind};
 use serde_json::Value;
 
-use super::stage::Stage;
+use super::stage::{Commit, Stage};
 use crate::reference::{Outcome, Push};
 use crate::support::real_kafka::RealKafka;
 
 #[expect(clippy::print_stdout, reason = "the figures of a storm are worth reading")]
 pub fn check(kafka: &RealKafka, stage: &Stage) {
     let report = stage.sandbox.report();
-    assert_eq!(report.violations_total, 0, "{:?}", report.violation_list);
+    // A worker that was cut off may have an attempt under way that it sends late: one more receipt, and nothing else.
+    let late: u64 = match stage.commit {
+        Commit::Local => 0,
+        Commit::Transactions => {
+            report.violations[ViolationKind::Overlap.as_str()]
+                + report.violations[ViolationKind::OverlapSameBody.as_str()]
+        }
+    };
+    assert_eq!(report.violations_total - late, 0, "{:?}", report.violation_list);
     for folded in stage.expected.values() {
         for ((app, order), pushes) in &folded.pushes {
             check_order(stage, app, order, pushes);
@@ -78,7 +86,9 @@ fn check_letters(kafka: &RealKafka, stage: &Stage) {
     }
     assert_eq!(found, expected);
     let reasons: BTreeSet<&String> = expected.values().collect();
-    println!("{} letters of {} reasons, {} twice", found.len(), reasons.len(), letters.len() - found.len());
+    let twice = letters.len() - found.len();
+    println!("{} letters of {} reasons, {twice} twice", found.len(), reasons.len());
+    assert!(stage.commit == Commit::Local || twice == 0, "with transactions a letter stands there once");
 }
 
 fn header(letter: &Record, name: &str) -> String {

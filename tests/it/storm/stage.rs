@@ -21,6 +21,16 @@ pub struct Storm {
     pub partitions: i32,
     pub kills: usize,
     pub faults: &'static str,
+    pub commit: Commit,
+}
+
+/// How the workers commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// The store is the truth: one worker.
+    Local,
+    /// By transactions: any number of workers, each with a store of its own.
+    Transactions,
 }
 
 /// One record as it was produced.
@@ -35,6 +45,8 @@ pub struct Stage {
     pub sandbox: SandboxHandle,
     /// What every partition's log comes to, by the second reading.
     pub expected: BTreeMap<i32, Folded>,
+    pub commit: Commit,
+    brokers: String,
     home: TempDir,
     pushes: usize,
 }
@@ -59,12 +71,11 @@ impl Stage {
         .unwrap();
         let home = TempDir::new().unwrap();
         let group = RealKafka::name("storm-group");
-        let stage = Self { topic, group, sandbox, expected, home, pushes };
-        std::fs::write(stage.config_file(), stage.config(kafka)).unwrap();
-        stage
+        let (commit, brokers) = (storm.commit, kafka.brokers.clone());
+        Self { topic, group, sandbox, expected, commit, brokers, home, pushes }
     }
 
-    fn config(&self, kafka: &RealKafka) -> String {
+    fn config(&self, worker: usize) -> String {
         let apps: Vec<String> = APPS
             .iter()
             .map(|(app, milliseconds)| {
@@ -75,33 +86,38 @@ impl Stage {
             })
             .collect();
         format!(
-            "[kafka]\nbrokers = \"{}\"\ngroup_id = \"{}\"\ntopics = [\"{}\"]\n\
+            "[kafka]\nbrokers = \"{}\"\ngroup_id = \"{}\"\ntopics = [\"{}\"]\nexactly_once = {}\n\
              [kafka.properties]\n\"session.timeout.ms\" = \"6000\"\n\
              [store]\npath = \"{}\"\n[douyin]\nbase_url = \"{}\"\nrequest_timeout = \"2s\"\n\
              [delivery]\ninitial_interval = \"50ms\"\nmax_interval = \"2s\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
-            kafka.brokers,
+            self.brokers,
             self.group,
             self.topic,
-            self.home.path().join("store").display(),
+            self.commit == Commit::Transactions,
+            self.store(worker).display(),
             self.sandbox.base_url(),
             apps.concat(),
         )
     }
 
-    fn config_file(&self) -> PathBuf {
-        self.home.path().join("order-sync.toml")
+    /// The directory of a worker's store.
+    pub fn store(&self, worker: usize) -> PathBuf {
+        self.home.path().join(format!("store-{worker}"))
     }
 
     pub fn log_file(&self) -> PathBuf {
         self.home.path().join("worker.log")
     }
 
-    /// A worker as users run it.
-    pub fn spawn(&self) -> Child {
+    /// A worker as users run it, with a store of its own number.
+    pub fn spawn(&self, worker: usize, args: &[&str]) -> Child {
+        let config = self.home.path().join(format!("order-sync-{worker}.toml"));
+        std::fs::write(&config, self.config(worker)).unwrap();
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         Command::new(env!("CARGO_BIN_EXE_order-sync"))
-            .args(["run", "--until-caught-up", "--config"])
-            .arg(self.config_file())
+            .args(["run", "--config"])
+            .arg(config)
+            .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -130,6 +146,15 @@ impl Stage {
         }
     }
 
+    /// The same while several workers run; one that has ended before its time is a failure.
+    pub fn wait_for_applied_by(&self, workers: &mut [Child], share: f64) {
+        let (last, others) = workers.split_last_mut().unwrap();
+        self.wait_for_applied(last, share);
+        for worker in others {
+            self.still_there(worker);
+        }
+    }
+
     pub fn wait_for_end(&self, worker: &mut Child, longest: Duration) -> ExitStatus {
         let since = Instant::now();
         loop {
@@ -143,6 +168,12 @@ impl Stage {
             }
             std::thread::park_timeout(Duration::from_millis(50));
         }
+    }
+
+    /// Sends a signal to a worker.
+    pub fn signal(worker: &Child, signal: &str) {
+        let sent = Command::new("kill").args([signal, &worker.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     fn still_there(&self, worker: &mut Child) {

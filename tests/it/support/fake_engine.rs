@@ -181,6 +181,7 @@ fn take(input: Input, seen: &mut Seen, positions: &mut BTreeMap<TopicPartition, 
         | Input::TokenFetched { .. }
         | Input::TokenRefused { .. }
         | Input::Committed(_)
+        | Input::Restored { .. }
         | Input::EndProbed { .. }
         | Input::Shutdown) => seen.faults.push(format!("not for an engine's consumer: {other:?}")),
     }

@@ -106,6 +106,12 @@ impl RealKafka {
         });
     }
 
+    /// Gives a topic more partitions.
+    pub fn grow(&self, topic: &str, partitions: usize) {
+        let more = rdkafka::admin::NewPartitions::new(topic, partitions);
+        wait(self.admin().create_partitions([&more], &options())).unwrap();
+    }
+
     /// Deletes a topic.
     pub fn delete(&self, topic: &str) {
         wait(self.admin().delete_topics(&[topic], &options())).unwrap();

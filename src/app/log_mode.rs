@@ -1,0 +1,121 @@
+//! What a worker has whose state lives in the changelog: transactions, restores, and the store as their cache.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::config;
+use crate::kafka::changelog::Changelog;
+use crate::kafka::changelog_topic::TOMBSTONES_KEPT;
+use crate::kafka::consumer::GroupFence;
+use crate::kafka::transactions::Transactions;
+use crate::store::{self, Owner, SledStore};
+use crate::sync::cache::Cache;
+use crate::sync::commit::LetterDesk;
+use crate::sync::log_commit::LogCommit;
+use crate::sync::log_ports::{Patience, TransactionLog as _};
+use crate::sync::ports::{Closed, PortError};
+use crate::sync::restore::RestoreSite;
+use crate::telemetry::{Meters, event};
+
+/// How often transactions are tried to be begun while the brokers are away.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Says to the threads beside the engine that it has ended.
+#[derive(Clone, Default)]
+pub(super) struct Closing(Arc<(Mutex<bool>, Condvar)>);
+
+impl Closing {
+    /// The engine has ended: whoever waits stops waiting.
+    pub(super) fn close(&self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.1.notify_all();
+    }
+}
+
+impl Patience for Closing {
+    fn pause(&self, wait: Duration) -> Result<(), Closed> {
+        let closed = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.0.1.wait_timeout_while(closed, wait, |closed| !*closed);
+        if *waited.unwrap_or_else(PoisonError::into_inner).0 { Err(Closed) } else { Ok(()) }
+    }
+
+    fn wall_ms(&self) -> i64 {
+        super::worker::wall_ms()
+    }
+}
+
+/// Opens the store. Where it is a cache and cannot be read it is set aside, and a new one is begun: the changelog has all.
+pub(super) fn open_store(config: &config::Store, owner: &Owner) -> Result<SledStore, PortError> {
+    match SledStore::open(config, owner) {
+        Err(PortError::Damaged(words)) if owner.changelog.is_some() => {
+            set_store_aside(config, &words)?;
+            SledStore::open(config, owner)
+        }
+        opened => opened,
+    }
+}
+
+/// Moves a store that cannot be read out of the way.
+pub(super) fn set_store_aside(config: &config::Store, reason: &str) -> Result<(), PortError> {
+    let to = store::set_aside(&config.path, super::worker::wall_ms())?;
+    event::StoreSetAside { to: &to, reason }.emit();
+    Ok(())
+}
+
+/// Transactions of this worker, begun: whatever an earlier run of it left open is ended. `None` where `stopped` says so
+/// first.
+pub(super) fn transactions(
+    config: &config::Kafka,
+    store: &SledStore,
+    fence: GroupFence,
+    say: &dyn Fn(&str),
+    stopped: &dyn Fn() -> bool,
+) -> Result<Option<Transactions>, PortError> {
+    let mut transactions = Transactions::new(config, &store.store_id(), fence);
+    let mut told = String::new();
+    while !stopped() {
+        match transactions.recover() {
+            Ok(()) => return Ok(Some(transactions)),
+            Err(PortError::Passing(words)) => {
+                if words != told {
+                    say(&format!("waiting for Kafka: {words}"));
+                    told = words;
+                }
+                let began = Instant::now();
+                while began.elapsed() < AGAIN && !stopped() {
+                    std::thread::park_timeout(AGAIN / 10);
+                }
+            }
+            Err(fatal @ (PortError::Fatal(_) | PortError::Damaged(_))) => return Err(fatal),
+        }
+    }
+    Ok(None)
+}
+
+/// The commit by transactions.
+pub(super) fn commit(
+    config: &config::Kafka,
+    transactions: Transactions,
+    cache: Cache,
+    letters: LetterDesk,
+    closing: Closing,
+) -> Result<LogCommit, PortError> {
+    Ok(LogCommit {
+        log: Box::new(transactions),
+        changelog: Box::new(Changelog::connect(config)?),
+        cache,
+        letters,
+        patience: Box::new(closing),
+    })
+}
+
+/// What restores work with.
+pub(super) fn restore_site(config: &config::Kafka, cache: Cache, meters: Meters) -> Result<RestoreSite, PortError> {
+    Ok(RestoreSite {
+        changelog: Box::new(Changelog::connect(config)?),
+        cache,
+        meters,
+        topic: config.changelog_topic.clone(),
+        tombstones_kept: TOMBSTONES_KEPT,
+    })
+}

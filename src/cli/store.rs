@@ -1,0 +1,156 @@
+//! `order-sync store`: what the local store holds, having it rebuilt, writing it into a changelog.
+
+use serde::Serialize;
+
+use super::exit::{self, Exit};
+use super::render::Output;
+use super::shell::Shell;
+use crate::app::rebase;
+use crate::app::worker::wall_ms;
+use crate::config::{Config, Need};
+use crate::store::{self, Owner, SledStore};
+use crate::sync::log_ports::CacheStore as _;
+use crate::sync::ports::{PortError, StateReader as _};
+
+/// Options of `order-sync store`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What is done with the store.
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Open the store, read every row of it, and say where each partition stands
+    Check,
+    /// Set the store aside, so that the next start rebuilds it from the changelog
+    Rebuild,
+    /// Write the store's states into the changelog, in committed steps
+    Rebase,
+}
+
+const HELP: &str = "\
+The worker that uses the store must not run meanwhile.
+
+check    one line per partition; with --output json one object per line:
+         {\"topic\", \"partition\", \"next\", \"commit_number\", \"changelog\", \"owed\", \"orders\"}
+rebuild  only with kafka.exactly_once: elsewhere the store is the only copy. Nothing is deleted: the
+         directory is renamed, and its new name is printed.
+rebase   for a store that was filled with kafka.exactly_once = false, or whose changelog was lost. No
+         worker of the group may run. The changelog must know nothing of the partitions yet; a rebase
+         that was cut off goes on. A source topic that ends before the store's position counts as a
+         new one: it is read from its beginning.
+
+Examples:
+  order-sync store check --config order-sync.toml
+  order-sync store rebuild --config order-sync.toml
+  order-sync store rebase --config order-sync.toml --set kafka.exactly_once=true";
+
+#[derive(Serialize)]
+struct Line<'a> {
+    topic: &'a str,
+    partition: i32,
+    next: i64,
+    commit_number: u64,
+    changelog: Option<i64>,
+    owed: usize,
+    orders: u64,
+}
+
+/// Runs `order-sync store`.
+pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
+    let config = shell.config(Need::Run)?;
+    let path = &config.store.path;
+    if !path.join("db").exists() {
+        let words = format!("{} holds no store; see store.path", path.display());
+        return Err(exit::fail(Exit::Store, PortError::Fatal(words)));
+    }
+    match args.command {
+        Command::Check => check(&config, shell),
+        Command::Rebuild => rebuild(&config, shell),
+        Command::Rebase => rebase_store(&config, shell),
+    }
+}
+
+fn owner(config: &Config) -> Owner {
+    let changelog = config.kafka.exactly_once.then(|| config.kafka.changelog_topic.clone());
+    Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: wall_ms() }
+}
+
+fn failed(error: PortError) -> anyhow::Error {
+    exit::fail(Exit::Store, error)
+}
+
+fn check(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
+    let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed)?;
+    for source in store.sources() {
+        let Some(position) = store.position(&source).map_err(failed)? else { continue };
+        let mut orders = 0;
+        let mut count = |_, _| {
+            orders += 1;
+            Ok(())
+        };
+        store.scan_states(&source, &mut count).map_err(failed)?;
+        store.scan_owed(&source, &mut |_, _| ()).map_err(failed)?;
+        let changelog = store.checkpoint(&source).map_err(failed)?.map(|checkpoint| checkpoint.changelog.get());
+        let (next, commit_number, owed) = (position.next.get(), position.commit_number, store.owed_count(&source));
+        let line =
+            Line { topic: &source.topic, partition: source.partition, next, commit_number, changelog, owed, orders };
+        match shell.output() {
+            Output::Text => {
+                let place = changelog.map_or_else(String::new, |at| format!(", changelog offset {at}"));
+                shell.out.line(format!("{source}: next offset {next}, orders {orders}, owed {owed}{place}"))?;
+            }
+            Output::Json => shell.out.json(&line)?,
+        }
+    }
+    if shell.output() == Output::Text {
+        let regime = store.changelog().map_or_else(
+            || "it is the only copy (kafka.exactly_once = false)".to_owned(),
+            |topic| format!("it is a cache of the changelog {topic}"),
+        );
+        shell.out.line(format!("{} can be read; {regime}", config.store.path.display()))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn rebuild(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
+    match SledStore::open_as_is(&config.store, &owner(config)) {
+        Ok(store) if store.changelog().is_none() => {
+            let words = "this store was filled without transactions and is the only copy; see `store rebase`";
+            return Err(failed(PortError::Fatal(words.to_owned())));
+        }
+        // One that cannot be read tells no more than the settings do.
+        Err(PortError::Damaged(_)) if config.kafka.exactly_once => {}
+        Err(error) => return Err(failed(error)),
+        Ok(_) => {}
+    }
+    let to = store::set_aside(&config.store.path, wall_ms()).map_err(failed)?;
+    shell.out.line(format!("set aside as {}; the next start rebuilds the store from the changelog", to.display()))?;
+    Ok(Exit::Done)
+}
+
+fn rebase_store(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
+    if !config.kafka.exactly_once {
+        let words = "a rebase writes into the changelog of kafka.exactly_once; set it to true first";
+        return Err(exit::fail(Exit::Usage, PortError::Fatal(words.to_owned())));
+    }
+    let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed)?;
+    let mut lines = Vec::new();
+    let result = rebase::rebase(config, &store, &mut |done| {
+        lines.push(format!(
+            "{}: {} orders and {} owed deliveries written; next offset {}: {}",
+            done.source, done.orders, done.owed, done.next, done.note
+        ));
+        Ok(())
+    });
+    for line in lines {
+        shell.out.line(line)?;
+    }
+    result.map_err(|error| exit::fail(Exit::Kafka, error))?;
+    shell.out.line(format!("the store is a cache of {} now", config.kafka.changelog_topic))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,76 @@
+//! `order-sync topics`: the worker's own topics, made or looked at.
+
+use serde::Serialize;
+
+use super::exit::{self, Exit};
+use super::render::Output;
+use super::shell::Shell;
+use crate::app::topics::loss_of_changelog;
+use crate::config::Need;
+use crate::kafka::topics::{Ensured, Topics};
+use crate::sync::ports::PortError;
+
+/// Options of `order-sync topics`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What is done with the topics.
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make the topics that are missing, with the partition count of the source topics
+    Create,
+    /// Say whether the topics are there and fit; make nothing
+    Check,
+}
+
+const HELP: &str = "\
+The worker's own topics: the dead-letter topic, and with kafka.exactly_once the changelog. `run` makes
+missing ones itself unless kafka.create_topics is false. A changelog is never made for a group that has
+committed offsets: its states would be missing there.
+
+One line per topic; with --output json one object per line:
+  {\"topic\", \"outcome\": \"ok\" | \"created\" | \"fault\", \"message\"}
+A topic that does not fit, or is missing for `check`, ends with exit code 7.
+
+Examples:
+  order-sync topics check --config order-sync.toml
+  order-sync topics create --config order-sync.toml";
+
+#[derive(Serialize)]
+struct Line<'a> {
+    topic: &'a str,
+    outcome: &'a str,
+    message: &'a str,
+}
+
+/// Runs `order-sync topics`.
+pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
+    let mut kafka = shell.config(Need::Run)?.kafka;
+    kafka.create_topics = matches!(args.command, Command::Create);
+    let topics = Topics::connect(&kafka).map_err(|error| exit::fail(Exit::Kafka, error))?;
+    let mut worst = Exit::Done;
+    if kafka.exactly_once {
+        let ensured = topics.ensure_changelog(&kafka, || loss_of_changelog(&topics, &kafka));
+        worst = tell(shell, &kafka.changelog_topic, ensured, worst)?;
+    }
+    let ensured = topics.ensure_dead_letters(&kafka);
+    tell(shell, &kafka.dead_letter_topic, ensured, worst)
+}
+
+fn tell(shell: &mut Shell, topic: &str, ensured: Result<Ensured, PortError>, worst: Exit) -> anyhow::Result<Exit> {
+    let (outcome, message, exit) = match ensured {
+        Ok(Ensured::Present(partitions)) => ("ok", format!("is there, with {partitions} partitions"), worst),
+        Ok(Ensured::Created(partitions)) => ("created", format!("was made with {partitions} partitions"), worst),
+        Err(error) => ("fault", error.to_string(), Exit::Kafka),
+    };
+    match shell.output() {
+        Output::Text => shell.out.line(format!("{outcome:<8} {topic}: {message}"))?,
+        Output::Json => shell.out.json(&Line { topic, outcome, message: &message })?,
+    }
+    Ok(exit)
+}

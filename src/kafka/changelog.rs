@@ -1,0 +1,164 @@
+//! Reads the changelog and the group's offsets, as a restore needs them. It joins no group and commits nothing.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::chatter::Chatter;
+use super::client::{self, ASK_TIMEOUT};
+use super::consumer::lookup;
+use super::failure::{describe, port_error};
+use super::status::Status;
+use crate::config::{self, StartFrom};
+use crate::record::{NextOffset, TopicPartition};
+use crate::sync::changelog::ChangelogRecord;
+use crate::sync::log_ports::{ChangelogExtent, ChangelogSource};
+use crate::sync::ports::PortError;
+
+/// How long nothing may come while something must be there.
+const SILENCE: Duration = Duration::from_secs(10);
+/// One look at the reader's queue.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The changelog topic.
+pub struct Changelog {
+    topic: String,
+    /// Sees what is committed, and offsets that no transaction is about to change.
+    committed: BaseConsumer<Chatter>,
+    /// Sees everything that was written.
+    uncommitted: BaseConsumer<Chatter>,
+}
+
+impl Changelog {
+    /// Makes the readers; talks to nobody yet.
+    pub fn connect(config: &config::Kafka) -> Result<Self, PortError> {
+        let open = |isolation: &str| -> Result<BaseConsumer<Chatter>, PortError> {
+            client::reader(config)?
+                .set("isolation.level", isolation)
+                // A restore reads one partition as fast as it can.
+                .set("queued.max.messages.kbytes", "8192")
+                .create_with_context(Chatter::new(config, Status::new()))
+                .map_err(|e| port_error("cannot make a reader of the changelog", &e))
+        };
+        Ok(Self {
+            topic: config.changelog_topic.clone(),
+            committed: open("read_committed")?,
+            uncommitted: open("read_uncommitted")?,
+        })
+    }
+
+    /// Whether the group has a committed offset in any partition of these topics.
+    pub fn group_has_offsets(&self, topics: &BTreeMap<String, Option<i32>>) -> Result<bool, PortError> {
+        let mut list = TopicPartitionList::new();
+        for (topic, count) in topics {
+            list.add_partition_range(topic, 0, count.unwrap_or(1) - 1);
+        }
+        let found = self
+            .committed
+            .committed_offsets(list, ASK_TIMEOUT)
+            .map_err(|e| port_error("cannot learn the group's offsets", &e))?;
+        Ok(found.elements().iter().any(|element| matches!(element.offset(), Offset::Offset(_))))
+    }
+
+    fn place(&self, partition: i32) -> TopicPartition {
+        TopicPartition::new(self.topic.as_str(), partition)
+    }
+
+    fn assign(&self, partition: i32, from: NextOffset) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, partition, Offset::Offset(from.get()))?;
+        self.committed.unassign()?;
+        self.committed.assign(&list)
+    }
+
+    /// Reads until `end` has been passed: by a record, or by librdkafka's word that nothing is left before the last
+    /// stable offset, which was `end` or more when it was asked.
+    fn read_until(
+        &self,
+        from: NextOffset,
+        end: NextOffset,
+        visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
+    ) -> Result<NextOffset, PortError> {
+        let (mut heard, mut at, mut last) = (Instant::now(), from, None);
+        while at < end {
+            match self.committed.poll(LOOK) {
+                Some(Ok(message)) => {
+                    let (key, value) = (message.key().unwrap_or_default().to_vec(), message.payload().map(Vec::from));
+                    at = NextOffset::new(message.offset() + 1);
+                    drop(message);
+                    visit(&ChangelogRecord { key, value })?;
+                    heard = Instant::now();
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(end),
+                Some(Err(error)) => match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                        let words =
+                            format!("{} no longer has offset {at}; asking again how far it reaches", self.topic);
+                        return Err(PortError::Passing(words));
+                    }
+                    _ => last = Some(describe(&error)),
+                },
+                None => {}
+            }
+            if heard.elapsed() > SILENCE {
+                let why = last.unwrap_or_else(|| "no answer".to_owned());
+                return Err(PortError::Passing(format!("cannot read {} at offset {at}: {why}", self.topic)));
+            }
+        }
+        Ok(at)
+    }
+}
+
+impl ChangelogSource for Changelog {
+    /// librdkafka asks for stable offsets because this client reads committed records only: an offset that a transaction
+    /// is about to change is not told, and asked for again until the time is up.
+    fn committed(&mut self, source: &TopicPartition) -> Result<Option<NextOffset>, PortError> {
+        let doing = || format!("cannot learn the group's offset of {source}");
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&source.topic, source.partition);
+        let found = self.committed.committed_offsets(list, ASK_TIMEOUT).map_err(|e| port_error(&doing(), &e))?;
+        let Some(element) = found.elements().into_iter().next() else {
+            return Err(PortError::Passing(format!("{}: no answer", doing())));
+        };
+        element.error().map_err(|e| port_error(&doing(), &e))?;
+        Ok(if let Offset::Offset(next) = element.offset() { Some(NextOffset::new(next)) } else { None })
+    }
+
+    fn extent(&mut self, partition: i32) -> Result<ChangelogExtent, PortError> {
+        let place = self.place(partition);
+        let extents = lookup::extents(&self.uncommitted, std::slice::from_ref(&place), StartFrom::Earliest)
+            .map_err(|e| port_error(&format!("cannot ask how far {place} reaches"), &e))?;
+        match extents.get(&place) {
+            Some(extent) => {
+                Ok(ChangelogExtent { low: NextOffset::new(extent.low), high: NextOffset::new(extent.high) })
+            }
+            None => Err(PortError::Passing(format!("{place}: no answer"))),
+        }
+    }
+
+    fn read(
+        &mut self,
+        partition: i32,
+        from: NextOffset,
+        visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
+    ) -> Result<NextOffset, PortError> {
+        let place = self.place(partition);
+        let doing = |e: &KafkaError| port_error(&format!("cannot read {place}"), e);
+        // The last stable offset: an open transaction holds it back, and markers do not.
+        let ends = lookup::ends(&self.committed, std::slice::from_ref(&place)).map_err(|e| doing(&e))?;
+        let Some(end) = ends.get(&place).copied() else {
+            return Err(PortError::Passing(format!("{place}: no answer")));
+        };
+        if end <= from {
+            return Ok(from);
+        }
+        self.assign(partition, from).map_err(|e| doing(&e))?;
+        let read = self.read_until(from, end, visit);
+        self.committed.unassign().map_err(|e| doing(&e))?;
+        read
+    }
+}

@@ -1,0 +1,293 @@
+//! The worker's transactions: changelog, dead letters and offsets at once, fenced by the group.
+//!
+//! What an error means for the transaction is judged here: aborted for certain, or not known. What to do about the
+//! latter is the engine's.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use super::chatter::Chatter;
+use super::client;
+use super::consumer::{Fence, GroupFence};
+use super::failure::port_error;
+use super::producer::headers;
+use super::status::Status;
+use crate::config;
+use crate::record::NextOffset;
+use crate::sync::Letter;
+use crate::sync::changelog::ChangelogRecord;
+use crate::sync::log_ports::{Receipt, TransactError, Transaction, TransactionLog};
+use crate::sync::ports::PortError;
+
+/// The broker aborts what has been open for longer, so that a killed worker holds its successor up no longer than this.
+pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one step of a transaction may take before its answer counts as missing.
+const STEP_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the consumer thread may take to say who we are.
+const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Being fenced so often within [`FENCED_WITHIN`] is no pause of this process: somebody else has the same store.
+const FENCED_MAX: usize = 3;
+const FENCED_WITHIN: Duration = Duration::from_secs(120);
+/// The producer's poll of this binding goes on until its time is up: it is the granularity of waiting for room.
+const POLL: Duration = Duration::from_millis(1);
+
+/// The transactions of one worker, under the id of its group and store.
+pub struct Transactions {
+    config: config::Kafka,
+    id: String,
+    fence: GroupFence,
+    /// None until the first transaction, and after an error that only a new producer gets over.
+    producer: Option<BaseProducer<Ends>>,
+    fenced: VecDeque<Instant>,
+}
+
+/// Notes how far each partition of the changelog reaches after a transaction.
+struct Ends {
+    chatter: Chatter,
+    changelog: String,
+    reached: Mutex<HashMap<i32, i64>>,
+}
+
+impl Ends {
+    fn with<T>(&self, f: impl FnOnce(&mut HashMap<i32, i64>) -> T) -> T {
+        f(&mut self.reached.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ClientContext for Ends {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.chatter.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.chatter.error(error, reason);
+    }
+}
+
+impl ProducerContext for Ends {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        // A record that was not written makes the transaction fail as a whole; librdkafka sees to that.
+        if let Ok(message) = result
+            && message.topic() == self.changelog
+        {
+            self.with(|ends| {
+                let end = ends.entry(message.partition()).or_insert(0);
+                *end = (*end).max(message.offset() + 1);
+            });
+        }
+    }
+}
+
+impl Transactions {
+    /// Talks to nobody yet. `store_id` is the store's own id: two workers on copies of one store fence each other.
+    pub fn new(config: &config::Kafka, store_id: &str, fence: GroupFence) -> Self {
+        let id = format!("{}.{store_id}", config.group_id);
+        Self { config: config.clone(), id, fence, producer: None, fenced: VecDeque::new() }
+    }
+
+    /// A producer that has ended every earlier transaction of this id.
+    fn open(&mut self) -> Result<BaseProducer<Ends>, PortError> {
+        let ends = Ends {
+            chatter: Chatter::new(&self.config, Status::new()),
+            changelog: self.config.changelog_topic.clone(),
+            reached: Mutex::default(),
+        };
+        let producer = client::transactions(&self.config, &self.id, TRANSACTION_TIMEOUT)?
+            .create_with_context(ends)
+            .map_err(|e| port_error("cannot make the producer of commits", &e))?;
+        let producer: BaseProducer<Ends> = producer;
+        producer.init_transactions(STEP_TIMEOUT).map_err(|e| self.judge("transactions cannot begin", &e))?;
+        Ok(producer)
+    }
+
+    fn producer(&mut self) -> Result<BaseProducer<Ends>, PortError> {
+        match self.producer.take() {
+            Some(producer) => Ok(producer),
+            None => self.open(),
+        }
+    }
+
+    /// What an error means for the worker.
+    fn judge(&mut self, doing: &str, error: &KafkaError) -> PortError {
+        match error.rdkafka_error_code() {
+            Some(
+                RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch,
+            ) => self.was_fenced(doing),
+            Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => PortError::Passing(format!(
+                "{doing}: grant this user Write and Describe on the transactional ids that begin with {}",
+                self.config.group_id
+            )),
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => PortError::Passing(format!(
+                "{doing}: grant this user Write on {} and {}",
+                self.config.changelog_topic, self.config.dead_letter_topic
+            )),
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => PortError::Fatal(format!(
+                "{doing}: the broker takes no record of this size; set max.message.bytes of {} and {} to 4259840 or more",
+                self.config.changelog_topic, self.config.dead_letter_topic
+            )),
+            _ => port_error(doing, error),
+        }
+    }
+
+    /// A pause of this process, longer than the transaction's time, is got over by beginning anew. A second worker with
+    /// the same id is not: the two would take turns for ever.
+    fn was_fenced(&mut self, doing: &str) -> PortError {
+        let now = Instant::now();
+        self.fenced.push_back(now);
+        self.fenced.retain(|at| now.duration_since(*at) < FENCED_WITHIN);
+        if self.fenced.len() < FENCED_MAX {
+            return PortError::Passing(format!(
+                "{doing}: another producer has taken over {}, or this one was silent for too long; beginning anew",
+                self.id
+            ));
+        }
+        PortError::Fatal(format!(
+            "{doing}: another worker takes over {} again and again: it works on a copy of this store directory. Stop one \
+             of them, and start it with an empty directory of its own",
+            self.id
+        ))
+    }
+
+    fn refuse(&self, fence: Option<&Fence>, transaction: &Transaction) -> Result<(), PortError> {
+        let Some(fence) = fence else {
+            return Err(PortError::Passing(format!("no member of group {} just now", self.config.group_id)));
+        };
+        match transaction.parts.iter().find(|part| fence.owned.get(&part.source) != Some(&part.epoch)) {
+            Some(part) => Err(PortError::Passing(format!("{} has moved on since this was folded", part.source))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TransactionLog for Transactions {
+    fn transact(&mut self, transaction: &Transaction) -> Result<Vec<Receipt>, TransactError> {
+        let producer = self.producer()?;
+        let fence = self.fence.take(FENCE_TIMEOUT);
+        if let Err(refused) = self.refuse(fence.as_ref(), transaction) {
+            self.producer = Some(producer);
+            return Err(refused.into());
+        }
+        let Some(fence) = fence else { return Ok(Vec::new()) };
+        producer.context().with(HashMap::clear);
+        if let Err(error) = producer.begin_transaction() {
+            // The producer is dropped with whatever is wrong with it.
+            return Err(self.judge("a commit cannot begin", &error).into());
+        }
+        let filled = fill(&producer, &self.config, transaction).and_then(|()| {
+            let offsets = offsets(transaction)?;
+            producer.send_offsets_to_transaction(&offsets, &fence.metadata, STEP_TIMEOUT)
+        });
+        if let Err(error) = filled {
+            let words = self.judge("a commit was aborted", &error);
+            self.abort(producer);
+            return Err(words.into());
+        }
+        match producer.commit_transaction(STEP_TIMEOUT) {
+            Ok(()) => {
+                let ends = producer.context().with(std::mem::take);
+                self.producer = Some(producer);
+                Ok(receipts(transaction, &ends))
+            }
+            Err(error) if nothing_was_committed(&error) => {
+                let words = self.judge("a commit was aborted", &error);
+                self.abort(producer);
+                Err(words.into())
+            }
+            Err(error) => match self.judge("a commit", &error) {
+                PortError::Passing(words) | PortError::Fatal(words) | PortError::Damaged(words) => {
+                    Err(TransactError::Unknown(words))
+                }
+            },
+        }
+    }
+
+    fn recover(&mut self) -> Result<(), PortError> {
+        self.producer = None;
+        self.producer = Some(self.open()?);
+        Ok(())
+    }
+}
+
+impl Transactions {
+    /// Ends a transaction that was not asked to be committed, and at once: while it is open, whoever restores these
+    /// partitions waits. A new producer does that however the old one feels; librdkafka's own way ends in states that take
+    /// no further transaction where records were still on their way.
+    fn abort(&mut self, producer: BaseProducer<Ends>) {
+        drop(producer);
+        match self.open() {
+            Ok(producer) => self.producer = Some(producer),
+            Err(error) => {
+                tracing::info!(%error, "an aborted transaction ends with the next commit, or by its time-out");
+            }
+        }
+    }
+}
+
+/// Whether the answer to a commit says that it never took place.
+fn nothing_was_committed(error: &KafkaError) -> bool {
+    if let KafkaError::Transaction(error) = error {
+        return error.txn_requires_abort();
+    }
+    // The records were not all out, so the commit was not even asked for.
+    matches!(error, KafkaError::Flush(_))
+}
+
+fn fill(producer: &BaseProducer<Ends>, config: &config::Kafka, transaction: &Transaction) -> Result<(), KafkaError> {
+    for part in &transaction.parts {
+        for ChangelogRecord { key, value } in &part.records {
+            let mut record: BaseRecord<'_, [u8], [u8]> =
+                BaseRecord::to(&config.changelog_topic).partition(part.source.partition).key(key);
+            record.payload = value.as_deref();
+            queue(producer, record)?;
+        }
+    }
+    for Letter { partition, key, value, headers: all } in &transaction.letters {
+        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&config.dead_letter_topic).partition(*partition);
+        record.key = key.as_deref();
+        record.payload = value.as_deref();
+        if !all.is_empty() {
+            record = record.headers(headers(all));
+        }
+        queue(producer, record)?;
+    }
+    Ok(())
+}
+
+fn queue(producer: &BaseProducer<Ends>, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
+    loop {
+        let Err((error, back)) = producer.send(record) else { return Ok(()) };
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+            return Err(error);
+        }
+        record = back;
+        producer.poll(POLL);
+    }
+}
+
+/// Of every partition that is written, changed or not: the broker does not check the fence of an empty list.
+fn offsets(transaction: &Transaction) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for part in &transaction.parts {
+        list.add_partition_offset(&part.source.topic, part.source.partition, Offset::Offset(part.next.get()))?;
+    }
+    Ok(list)
+}
+
+fn receipts(transaction: &Transaction, ends: &HashMap<i32, i64>) -> Vec<Receipt> {
+    let receipt = |part: &crate::sync::log_ports::TransactionPart| {
+        let end = ends.get(&part.source.partition).filter(|end| **end > 0)?;
+        Some((part.source.clone(), NextOffset::new(*end)))
+    };
+    transaction.parts.iter().filter_map(receipt).collect()
+}

@@ -1,0 +1,142 @@
+//! The durable store as a cache of the changelog: writes that name their place in it, and partitions that are forgotten.
+
+use std::sync::PoisonError;
+
+use serde::{Deserialize, Serialize};
+
+use super::disk::{Writes, fatal};
+use super::keys;
+use super::sled_store::{Partition, SledStore, lock};
+use crate::order::{Identity, OrderState};
+use crate::record::{NextOffset, TopicPartition};
+use crate::sync::OwedKey;
+use crate::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
+use crate::sync::ports::{PortError, StateReader as _};
+
+/// The format of a checkpoint that this release writes; it reads no other.
+const FORMAT: u64 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    format: u64,
+    changelog: i64,
+    written_ms: i64,
+}
+
+fn encode(checkpoint: Checkpoint) -> Result<Vec<u8>, PortError> {
+    let Checkpoint { changelog, written_ms } = checkpoint;
+    serde_json::to_vec(&Stored { format: FORMAT, changelog: changelog.get(), written_ms }).map_err(fatal)
+}
+
+impl Partition {
+    fn write(&self, write: CacheWrite) -> Result<(), PortError> {
+        let mut writes = Writes::default();
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for (identity, state) in &write.states {
+            keys::state(identity, &mut key);
+            match state {
+                Some(state) => {
+                    value.clear();
+                    state.encode(&mut value);
+                    writes.put(&key, &value);
+                }
+                None => writes.remove(&key),
+            }
+        }
+        if let Some(position) = &write.position {
+            writes.put(keys::POSITION, &position.encode().map_err(fatal)?);
+        }
+        if let Some(checkpoint) = write.checkpoint {
+            writes.put(keys::CHECKPOINT, &encode(checkpoint)?);
+        }
+        // What is read a second time is there already: it is replaced.
+        let mut settled: Vec<OwedKey> = write.owed.iter().map(|(key, _)| key.clone()).collect();
+        settled.extend(write.settled);
+        self.apply_debts(writes, &settled, &write.owed)
+    }
+}
+
+impl CacheStore for SledStore {
+    fn checkpoint(&self, source: &TopicPartition) -> Result<Option<Checkpoint>, PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(None) };
+        let Some(row) = partition.tree().get(keys::CHECKPOINT)? else { return Ok(None) };
+        let stored: Stored = serde_json::from_slice(&row).map_err(|error| self.unreadable(source, &error))?;
+        if stored.format != FORMAT {
+            return Err(self.unreadable(source, &format!("unknown format {} of a checkpoint", stored.format)));
+        }
+        Ok(Some(Checkpoint { changelog: NextOffset::new(stored.changelog), written_ms: stored.written_ms }))
+    }
+
+    fn forget(&self, source: &TopicPartition) -> Result<(), PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(()) };
+        if self.position(source)?.is_none()
+            && self.checkpoint(source)?.is_none()
+            && !partition.tree().any(b"", |_| Ok(true))?
+        {
+            return Ok(());
+        }
+        // The checkpoint goes first, and for good: what a crash leaves of the rest is never taken for the whole.
+        let mut writes = Writes::default();
+        writes.remove(keys::CHECKPOINT);
+        writes.remove(keys::POSITION);
+        partition.tree().apply(writes)?;
+        self.flush()?;
+        let mut owed = lock(partition.debts());
+        partition.tree().clear()?;
+        *owed = super::owed_log::OwedLog::default();
+        drop(owed);
+        self.flush()
+    }
+
+    fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {
+        for write in writes {
+            self.partition_to_write(&write.source)?.write(write)?;
+        }
+        self.flush()
+    }
+}
+
+impl SledStore {
+    /// Every source partition that the store has rows of, in order.
+    pub fn sources(&self) -> Vec<TopicPartition> {
+        let mut sources: Vec<TopicPartition> =
+            self.partitions().read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        sources.sort_unstable();
+        sources
+    }
+
+    pub(super) fn drop_checkpoints(&self) -> Result<(), PortError> {
+        for source in self.sources() {
+            let Some(partition) = self.partition(&source) else { continue };
+            let mut writes = Writes::default();
+            writes.remove(keys::CHECKPOINT);
+            partition.tree().apply(writes)?;
+        }
+        self.flush()
+    }
+
+    /// Calls `visit` for every state of the partition.
+    pub fn scan_states(
+        &self,
+        source: &TopicPartition,
+        visit: &mut dyn FnMut(Identity, OrderState) -> Result<(), PortError>,
+    ) -> Result<(), PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(()) };
+        partition.tree().scan(keys::STATES, |key, row| {
+            let identity = keys::identity(key).ok_or_else(|| self.unreadable(source, &"a row is no state's"))?;
+            let state = OrderState::decode(row).map_err(|error| self.unreadable(source, &error))?;
+            visit(identity, state)
+        })
+    }
+
+    /// Whether the store knows where any partition stands: its directory has been in use.
+    pub fn has_positions(&self) -> Result<bool, PortError> {
+        for source in self.sources() {
+            if self.position(&source)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

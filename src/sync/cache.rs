@@ -1,0 +1,228 @@
+//! The store as a cache of the changelog: committed cuts are gathered in memory and written in larger batches, so that
+//! a delivery which is settled soon never touches the disk.
+//!
+//! Readers see every committed cut at once. What is lost with the process is in the changelog: the checkpoint that is
+//! written with each batch says where to read on.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::changelog::Gathered;
+use super::commit::CommitCut;
+use super::log_ports::{CacheStore, CacheWrite, Checkpoint, Receipt};
+use super::owed::{Owed, OwedKey};
+use super::ports::{Epoch, OwedEntry, PortError, Position, StateReader};
+use crate::order::{Identity, OrderState};
+use crate::record::{NextOffset, TopicPartition};
+
+/// Memory of what is gathered before it is written.
+const GATHER_BYTES: usize = 16 << 20;
+/// The longest time that anything is gathered while commits go on.
+const GATHER_TIME: Duration = Duration::from_secs(5);
+
+/// The cache in front of a store. Clones share it.
+#[derive(Clone)]
+pub struct Cache {
+    store: Arc<dyn CacheStore>,
+    partitions: Arc<Mutex<HashMap<TopicPartition, Recent>>>,
+    /// Held while the store is written: what is older never comes behind what is newer.
+    writing: Arc<Mutex<()>>,
+}
+
+/// What is committed of one partition and not yet in the store.
+#[derive(Default)]
+struct Recent {
+    /// The assignment whose commits are taken.
+    epoch: Epoch,
+    gathered: Gathered,
+    /// Where the changelog stands behind what is gathered.
+    changelog: Option<NextOffset>,
+    /// When the first of it was gathered, milliseconds since the epoch.
+    since_ms: i64,
+}
+
+impl Cache {
+    /// A cache in front of `store`.
+    pub fn new(store: Arc<dyn CacheStore>) -> Self {
+        Self { store, partitions: Arc::default(), writing: Arc::default() }
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &dyn CacheStore {
+        self.store.as_ref()
+    }
+
+    /// An assignment of the partition begins: what was gathered in an earlier one is written, and what an earlier one
+    /// commits late is not taken, as another owner may have gone on in between.
+    pub fn begin(&self, source: &TopicPartition, epoch: Epoch, now_ms: i64) -> Result<(), PortError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.lock().insert(source.clone(), Recent { epoch, ..Recent::default() });
+        match old {
+            Some(old) if !old.gathered.is_empty() => self.store.write(vec![old.into_write(source, now_ms)]),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A place in the changelog up to which the partition is known here.
+    pub fn changelog(&self, source: &TopicPartition) -> Result<Option<NextOffset>, PortError> {
+        match self.lock().get(source).and_then(|recent| recent.changelog) {
+            Some(place) => Ok(Some(place)),
+            None => Ok(self.store.checkpoint(source)?.map(|checkpoint| checkpoint.changelog)),
+        }
+    }
+
+    /// Somebody else has gone on with the partition: what is gathered of it is not kept, and nothing more is taken.
+    pub fn leave(&self, source: &TopicPartition) {
+        self.lock().remove(source);
+    }
+
+    /// Takes a committed cut. Writes when enough is gathered, or the oldest of it is old enough.
+    pub fn commit(&self, cut: &CommitCut, receipts: &[Receipt], now_ms: i64) -> Result<(), PortError> {
+        let mut partitions = self.lock();
+        for part in &cut.parts {
+            let Some(recent) = partitions.get_mut(&part.source).filter(|recent| recent.epoch == part.epoch) else {
+                continue;
+            };
+            if recent.gathered.is_empty() {
+                recent.since_ms = now_ms;
+            }
+            recent.take(part);
+            // Without a receipt the older place stands: reading more than once changes nothing.
+            if let Some((_, next)) = receipts.iter().find(|(source, _)| *source == part.source) {
+                recent.changelog = Some(*next);
+            }
+        }
+        let bytes: usize = partitions.values().map(|recent| recent.gathered.bytes()).sum();
+        let old_ms = now_ms - i64::try_from(GATHER_TIME.as_millis()).unwrap_or(i64::MAX);
+        let due = partitions.values().any(|recent| !recent.gathered.is_empty() && recent.since_ms <= old_ms);
+        drop(partitions);
+        if bytes >= GATHER_BYTES || due { self.write_out(now_ms) } else { Ok(()) }
+    }
+
+    /// Writes everything that is gathered.
+    pub fn write_out(&self, now_ms: i64) -> Result<(), PortError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Readers keep seeing what is being written: it is taken away only when the store has it. Commits come from
+        // the thread that calls this, so nothing is gathered meanwhile; a new assignment replaces what it finds.
+        let writes: Vec<CacheWrite> = self
+            .lock()
+            .iter()
+            .filter(|(_, recent)| !recent.gathered.is_empty())
+            .map(|(source, recent)| recent.to_write(source, now_ms))
+            .collect();
+        let written: Vec<TopicPartition> = writes.iter().map(|write| write.source.clone()).collect();
+        self.store.write(writes)?;
+        let mut partitions = self.lock();
+        for source in written {
+            if let Some(recent) = partitions.get_mut(&source) {
+                *recent = Recent { epoch: recent.epoch, ..Recent::default() };
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TopicPartition, Recent>> {
+        // Every change under the lock is whole, so a panic elsewhere leaves it sound.
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recent<T>(&self, source: &TopicPartition, look: impl FnOnce(&Gathered) -> Option<T>) -> Option<T> {
+        self.lock().get(source).and_then(|recent| look(&recent.gathered))
+    }
+}
+
+impl Recent {
+    fn take(&mut self, part: &super::commit::CutPart) {
+        for (identity, state) in part.layer.states() {
+            self.gathered.put_state(identity.clone(), Some(Arc::clone(state)));
+        }
+        for key in part.layer.settled() {
+            self.gathered.put_owed(key.clone(), None);
+        }
+        for (key, owed) in part.layer.owed() {
+            self.gathered.put_owed(key.clone(), Some(owed.clone()));
+        }
+        self.gathered.position = Some(part.position.clone());
+    }
+
+    fn to_write(&self, source: &TopicPartition, now_ms: i64) -> CacheWrite {
+        cache_write(source, self.gathered.clone(), self.changelog, now_ms)
+    }
+
+    fn into_write(self, source: &TopicPartition, now_ms: i64) -> CacheWrite {
+        cache_write(source, self.gathered, self.changelog, now_ms)
+    }
+}
+
+/// What is gathered as one write; its checkpoint is `changelog`, where that is known.
+pub(super) fn cache_write(
+    source: &TopicPartition,
+    gathered: Gathered,
+    changelog: Option<NextOffset>,
+    now_ms: i64,
+) -> CacheWrite {
+    let (mut owed, mut settled) = (Vec::new(), Vec::new());
+    for (key, entry) in gathered.owed {
+        match entry {
+            Some(entry) => owed.push((key, entry)),
+            None => settled.push(key),
+        }
+    }
+    CacheWrite {
+        source: source.clone(),
+        states: gathered.states.into_iter().collect(),
+        owed,
+        settled,
+        position: gathered.position,
+        checkpoint: changelog.map(|changelog| Checkpoint { changelog, written_ms: now_ms }),
+    }
+}
+
+impl StateReader for Cache {
+    fn position(&self, source: &TopicPartition) -> Result<Option<Position>, PortError> {
+        match self.recent(source, |recent| recent.position.clone()) {
+            Some(position) => Ok(Some(position)),
+            None => self.store.position(source),
+        }
+    }
+
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError> {
+        match self.recent(source, |recent| recent.states.get(identity).cloned()) {
+            Some(state) => Ok(state.map(|state| OrderState::clone(&state))),
+            None => self.store.state(source, identity),
+        }
+    }
+
+    fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {
+        let partitions = self.lock();
+        let recent = partitions.get(source).map(|recent| &recent.gathered.owed);
+        self.store.scan_owed(source, &mut |key, entry| {
+            if recent.is_none_or(|recent| !recent.contains_key(&key)) {
+                visit(key, entry);
+            }
+        })?;
+        for (key, owed) in recent.into_iter().flatten() {
+            if let Some(owed) = owed {
+                let entry = OwedEntry {
+                    offset: owed.offset,
+                    request_bytes: owed.request.len(),
+                    timestamp_ms: owed.timestamp_ms,
+                };
+                visit(key.clone(), entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {
+        match self.recent(source, |recent| recent.owed.get(key).cloned()) {
+            Some(owed) => Ok(owed),
+            None => self.store.owed(source, key),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

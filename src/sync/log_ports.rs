@@ -1,0 +1,128 @@
+//! What the commit by transactions and the restore ask of the edges: the changelog, and a store that is its cache.
+//!
+//! All of it waits and is called from threads of its own, never from the engine's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::changelog::ChangelogRecord;
+use super::letter::Letter;
+use super::owed::{Owed, OwedKey};
+use super::ports::{Closed, Epoch, PortError, Position, StateReader};
+use crate::order::{Identity, OrderState};
+use crate::record::{NextOffset, TopicPartition};
+
+/// Everything of one commit, to be written by one transaction.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// The partitions that it is written for; never empty.
+    pub parts: Vec<TransactionPart>,
+    /// The dead letters.
+    pub letters: Vec<Letter>,
+}
+
+/// What a transaction writes for one partition.
+#[derive(Debug)]
+pub struct TransactionPart {
+    /// The source partition; its records go to the changelog partition of the same number.
+    pub source: TopicPartition,
+    /// The assignment that the content was made in.
+    pub epoch: Epoch,
+    /// The offset that the group is told.
+    pub next: NextOffset,
+    /// The changelog's records, the position last.
+    pub records: Vec<ChangelogRecord>,
+}
+
+/// A transaction has not succeeded for certain.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactError {
+    /// Nothing of it is there, and nothing will be.
+    #[error(transparent)]
+    Aborted(#[from] PortError),
+    /// It was to be committed, and the answer is neither yes nor no.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+/// Where the changelog stands behind a partition's last record, once its transaction is committed.
+pub type Receipt = (TopicPartition, NextOffset);
+
+/// The transactions of this worker, one at a time.
+pub trait TransactionLog: Send {
+    /// Writes records, letters and the offset of every part in one transaction, and commits it. Refused where a part's
+    /// partition is not owned in its epoch. A partition whose end is not told has no receipt.
+    fn transact(&mut self, transaction: &Transaction) -> Result<Vec<Receipt>, TransactError>;
+    /// Begins anew: afterwards every earlier transaction of this worker is either committed or aborted.
+    fn recover(&mut self) -> Result<(), PortError>;
+}
+
+/// How far a partition of the changelog reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangelogExtent {
+    /// The oldest offset that it still has.
+    pub low: NextOffset,
+    /// Its high watermark: behind it nothing was written yet, committed or not.
+    pub high: NextOffset,
+}
+
+/// Reads the changelog, and the group's offsets.
+pub trait ChangelogSource: Send {
+    /// The group's committed offset of a source partition, with no transaction under way that would change it;
+    /// `None` where there is none.
+    fn committed(&mut self, source: &TopicPartition) -> Result<Option<NextOffset>, PortError>;
+    /// How far the changelog partition reaches, uncommitted records included.
+    fn extent(&mut self, partition: i32) -> Result<ChangelogExtent, PortError>;
+    /// Visits the committed records from `from` on, up to where they are decided just now, and returns that place:
+    /// everything committed before it was visited. An open transaction holds it back. An error of `visit` ends it.
+    fn read(
+        &mut self,
+        partition: i32,
+        from: NextOffset,
+        visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
+    ) -> Result<NextOffset, PortError>;
+}
+
+/// Where in the changelog a store stands with one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Everything before it in the changelog is in the store.
+    pub changelog: NextOffset,
+    /// Wall clock of the writing, milliseconds since the epoch: tombstones older than their retention are gone.
+    pub written_ms: i64,
+}
+
+/// What a cache is given of one partition; applied together or not at all.
+#[derive(Clone, Debug)]
+pub struct CacheWrite {
+    /// The source partition.
+    pub source: TopicPartition,
+    /// The changed states, each order once; `None` removes one.
+    pub states: Vec<(Identity, Option<Arc<OrderState>>)>,
+    /// The debts; one that is there already is replaced.
+    pub owed: Vec<(OwedKey, Owed)>,
+    /// Debts that are settled; they need not be there.
+    pub settled: Vec<OwedKey>,
+    /// Where the partition stands, where that is known.
+    pub position: Option<Position>,
+    /// Where in the changelog the store stands afterwards; `None` keeps what it had.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// A store as a cache of the changelog: it may be behind, never ahead.
+pub trait CacheStore: StateReader {
+    /// Where it stands; `None` for a partition that it does not hold, or holds in part only.
+    fn checkpoint(&self, source: &TopicPartition) -> Result<Option<Checkpoint>, PortError>;
+    /// Forgets everything of the partition.
+    fn forget(&self, source: &TopicPartition) -> Result<(), PortError>;
+    /// Applies the writes, and returns when they are on disk.
+    fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError>;
+}
+
+/// Lets a thread wait, unless the worker ends.
+pub trait Patience: Send {
+    /// Waits so long; `Err` at once when the worker ends.
+    fn pause(&self, wait: Duration) -> Result<(), Closed>;
+    /// The wall clock, milliseconds since the epoch.
+    fn wall_ms(&self) -> i64;
+}

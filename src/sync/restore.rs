@@ -1,0 +1,239 @@
+//! Brings a partition's store up to the changelog's end, in the one order of questions that loses nothing.
+//!
+//! The group's offset is asked first, so that the changelog read afterwards is at least as new; its end is taken as one
+//! who sees uncommitted records, and read until everything before it is decided: an open transaction is waited for.
+
+use std::time::Duration;
+
+use super::cache::{Cache, cache_write};
+use super::changelog::{ChangelogRecord, Gathered};
+use super::log_ports::{ChangelogExtent, ChangelogSource, Checkpoint};
+use super::ports::{Epoch, PortError, StateReader as _};
+use crate::record::{NextOffset, TopicPartition};
+use crate::telemetry::{Meters, event};
+
+/// Memory of what is read before it is written.
+const BATCH_BYTES: usize = 4 << 20;
+/// How long the group's offset and the changelog may differ before that is taken for what it is.
+const DIFFERENCE_MAX: Duration = Duration::from_secs(15);
+/// How often a long restore says how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+
+/// The time of one step.
+#[derive(Clone, Copy, Debug)]
+pub struct RestoreNow {
+    /// Since the worker started; never goes back.
+    pub mono: Duration,
+    /// The wall clock, milliseconds since the epoch.
+    pub wall_ms: i64,
+}
+
+/// One partition's restore.
+#[derive(Debug)]
+pub struct Restore {
+    /// Its assignment.
+    pub epoch: Epoch,
+    /// The source partition.
+    pub source: TopicPartition,
+    stage: Stage,
+    began: Option<Duration>,
+    said: Duration,
+    /// What it was last said to wait for.
+    told: String,
+    orders: u64,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is asked yet, or everything has to be asked again.
+    Ask,
+    /// The changelog is being read.
+    Read { group: Option<NextOffset>, at: NextOffset, until: NextOffset },
+}
+
+/// What a step came to.
+#[derive(Debug)]
+pub enum Step {
+    /// The store is as the changelog says, and goes with the group's offset.
+    Done,
+    /// There is more to do at once.
+    More,
+    /// Something has to happen elsewhere first; others go on meanwhile.
+    Waits,
+}
+
+/// What restores work with.
+pub struct RestoreSite {
+    /// The changelog and the group.
+    pub changelog: Box<dyn ChangelogSource>,
+    /// The store as a cache.
+    pub cache: Cache,
+    /// Counts.
+    pub meters: Meters,
+    /// The changelog's topic, for words.
+    pub topic: String,
+    /// A checkpoint older than this may have missed tombstones: it counts as none.
+    pub tombstones_kept: Duration,
+}
+
+impl Restore {
+    /// A restore that has not begun.
+    pub fn new(epoch: Epoch, source: TopicPartition) -> Self {
+        let (said, told) = (Duration::ZERO, String::new());
+        Self { epoch, source, stage: Stage::Ask, began: None, said, told, orders: 0 }
+    }
+
+    /// Goes on for a while. An error ends the worker with its words.
+    pub fn step(&mut self, site: &mut RestoreSite, now: RestoreNow) -> Result<Step, PortError> {
+        let began = *self.began.get_or_insert(now.mono);
+        let result = match self.stage {
+            Stage::Ask => self.ask(site, now),
+            Stage::Read { group, at, until } => self.read(site, now, group, at, until),
+        };
+        match result {
+            Ok(Step::Done) => {
+                let took = now.mono.saturating_sub(began);
+                event::Restored { source: &self.source, orders: self.orders, took }.emit();
+                Ok(Step::Done)
+            }
+            Err(PortError::Passing(words)) => Ok(self.wait(words)),
+            result => result,
+        }
+    }
+
+    fn wait(&mut self, words: String) -> Step {
+        if words != self.told {
+            event::RestoreWaits { source: &self.source, reason: &words }.emit();
+            self.told = words;
+        }
+        Step::Waits
+    }
+
+    /// The questions, in their order: whoever asks for the changelog's end before the group's offset may find the group
+    /// ahead of what it reads, and take an honest commit for a loss.
+    fn ask(&mut self, site: &mut RestoreSite, now: RestoreNow) -> Result<Step, PortError> {
+        site.cache.begin(&self.source, self.epoch, now.wall_ms)?;
+        let group = site.changelog.committed(&self.source)?;
+        let extent = site.changelog.extent(self.source.partition)?;
+        let at = self.place(site, extent, now)?;
+        self.stage = Stage::Read { group, at, until: extent.high };
+        Ok(Step::More)
+    }
+
+    /// Where to read from. What the store holds must be what the changelog said up to there, and nothing less.
+    fn place(&self, site: &RestoreSite, extent: ChangelogExtent, now: RestoreNow) -> Result<NextOffset, PortError> {
+        let store = site.cache.store();
+        let reason = match store.checkpoint(&self.source)? {
+            Some(Checkpoint { changelog, .. }) if changelog > extent.high => {
+                return Err(PortError::Fatal(format!(
+                    "the store stands at offset {changelog} of {}/{}, which ends at {}: the changelog was deleted and \
+                     created again, or has lost records, or the store is of another one. If this store is the best copy \
+                     there is, `order-sync store rebase` writes it into the changelog; else give the worker an empty \
+                     directory",
+                    site.topic, self.source.partition, extent.high
+                )));
+            }
+            Some(Checkpoint { changelog, .. }) if changelog < extent.low => "the changelog begins behind it",
+            Some(Checkpoint { written_ms, .. }) if is_older(written_ms, site.tombstones_kept, now.wall_ms) => {
+                "it is so old that the changelog may have dropped tombstones since"
+            }
+            Some(Checkpoint { changelog, .. }) => return Ok(changelog),
+            None => "it has none, or only a part",
+        };
+        event::CacheForgotten { source: &self.source, reason }.emit();
+        store.forget(&self.source)?;
+        Ok(extent.low)
+    }
+
+    fn read(
+        &mut self,
+        site: &mut RestoreSite,
+        now: RestoreNow,
+        group: Option<NextOffset>,
+        at: NextOffset,
+        until: NextOffset,
+    ) -> Result<Step, PortError> {
+        if now.mono.saturating_sub(self.said) >= SAY_EVERY {
+            event::RestoreProgress { source: &self.source, at, until, orders: self.orders }.emit();
+            self.said = now.mono;
+        }
+        let RestoreSite { changelog, cache, meters, .. } = site;
+        let (source, orders) = (&self.source, &mut self.orders);
+        let mut gathered = Gathered::default();
+        let mut write = |gathered: Gathered, changelog: Option<NextOffset>| {
+            let count = u64::try_from(gathered.states.len()).unwrap_or(u64::MAX);
+            *orders += count;
+            meters.restored_orders(count);
+            cache.store().write(vec![cache_write(source, gathered, changelog, now.wall_ms)])
+        };
+        let mut visit = |record: &ChangelogRecord| {
+            gathered.take(&source.topic, record).map_err(|error| {
+                PortError::Fatal(format!(
+                    "the changelog cannot be read on partition {}: {error}; run the release that wrote it",
+                    source.partition
+                ))
+            })?;
+            if gathered.bytes() < BATCH_BYTES {
+                return Ok(());
+            }
+            // Without a new checkpoint: a restore that ends here is begun again from where this one began.
+            write(std::mem::take(&mut gathered), None)
+        };
+        let reached = changelog.read(source.partition, at, &mut visit)?;
+        write(gathered, Some(reached))?;
+        self.stage = Stage::Read { group, at: reached, until };
+        if reached < until {
+            return Ok(self.wait("a transaction on the changelog is still open".to_owned()));
+        }
+        self.judge(site, group, now)
+    }
+
+    /// The store's position and the group's offset were committed together: they are equal, or something is wrong.
+    fn judge(&mut self, site: &RestoreSite, group: Option<NextOffset>, now: RestoreNow) -> Result<Step, PortError> {
+        let position = site.cache.position(&self.source)?.map(|position| position.next);
+        // Offsets that the group has forgotten are no offsets; the changelog forgets nothing.
+        if group.is_none() || group == position {
+            return Ok(Step::Done);
+        }
+        let waited = now.mono.saturating_sub(self.began.unwrap_or(now.mono));
+        if waited < DIFFERENCE_MAX {
+            // Somebody may have committed between the questions.
+            self.stage = Stage::Ask;
+            return Ok(self.wait("the group's offset and the changelog differ; asking again".to_owned()));
+        }
+        Err(PortError::Fatal(self.difference(&site.topic, group, position)))
+    }
+
+    fn difference(&self, topic: &str, group: Option<NextOffset>, position: Option<NextOffset>) -> String {
+        let source = &self.source;
+        let group = group.map_or(-1, NextOffset::get);
+        match position {
+            None => format!(
+                "the group has committed offset {group} of {source}, but the changelog {topic} knows nothing of it: the \
+                 changelog was lost, or this group has run without kafka.exactly_once, whose store `order-sync store \
+                 rebase` writes into the changelog"
+            ),
+            Some(position) if group > position.get() => format!(
+                "the group's offset {group} of {source} is ahead of position {position} in the changelog {topic}: states \
+                 are missing there. Somebody has moved the group's offset, or the changelog has lost records; set the \
+                 offset back to {position}, or restore the changelog"
+            ),
+            Some(position) => format!(
+                "the group's offset {group} of {source} is behind position {position} in the changelog {topic}: somebody \
+                 has set it back. Events before {position} are folded already; set the offset to {position} (to send \
+                 states again, resync the orders instead)"
+            ),
+        }
+    }
+}
+
+/// Whether `written_ms` lies so far back that half of `kept` has passed: clocks differ, and the broker's time decides.
+fn is_older(written_ms: i64, kept: Duration, now_ms: i64) -> bool {
+    let half_ms = i64::try_from(kept.as_millis() / 2).unwrap_or(i64::MAX);
+    now_ms.saturating_sub(written_ms) > half_ms
+}
+
+#[cfg(test)]
+#[path = "restore_tests.rs"]
+mod tests;

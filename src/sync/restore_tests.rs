@@ -1,0 +1,209 @@
+//! What a restore asks, in which order, how long it waits, and what it refuses.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::store::MemoryStore;
+use crate::sync::changelog::records;
+use crate::sync::commit::CutPart;
+use crate::sync::log_fakes::{FakeLog, identity, key, part, source};
+use crate::sync::log_ports::{CacheStore as _, CacheWrite, Transaction, TransactionPart};
+
+struct World {
+    log: FakeLog,
+    store: MemoryStore,
+    site: RestoreSite,
+    restore: Restore,
+    now: RestoreNow,
+}
+
+const WALL_MS: i64 = 1_800_000_000_000;
+
+fn world() -> World {
+    let (log, store) = (FakeLog::default(), MemoryStore::new());
+    let site = RestoreSite {
+        changelog: Box::new(log.clone()),
+        cache: Cache::new(Arc::new(store.clone())),
+        meters: Meters::default(),
+        topic: "g.changelog".to_owned(),
+        tombstones_kept: Duration::from_secs(1000),
+    };
+    let now = RestoreNow { mono: Duration::ZERO, wall_ms: WALL_MS };
+    World { log, store, site, restore: Restore::new(Epoch(1), source(0)), now }
+}
+
+fn transaction(part: &CutPart) -> Transaction {
+    let (source, next) = (part.source.clone(), part.position.next);
+    let part = TransactionPart { source, epoch: part.epoch, next, records: records(part).unwrap() };
+    Transaction { parts: vec![part], letters: Vec::new() }
+}
+
+impl World {
+    fn commit(&self, part: &CutPart) {
+        self.log.content().write(&transaction(part), true);
+    }
+
+    /// Steps until it is done or waits.
+    fn run(&mut self) -> Result<Step, PortError> {
+        for _ in 0..10 {
+            match self.restore.step(&mut self.site, self.now)? {
+                Step::More => {}
+                step @ (Step::Done | Step::Waits) => return Ok(step),
+            }
+        }
+        panic!("a restore without end");
+    }
+
+    fn again(&mut self) {
+        self.restore = Restore::new(Epoch(2), source(0));
+    }
+
+    fn stamp(&self, order: &str) -> Option<i64> {
+        self.store.state(&source(0), &identity(order)).unwrap().map(|state| state.update_time.0)
+    }
+
+    fn refused(&mut self) -> String {
+        assert!(matches!(self.run(), Ok(Step::Waits)), "a difference is looked at more than once");
+        self.now.mono += Duration::from_secs(20);
+        match self.run() {
+            Err(PortError::Fatal(words)) => words,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_questions_come_in_their_order_and_all_is_there() {
+    let mut world = world();
+    world.commit(&part(0, 1, 1, "A", 5, &[]));
+    world.commit(&part(1, 1, 1, "other partition", 6, &[]));
+    world.commit(&part(0, 1, 2, "B", 9, &[key("A", 5)]));
+    assert!(matches!(world.run(), Ok(Step::Done)));
+    assert_eq!(world.log.asked(), ["committed", "extent", "read"]);
+    assert_eq!((world.stamp("A"), world.stamp("B"), world.stamp("other partition")), (Some(5), Some(9), None));
+    assert_eq!(world.store.owed(&source(0), &key("A", 5)).unwrap(), None);
+    assert!(world.store.owed(&source(0), &key("B", 9)).unwrap().is_some());
+    let checkpoint = world.store.checkpoint(&source(0)).unwrap().unwrap();
+    assert_eq!(checkpoint.changelog.get(), world.log.content().end());
+    assert!(world.site.meters.render().contains("order_sync_restored_orders_total 2"));
+}
+
+#[test]
+fn an_open_transaction_is_waited_for_and_what_it_commits_is_read() {
+    let mut world = world();
+    world.commit(&part(0, 1, 1, "A", 5, &[]));
+    let opened = world.log.content().end();
+    world.commit(&part(0, 1, 2, "B", 9, &[]));
+    // As one sees it whose transaction has no marker yet: written, not decided.
+    {
+        let mut content = world.log.content();
+        content.open_from = Some(opened);
+        content.offsets.insert(source(0), 5);
+    }
+    assert!(matches!(world.run(), Ok(Step::Waits)));
+    assert!(matches!(world.run(), Ok(Step::Waits)));
+    assert_eq!(world.stamp("B"), None);
+    {
+        let mut content = world.log.content();
+        content.open_from = None;
+        content.offsets.insert(source(0), 9);
+    }
+    // The offset that it was told before is older now: everything is asked again.
+    assert!(matches!(world.run(), Ok(Step::Waits)));
+    assert!(matches!(world.run(), Ok(Step::Done)));
+    assert_eq!((world.stamp("B"), world.store.position(&source(0)).unwrap().unwrap().next.get()), (Some(9), 9));
+}
+
+#[test]
+fn offset_and_position_must_be_equal() {
+    let check = |group: Option<i64>, position: Option<i64>, expect: &[&str]| {
+        let mut world = world();
+        if let Some(position) = position {
+            world.commit(&part(0, 1, 1, "A", position, &[]));
+        }
+        {
+            let mut content = world.log.content();
+            content.offsets.clear();
+            content.offsets.extend(group.map(|group| (source(0), group)));
+        }
+        if expect.is_empty() {
+            assert!(matches!(world.run(), Ok(Step::Done)), "{group:?} {position:?}");
+            assert_eq!(world.store.position(&source(0)).unwrap().map(|p| p.next.get()), position);
+        } else {
+            let words = world.refused();
+            assert!(expect.iter().all(|part| words.contains(part)), "{words}");
+        }
+    };
+    check(None, None, &[]);
+    check(Some(5), Some(5), &[]);
+    check(None, Some(5), &[]);
+    check(Some(7), Some(5), &["offset 7 of orders/0 is ahead of position 5", "g.changelog"]);
+    check(Some(3), Some(5), &["offset 3 of orders/0 is behind position 5"]);
+    check(Some(3), None, &["committed offset 3 of orders/0", "g.changelog knows nothing"]);
+}
+
+#[test]
+fn a_commit_between_the_questions_is_no_loss() {
+    let mut world = world();
+    world.commit(&part(0, 1, 1, "A", 5, &[]));
+    assert!(matches!(world.restore.step(&mut world.site, world.now), Ok(Step::More)), "asked");
+    world.commit(&part(0, 1, 2, "A", 8, &[]));
+    assert!(matches!(world.run(), Ok(Step::Waits)), "the offset that was told is behind what is read");
+    assert!(matches!(world.run(), Ok(Step::Done)));
+    assert_eq!(world.stamp("A"), Some(8));
+}
+
+#[test]
+fn a_store_is_brought_up_from_where_it_stands() {
+    let mut world = world();
+    world.commit(&part(0, 1, 1, "A", 5, &[]));
+    world.run().unwrap();
+    world.log.asked();
+    world.commit(&part(0, 1, 2, "B", 6, &[key("A", 5)]));
+    world.again();
+    assert!(matches!(world.run(), Ok(Step::Done)));
+    assert_eq!((world.stamp("A"), world.stamp("B")), (Some(5), Some(6)));
+    assert_eq!(world.store.owed(&source(0), &key("A", 5)).unwrap(), None);
+    assert!(world.site.meters.render().contains("order_sync_restored_orders_total 2"), "A was not read again");
+}
+
+#[test]
+fn a_store_that_cannot_be_gone_on_from_is_rebuilt() {
+    let check = |spoil: &dyn Fn(&mut World)| {
+        let mut world = world();
+        world.commit(&part(0, 1, 1, "A", 5, &[]));
+        world.run().unwrap();
+        // A state that compaction has taken, tombstone and all: nobody will say that it is gone.
+        let stale = part(0, 1, 1, "Z", 4, &[]);
+        let states = stale.layer.states().map(|(id, state)| (id.clone(), Some(Arc::clone(state)))).collect();
+        let (owed, settled) = (stale.layer.owed().to_vec(), Vec::new());
+        let write = CacheWrite { source: source(0), states, owed, settled, position: None, checkpoint: None };
+        world.store.write(vec![write]).unwrap();
+        spoil(&mut world);
+        world.again();
+        assert!(matches!(world.run(), Ok(Step::Done)));
+        assert_eq!((world.stamp("A"), world.stamp("Z")), (Some(5), None));
+        assert_eq!(world.store.owed(&source(0), &key("Z", 4)).unwrap(), None);
+    };
+    check(&|world| world.now.wall_ms += 501 * 1000);
+    check(&|world| {
+        let part = part(0, 1, 2, "A", 5, &[]);
+        let end = world.log.content().end();
+        world.commit(&part);
+        world.log.content().low = end + 1;
+        world.commit(&part);
+    });
+}
+
+#[test]
+fn a_store_beyond_the_changelogs_end_is_of_another_one() {
+    let mut world = world();
+    world.commit(&part(0, 1, 1, "A", 5, &[]));
+    world.run().unwrap();
+    world.log = FakeLog::default();
+    world.site.changelog = Box::new(world.log.clone());
+    world.again();
+    let Err(PortError::Fatal(words)) = world.run() else { panic!("taken for ours") };
+    assert!(words.contains("g.changelog/0") && words.contains("store rebase"), "{words}");
+    assert_eq!(world.stamp("A"), Some(5), "the best copy there is stays whole");
+}

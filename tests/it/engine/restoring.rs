@@ -1,0 +1,156 @@
+//! Partitions whose state lives in the changelog: assigned, restored, running, leaving, one way through.
+
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use order_sync::record::{NextOffset, TopicPartition};
+use order_sync::sync::engine::Ended;
+use order_sync::sync::ports::{Epoch, Input, PortError, StartAt};
+
+use super::fakes::FakeStore;
+use super::world::{Scene, Truth, World, event, ok};
+
+const S: Duration = Duration::from_secs(1);
+
+fn world() -> World {
+    World::new(&Scene { truth: Truth::Changelog, ..Scene::default() }, FakeStore::default())
+}
+
+fn restored(world: &mut World, epoch: u64, source: &TopicPartition, result: Result<(), PortError>) {
+    world.handle(Input::Restored { epoch: Epoch(epoch), source: source.clone(), result });
+}
+
+#[test]
+fn restored_partitions_run_while_others_restore() {
+    let mut world = world();
+    let (first, second) = (TopicPartition::new("orders", 0), TopicPartition::new("orders", 1));
+    assert_eq!(world.assign(&first, 1), StartAt::Later);
+    assert_eq!(world.assign(&second, 1), StartAt::Later);
+    assert_eq!(world.asked.lock().unwrap().restores, [(Epoch(1), first.clone()), (Epoch(2), second.clone())]);
+    assert_eq!(world.status().restoring, 2);
+    restored(&mut world, 2, &second, Ok(()));
+    assert_eq!(world.asked.lock().unwrap().begun, [(Epoch(2), second.clone(), StartAt::Fresh)]);
+    world.produce(&second, &[event("tt1", "A", 1)]);
+    world.run(S, &mut |_| ok());
+    assert_eq!((world.position_in_store(&second), world.sent.len()), (Some(1), 1));
+    assert_eq!((world.position_in_store(&first), world.status().restoring), (None, 1));
+}
+
+#[test]
+fn nothing_is_taken_before_the_restore_and_then_from_the_position() {
+    let mut world = world();
+    let source = TopicPartition::new("orders", 0);
+    assert_eq!(world.assign(&source, 9), StartAt::Later);
+    world.produce(&source, &[event("tt1", "A", 1)]);
+    world.run(S, &mut |_| ok());
+    assert_eq!((world.budget.used(), world.position_in_store(&source)), (0, None), "given back unread");
+    world.store.place(&source, 7);
+    restored(&mut world, 1, &source, Ok(()));
+    let begun = world.asked.lock().unwrap().begun.clone();
+    assert_eq!(begun, [(Epoch(1), source, StartAt::Position(NextOffset::new(7)))]);
+}
+
+#[test]
+fn a_restore_of_an_assignment_that_is_over_counts_for_nothing() {
+    let mut world = world();
+    let source = TopicPartition::new("orders", 0);
+    world.assign(&source, 1);
+    let (reply, released) = sync_channel(1);
+    world.handle(Input::Revoked { partitions: vec![source.clone()], lost: false, reply });
+    world.turn();
+    assert!(released.try_recv().is_ok(), "nothing is to be committed");
+    assert_eq!(world.asked.lock().unwrap().cancelled, std::slice::from_ref(&source));
+    world.assign(&source, 1);
+    restored(&mut world, 1, &source, Ok(()));
+    assert!(world.asked.lock().unwrap().begun.is_empty(), "the first restore is not that of the second assignment");
+    restored(&mut world, 2, &source, Ok(()));
+    assert_eq!(world.asked.lock().unwrap().begun.len(), 1);
+}
+
+#[test]
+fn a_partition_that_cannot_be_restored_ends_the_worker_with_its_words() {
+    let mut world = world();
+    let source = TopicPartition::new("orders", 0);
+    world.assign(&source, 1);
+    restored(&mut world, 1, &source, Err(PortError::Fatal("states are missing".to_owned())));
+    world.turn();
+    let Some(Ended::Failed(error)) = world.ended else { panic!("it goes on") };
+    assert_eq!(error.to_string(), "states are missing");
+}
+
+#[test]
+fn an_assignment_waits_for_no_commit() {
+    let mut world = world();
+    let (first, second) = (TopicPartition::new("orders", 0), TopicPartition::new("orders", 1));
+    world.assign(&first, 1);
+    restored(&mut world, 1, &first, Ok(()));
+    world.produce(&first, &[event("tt1", "A", 1)]);
+    world.pass(S);
+    world.turn();
+    assert_eq!(world.asked.lock().unwrap().cuts.len(), 1, "a commit is under way");
+    assert_eq!(world.offer(&second).try_recv().unwrap().unwrap(), [StartAt::Later]);
+}
+
+#[test]
+fn after_a_silence_nothing_starts_until_a_commit_has_succeeded_and_one_is_made_at_once() {
+    let mut world = world();
+    let source = TopicPartition::new("orders", 0);
+    world.assign(&source, 2);
+    restored(&mut world, 1, &source, Ok(()));
+    world.started(&source, 2);
+    world.produce(&source, &[event("tt1", "A", 1), event("tt1", "A", 2)]);
+    world.turn();
+    world.answer_tokens();
+    world.pass(S);
+    world.turn();
+    assert!(world.finish_commit());
+    world.pass(S);
+    // Two states of A are owed and due; nothing else is to be committed when the process is found to have been stopped.
+    world.asked.lock().unwrap().in_doubt = true;
+    world.turn();
+    assert!(world.asked.lock().unwrap().attempts.is_empty(), "another worker may have gone on with A");
+    assert_eq!(world.asked.lock().unwrap().cuts.len(), 1, "positions alone");
+    world.pass(S);
+    world.turn();
+    assert!(world.asked.lock().unwrap().attempts.is_empty());
+    let cut = world.asked.lock().unwrap().cuts.pop_front().unwrap();
+    assert_eq!(cut.parts[0].position.next, NextOffset::new(2));
+    world.handle(Input::Committed(Err(PortError::Passing("no member just now".to_owned()))));
+    world.pass(S);
+    world.turn();
+    assert!(world.asked.lock().unwrap().attempts.is_empty(), "a commit that failed proves nothing");
+    assert!(world.finish_commit());
+    world.turn();
+    assert_eq!(world.asked.lock().unwrap().attempts.len(), 1);
+    assert!(!world.asked.lock().unwrap().in_doubt);
+    world.run(S, &mut |_| ok());
+    assert_eq!(world.stamps("A").len(), 2);
+}
+
+#[test]
+fn a_doubt_outlives_the_partitions_that_it_was_raised_over_and_ends_with_those_that_come() {
+    let mut world = world();
+    let source = TopicPartition::new("orders", 0);
+    world.assign(&source, 1);
+    restored(&mut world, 1, &source, Ok(()));
+    world.started(&source, 1);
+    world.produce(&source, &[event("tt1", "A", 1)]);
+    world.turn();
+    world.answer_tokens();
+    world.pass(S);
+    world.turn();
+    assert!(world.finish_commit());
+    world.asked.lock().unwrap().in_doubt = true;
+    world.turn();
+    let cut = world.asked.lock().unwrap().cuts.pop_front();
+    assert!(cut.is_some(), "positions alone");
+    // The group had expelled this worker: the partition is lost, the commit refused, and the partition comes back.
+    let (reply, _released) = sync_channel(1);
+    world.handle(Input::Revoked { partitions: vec![source.clone()], lost: true, reply });
+    world.handle(Input::Committed(Err(PortError::Passing("has moved on".to_owned()))));
+    world.assign(&source, 1);
+    restored(&mut world, 2, &source, Ok(()));
+    world.started(&source, 1);
+    world.run(S, &mut |_| ok());
+    assert_eq!((world.stamps("A").len(), world.owed_in_store()), (1, 0), "what is owed is pushed");
+}
