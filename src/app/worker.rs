@@ -242,7 +242,7 @@ impl Site {
         let (say, stopped) = (|what: &str| self.say(what), || self.stop.is_cancelled());
         let begun = log_mode::transactions(kafka, &store, consumer.fence(), &say, &stopped);
         let Some(transactions) = begun.map_err(WorkerError::Kafka)? else { return Ok(None) };
-        let cache = Cache::new(Arc::new(store));
+        let cache = Cache::new(Arc::new(store), self.options.meters.clone());
         let commit = log_mode::commit(kafka, transactions, cache.clone(), self.letters()?, closing.clone());
         let (commits, committer) = spawn_commit(Box::new(commit.map_err(WorkerError::Kafka)?), inbox)?;
         let site = log_mode::restore_site(kafka, cache.clone(), self.options.meters.clone());

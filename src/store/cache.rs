@@ -30,11 +30,23 @@ fn encode(checkpoint: Checkpoint) -> Result<Vec<u8>, PortError> {
 }
 
 impl Partition {
+    fn orders(&self) -> Result<u64, PortError> {
+        let row = self.tree().get(keys::ORDERS)?;
+        Ok(row.and_then(|row| row.first_chunk().copied()).map_or(0, u64::from_le_bytes))
+    }
+
     fn write(&self, write: CacheWrite) -> Result<(), PortError> {
         let mut writes = Writes::default();
         let (mut key, mut value) = (Vec::new(), Vec::new());
+        let mut orders = self.orders()?;
         for (identity, state) in &write.states {
             keys::state(identity, &mut key);
+            let is_there = self.tree().get(&key)?.is_some();
+            match (state.is_some(), is_there) {
+                (true, false) => orders += 1,
+                (false, true) => orders = orders.saturating_sub(1),
+                (true, true) | (false, false) => {}
+            }
             match state {
                 Some(state) => {
                     value.clear();
@@ -44,6 +56,7 @@ impl Partition {
                 None => writes.remove(&key),
             }
         }
+        writes.put(keys::ORDERS, &orders.to_le_bytes());
         if let Some(position) = &write.position {
             writes.put(keys::POSITION, &position.encode().map_err(fatal)?);
         }
@@ -87,6 +100,11 @@ impl CacheStore for SledStore {
         *owed = super::owed_log::OwedLog::default();
         drop(owed);
         self.flush()
+    }
+
+    fn orders(&self) -> Result<u64, PortError> {
+        let partitions = self.partitions().read().unwrap_or_else(PoisonError::into_inner);
+        partitions.values().map(|partition| partition.orders()).sum()
     }
 
     fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {

@@ -9,6 +9,8 @@ pub(super) const META_TREE: &[u8] = b"meta";
 pub(super) const META_ROW: &[u8] = b"store";
 /// The row of a partition's position.
 pub(super) const POSITION: &[u8] = b"p";
+/// The row of how many orders a partition holds: eight bytes, little-endian.
+pub(super) const ORDERS: &[u8] = b"n";
 /// The row of a partition's place in the changelog.
 pub(super) const CHECKPOINT: &[u8] = b"c";
 /// What the rows of chunks begin with.

@@ -127,6 +127,10 @@ impl CacheStore for MemoryStore {
         Ok(())
     }
 
+    fn orders(&self) -> Result<u64, PortError> {
+        Ok(self.content().partitions.values().map(|p| u64::try_from(p.states.len()).unwrap_or(u64::MAX)).sum())
+    }
+
     fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {
         let mut content = self.content();
         for write in writes {

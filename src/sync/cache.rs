@@ -15,6 +15,7 @@ use super::owed::{Owed, OwedKey};
 use super::ports::{Epoch, OwedEntry, PortError, Position, StateReader};
 use crate::order::{Identity, OrderState};
 use crate::record::{NextOffset, TopicPartition};
+use crate::telemetry::Meters;
 
 /// Memory of what is gathered before it is written.
 const GATHER_BYTES: usize = 16 << 20;
@@ -25,6 +26,7 @@ const GATHER_TIME: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Cache {
     store: Arc<dyn CacheStore>,
+    meters: Meters,
     partitions: Arc<Mutex<HashMap<TopicPartition, Recent>>>,
     /// Held while the store is written: what is older never comes behind what is newer.
     writing: Arc<Mutex<()>>,
@@ -44,8 +46,8 @@ struct Recent {
 
 impl Cache {
     /// A cache in front of `store`.
-    pub fn new(store: Arc<dyn CacheStore>) -> Self {
-        Self { store, partitions: Arc::default(), writing: Arc::default() }
+    pub fn new(store: Arc<dyn CacheStore>, meters: Meters) -> Self {
+        Self { store, meters, partitions: Arc::default(), writing: Arc::default() }
     }
 
     /// The store behind it.
@@ -59,7 +61,7 @@ impl Cache {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.lock().insert(source.clone(), Recent { epoch, ..Recent::default() });
         match old {
-            Some(old) if !old.gathered.is_empty() => self.store.write(vec![old.into_write(source, now_ms)]),
+            Some(old) if !old.gathered.is_empty() => self.fill(vec![old.into_write(source, now_ms)]),
             Some(_) | None => Ok(()),
         }
     }
@@ -100,6 +102,13 @@ impl Cache {
         if bytes >= GATHER_BYTES || due { self.write_out(now_ms) } else { Ok(()) }
     }
 
+    /// Writes to the store, past what is gathered: what a restore has read, or what this cache has kept back.
+    pub fn fill(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {
+        self.store.write(writes)?;
+        self.meters.store_orders(self.store.orders()?);
+        Ok(())
+    }
+
     /// Writes everything that is gathered.
     pub fn write_out(&self, now_ms: i64) -> Result<(), PortError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +121,7 @@ impl Cache {
             .map(|(source, recent)| recent.to_write(source, now_ms))
             .collect();
         let written: Vec<TopicPartition> = writes.iter().map(|write| write.source.clone()).collect();
-        self.store.write(writes)?;
+        self.fill(writes)?;
         let mut partitions = self.lock();
         for source in written {
             if let Some(recent) = partitions.get_mut(&source) {

@@ -8,7 +8,7 @@ use crate::sync::log_fakes::{cut, identity, key, part, source};
 
 fn cache() -> (Cache, MemoryStore) {
     let store = MemoryStore::new();
-    let cache = Cache::new(Arc::new(store.clone()));
+    let cache = Cache::new(Arc::new(store.clone()), Meters::default());
     cache.begin(&source(0), Epoch(1), 0).unwrap();
     (cache, store)
 }

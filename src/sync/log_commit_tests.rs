@@ -16,7 +16,7 @@ struct Site {
 fn site(plans: &[Plan]) -> Site {
     let log = FakeLog::default();
     log.content().plans = plans.iter().copied().collect();
-    let cache = Cache::new(Arc::new(MemoryStore::new()));
+    let cache = Cache::new(Arc::new(MemoryStore::new()), crate::telemetry::Meters::default());
     for partition in 0..2 {
         cache.begin(&source(partition), Epoch(1), 0).unwrap();
     }

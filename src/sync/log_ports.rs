@@ -117,6 +117,8 @@ pub trait CacheStore: StateReader {
     fn forget(&self, source: &TopicPartition) -> Result<(), PortError>;
     /// Applies the writes, and returns when they are on disk.
     fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError>;
+    /// How many orders it holds, of all partitions.
+    fn orders(&self) -> Result<u64, PortError>;
 }
 
 /// Lets a thread wait, unless the worker ends.

@@ -165,7 +165,7 @@ impl Restore {
             let count = u64::try_from(gathered.states.len()).unwrap_or(u64::MAX);
             *orders += count;
             meters.restored_orders(count);
-            cache.store().write(vec![cache_write(source, gathered, changelog, now.wall_ms)])
+            cache.fill(vec![cache_write(source, gathered, changelog, now.wall_ms)])
         };
         let mut visit = |record: &ChangelogRecord| {
             gathered.take(&source.topic, record).map_err(|error| {

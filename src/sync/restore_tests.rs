@@ -23,7 +23,7 @@ fn world() -> World {
     let (log, store) = (FakeLog::default(), MemoryStore::new());
     let site = RestoreSite {
         changelog: Box::new(log.clone()),
-        cache: Cache::new(Arc::new(store.clone())),
+        cache: Cache::new(Arc::new(store.clone()), Meters::default()),
         meters: Meters::default(),
         topic: "g.changelog".to_owned(),
         tombstones_kept: Duration::from_secs(1000),

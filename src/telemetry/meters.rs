@@ -11,7 +11,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::lag::Lag;
 use super::metric;
-use super::registry::{Cache, Registry};
+use super::registry::{Cache, Registry, as_f64};
 use crate::order::AppId;
 use crate::record::TopicPartition;
 
@@ -133,6 +133,7 @@ struct Inner {
     buffered_bytes: Gauge,
     intake_paused: [Gauge; 2],
     restored_orders: Counter,
+    store_orders: Gauge,
     partitions: [Gauge; 3],
     samples: AtomicU64,
 }
@@ -180,6 +181,7 @@ impl Meters {
             buffered_bytes: registry.gauge(&metric::BUFFERED_BYTES, &[]),
             intake_paused: [paused(IntakeLimit::Owed), paused(IntakeLimit::Bytes)],
             restored_orders: registry.counter(&metric::RESTORED_ORDERS, &[]),
+            store_orders: registry.gauge(&metric::STORE_ORDERS, &[]),
             partitions: ["restoring", "running", "leaving"].map(|s| registry.gauge(&metric::PARTITIONS, &[s])),
             samples: AtomicU64::new(0),
             registry,
@@ -276,6 +278,11 @@ impl Meters {
         self.inner.partitions.iter().zip(counts).for_each(|(gauge, n)| gauge.set(as_f64(n)));
     }
 
+    /// The store holds `n` orders.
+    pub fn store_orders(&self, n: u64) {
+        self.inner.store_orders.set(as_f64(usize::try_from(n).unwrap_or(usize::MAX)));
+    }
+
     /// `n` orders were read back from the changelog.
     pub fn restored_orders(&self, n: u64) {
         self.inner.restored_orders.increment(n);
@@ -335,13 +342,6 @@ impl Meters {
             self.inner.registry.fold_samples();
         }
     }
-}
-
-/// A count as Prometheus keeps it; exact up to 2^53.
-fn as_f64(n: usize) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "no count of ours comes near 2^53")]
-    let value = n as f64;
-    value
 }
 
 #[cfg(test)]

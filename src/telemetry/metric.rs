@@ -209,6 +209,14 @@ pub(super) const RESTORED_ORDERS: Metric = counter(
     "Orders whose state was read back from the changelog.",
     "Grows again and again: partitions move, or the store is lost at each start.",
 );
+pub(super) const STORE_ORDERS: Metric = gauge(
+    "order_sync_store_orders",
+    &[],
+    "orders",
+    "Orders in this worker's store with transactions, those of partitions that have moved on included; renewed as it is \
+     written.",
+    "",
+);
 pub(super) const PARTITIONS: Metric = gauge(
     "order_sync_partitions",
     &["state"],
@@ -242,6 +250,7 @@ pub const TABLE: &[&Metric] = &[
     &CIRCUIT,
     &INTAKE_PAUSED,
     &RESTORED_ORDERS,
+    &STORE_ORDERS,
     &PARTITIONS,
     &BUILD,
 ];

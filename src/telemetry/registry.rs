@@ -90,3 +90,10 @@ impl<V> Cache<V> {
         Arc::clone(handles.entry(label.into()).or_insert_with(|| Arc::new(make())))
     }
 }
+
+/// A count as Prometheus keeps it; exact up to 2^53.
+pub(super) fn as_f64(n: usize) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "no count of ours comes near 2^53")]
+    let value = n as f64;
+    value
+}

@@ -74,7 +74,7 @@ impl Site {
         let store = MemoryStore::new();
         let site = RestoreSite {
             changelog: Box::new(Changelog::connect(&self.config).unwrap()),
-            cache: Cache::new(Arc::new(store.clone())),
+            cache: Cache::new(Arc::new(store.clone()), Meters::default()),
             meters: Meters::default(),
             topic: self.config.changelog_topic.clone(),
             tombstones_kept: Duration::from_secs(3600),

@@ -65,7 +65,7 @@ fn real_kafka_a_commit_whose_answer_is_lost_is_found_and_not_made_twice() {
     let site = Site::new(kafka, 1);
     let calls = Arc::default();
     let (store, epoch) = (MemoryStore::new(), site.epoch());
-    let cache = Cache::new(Arc::new(store));
+    let cache = Cache::new(Arc::new(store), order_sync::telemetry::Meters::default());
     cache.begin(&site.source, epoch, 0).unwrap();
     let mut commit = LogCommit {
         log: Box::new(Deaf(site.transactions("store-1", site.consumer.fence()), Arc::clone(&calls))),
