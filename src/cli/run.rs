@@ -91,6 +91,7 @@ async fn work(config: Arc<Config>, end: End, stop: CancellationToken) -> anyhow:
 
 /// The exit code of an end. Everything that is not told here is told by the log.
 fn conclude(result: Result<Ended, WorkerError>) -> anyhow::Result<Exit> {
+    let caught_up = matches!(result, Ok(Ended::CaughtUp(_)));
     let error = match result {
         Ok(Ended::Stopped(left) | Ended::CaughtUp(left)) => {
             event::ShutdownFinished {
@@ -99,6 +100,12 @@ fn conclude(result: Result<Ended, WorkerError>) -> anyhow::Result<Exit> {
                 owed: left.owed,
             }
             .emit();
+            if caught_up && left.owed > 0 {
+                let words = "caught up, but {} deliveries are owed by apps that are not in [[apps]]: they stay in the store; \
+                             add the apps again, and they are pushed";
+                let words = words.replace("{}", &left.owed.to_string());
+                return Err(fail(Exit::Failure, anyhow::anyhow!(words)));
+            }
             return Ok(if is_clean(left) { Exit::Done } else { Exit::Abandoned });
         }
         Ok(Ended::Failed(error)) => WorkerError::Engine(error),

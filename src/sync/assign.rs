@@ -1,6 +1,6 @@
 //! Partitions come and go: what is read from the store when one comes, what is made durable before one goes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -59,7 +59,8 @@ impl Engine {
                 position,
                 inbox: VecDeque::new(),
                 overlay: Overlay::default(),
-                left: std::collections::BTreeMap::new(),
+                left: BTreeMap::new(),
+                stranded: BTreeMap::new(),
                 end_at_start: None,
                 high_watermark: None,
                 end_probe: EndProbe::Idle,
@@ -107,19 +108,22 @@ impl Engine {
     fn take_debts(&mut self, id: PartitionId, source: &TopicPartition) -> Result<usize, PortError> {
         let reader = Arc::clone(&self.ports.reader);
         let mut count = 0;
-        let mut unknown: Option<(AppId, usize)> = None;
+        let mut stranded: BTreeMap<AppId, usize> = BTreeMap::new();
         reader.scan_owed(source, &mut |key, entry| {
             count += 1;
             let mut identity = key.identity;
             match self.desks.iter().find(|desk| desk.app_id == identity.app_id) {
                 // The id of all the app's orders stands in memory once.
                 Some(desk) => identity.app_id = desk.app_id.clone(),
-                None => unknown.get_or_insert_with(|| (identity.app_id.clone(), 0)).1 += 1,
+                None => *stranded.entry(identity.app_id.clone()).or_default() += 1,
             }
             self.owe(id, identity, Waiting { stamp: key.stamp, timestamp_ms: entry.timestamp_ms, owed: None });
         })?;
-        if let Some((app_id, owed)) = unknown {
-            event::OwedByUnknownApp { source, app_id: &app_id, owed }.emit();
+        for (app_id, owed) in &stranded {
+            event::OwedByUnknownApp { source, app_id, owed: *owed }.emit();
+        }
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            partition.stranded = stranded;
         }
         Ok(count)
     }

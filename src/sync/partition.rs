@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::left::Left;
 use super::overlay::Overlay;
 use super::ports::{Epoch, Position};
+use crate::order::AppId;
 use crate::record::{NextOffset, Record, TopicPartition};
 
 /// Names an assigned partition of this process; never used twice.
@@ -32,6 +33,8 @@ pub struct Partition {
     pub overlay: Overlay,
     /// What is left to the store, by the app's place in the config.
     pub left: BTreeMap<usize, Left>,
+    /// Deliveries owed by apps that are not configured: they stay in the store, and nobody tries them.
+    pub stranded: BTreeMap<AppId, usize>,
     /// The broker's end when reading started; `None` until then.
     pub end_at_start: Option<NextOffset>,
     /// The broker's end as last heard of.

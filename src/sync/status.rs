@@ -1,5 +1,6 @@
 //! What the engine tells the admin endpoints: a snapshot, taken now and then, that nobody waits for.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use super::circuit::Cause;
 use super::engine::{Engine, Mode};
 use super::partition::Phase;
 use super::rules::Now;
+use crate::order::AppId;
 
 /// How often the snapshot is renewed.
 const EVERY: Duration = Duration::from_millis(250);
@@ -119,6 +121,13 @@ impl Engine {
         self.meters.buffered_bytes(status.buffered_bytes);
         for desk in &self.desks {
             self.meters.owed(&desk.app_id, desk.owed);
+        }
+        let mut stranded: BTreeMap<&AppId, usize> = BTreeMap::new();
+        for (app_id, owed) in self.partitions.values().flat_map(|partition| &partition.stranded) {
+            *stranded.entry(app_id).or_default() += owed;
+        }
+        for (app_id, owed) in stranded {
+            self.meters.owed(app_id, owed);
         }
         let left = self.partitions.values().flat_map(|partition| partition.left.values().filter_map(|l| l.oldest_ms));
         let heads = self.lanes.iter().filter_map(|lane| lane.head().and_then(|head| head.timestamp_ms));

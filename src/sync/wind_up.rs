@@ -6,8 +6,10 @@ use super::engine::{Drained, Ended, Engine, Mode};
 use super::partition::EndProbe;
 use super::rules::{End, Now};
 
-/// Left of the shutdown's deadline for the last commit.
+/// Left of the shutdown's time for the last commit, at most.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
+/// And of a short time no more than this part of it.
+const LAST_COMMIT_PART: u32 = 5;
 
 impl Engine {
     /// Ends the engine where it is time.
@@ -20,7 +22,7 @@ impl Engine {
             }
             Mode::Draining { deadline } => {
                 let clean = self.partitions.keys().all(|id| self.is_clean(*id));
-                let answered = self.flights.is_empty() || now.mono + LAST_COMMIT >= deadline;
+                let answered = self.flights.is_empty() || now.mono + self.last_commit() >= deadline;
                 if (clean && answered) || now.mono >= deadline {
                     self.mode = Mode::Ended(Some(Ended::Stopped(self.left())));
                 }
@@ -33,19 +35,28 @@ impl Engine {
     pub(super) fn drain_look(&self, now: Now) -> Option<Duration> {
         match self.mode {
             Mode::Draining { deadline } => {
-                let last_call = deadline.saturating_sub(LAST_COMMIT);
+                let last_call = deadline.saturating_sub(self.last_commit());
                 Some(if now.mono < last_call { last_call } else { deadline })
             }
             Mode::Running | Mode::Ended(_) => None,
         }
     }
 
+    fn last_commit(&self) -> Duration {
+        LAST_COMMIT.min(self.rules.shutdown_timeout / LAST_COMMIT_PART)
+    }
+
     fn left(&self) -> Drained {
         Drained {
             in_flight: self.flights.len(),
             uncommitted: self.partitions.keys().filter(|id| !self.is_clean(**id)).count(),
-            owed: self.owed(),
+            owed: self.owed() + self.stranded(),
         }
+    }
+
+    /// Deliveries owed by apps that are not configured.
+    fn stranded(&self) -> usize {
+        self.partitions.values().flat_map(|partition| partition.stranded.values()).sum()
     }
 
     /// Whether every partition has reached the end it had at its assignment, and nothing is owed or uncommitted.

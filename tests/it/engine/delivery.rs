@@ -151,6 +151,27 @@ fn a_rejected_order_is_dead_lettered_and_owed_again_under_the_same_stamp() {
     assert_eq!(world.stamps("A"), [1_700_000_001, 1_700_000_001, 1_700_000_002]);
 }
 
+/// The platform never answers tt1, of which much is ready: what lies behind it is folded all the same.
+#[test]
+fn a_slow_app_with_much_owed_holds_up_neither_another_nor_a_dead_letter() {
+    let scene = Scene { apps: vec!["tt1", "tt2"], ..Scene::default() };
+    let (mut world, source) = World::with_partition(&scene);
+    let mut events: Vec<_> = (0..20_000).map(|n| event("tt1", &format!("slow{n}"), 1)).collect();
+    events.extend(["nope".to_owned(), event("tt2", "X", 1)]);
+    world.produce(&source, &events);
+    world.turn();
+    world.answer_tokens();
+    for _ in 0..100 {
+        world.pass(Duration::from_millis(10));
+        world.turn();
+        world.finish_commit();
+    }
+    world.turn();
+    let asked = world.asked.lock().unwrap();
+    assert!(asked.attempts.iter().any(|attempt| attempt.app_id.as_str() == "tt2"), "within a second");
+    assert_eq!(world.letters.len(), 1);
+}
+
 #[test]
 fn a_refused_token_is_replaced_and_costs_no_budget() {
     let (mut world, source) = World::with_partition(&Scene::default());

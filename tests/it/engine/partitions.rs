@@ -184,6 +184,38 @@ fn shutdown_ends_at_its_deadline_and_says_what_it_abandoned() {
     assert_eq!((left.in_flight, left.uncommitted, left.owed), (1, 0, 1));
 }
 
+/// However short the time is, most of it belongs to the attempts under way.
+#[test]
+fn a_short_shutdown_waits_for_answers_too() {
+    let scene = Scene { shutdown_timeout: 2 * S, ..Scene::default() };
+    let (mut world, source) = World::with_partition(&scene);
+    world.produce(&source, &[event("tt1", "A", 1)]);
+    world.until_started();
+    world.handle(Input::Shutdown);
+    world.pass(Duration::from_millis(1_200));
+    world.turn();
+    assert!(world.ended.is_none(), "the answer may still come");
+    world.run(S, &mut |_| ok());
+    let Some(Ended::Stopped(left)) = &world.ended else { panic!("it goes on") };
+    assert_eq!((left.in_flight, left.owed), (0, 0));
+}
+
+#[test]
+fn what_an_app_owes_that_is_not_configured_is_told_at_the_end() {
+    let scene = Scene { apps: vec!["tt1", "tt2"], ..Scene::default() };
+    let (mut world, source) = World::with_partition(&scene);
+    world.produce(&source, &[event("tt2", "A", 1), event("tt2", "B", 1)]);
+    world.until_started();
+    world.finish_commit();
+    let scene = Scene { end: End::WhenCaughtUp, ..Scene::default() };
+    let mut world = World::new(&scene, world.store);
+    world.assign(&source, 2);
+    world.run(S, &mut |_| ok());
+    let Some(Ended::CaughtUp(left)) = &world.ended else { panic!("it goes on") };
+    assert_eq!(left.owed, 2);
+    assert!(world.meters.render().contains("order_sync_owed_deliveries{app_id=\"tt2\"} 2"));
+}
+
 #[test]
 fn caught_up_ends_when_all_is_delivered_and_not_before() {
     let scene = Scene { end: End::WhenCaughtUp, ..Scene::default() };

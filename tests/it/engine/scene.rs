@@ -26,6 +26,7 @@ pub struct Scene {
     pub max_buffered_bytes: usize,
     pub end: End,
     pub give_up_after: Duration,
+    pub shutdown_timeout: Duration,
     /// Where the truth is.
     pub truth: Truth,
 }
@@ -49,6 +50,7 @@ impl Default for Scene {
             max_buffered_bytes: 64 << 20,
             end: End::WhenTold,
             give_up_after: Duration::from_secs(900),
+            shutdown_timeout: Duration::from_secs(10),
             truth: Truth::Store,
         }
     }
@@ -87,7 +89,7 @@ pub fn engine(
         max_buffered_bytes: scene.max_buffered_bytes,
         commit_interval: Duration::from_millis(100),
         revoke_timeout: Duration::from_secs(10),
-        shutdown_timeout: Duration::from_secs(10),
+        shutdown_timeout: scene.shutdown_timeout,
         requests_per_second: None,
         end: scene.end,
     };
