@@ -74,9 +74,13 @@ impl Cache {
         }
     }
 
-    /// Somebody else has gone on with the partition: what is gathered of it is not kept, and nothing more is taken.
-    pub fn leave(&self, source: &TopicPartition) {
-        self.lock().remove(source);
+    /// Somebody else has gone on with the partition since it was assigned in `epoch`: what is gathered of it is not kept,
+    /// and nothing more is taken. A newer assignment of it has begun with what the changelog says, and stays.
+    pub fn leave(&self, source: &TopicPartition, epoch: Epoch) {
+        let mut partitions = self.lock();
+        if partitions.get(source).is_some_and(|recent| recent.epoch == epoch) {
+            partitions.remove(source);
+        }
     }
 
     /// Takes a committed cut. Writes when enough is gathered, or the oldest of it is old enough.

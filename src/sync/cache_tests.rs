@@ -64,7 +64,18 @@ fn a_commit_of_an_earlier_assignment_comes_too_late() {
     cache.commit(&cut(vec![part(0, 1, 2, "A", 6, &[])]), &receipt(7), 2).unwrap();
     cache.write_out(3).unwrap();
     assert_eq!(store.position(&source(0)).unwrap().unwrap().next.get(), 5);
-    cache.leave(&source(0));
+    cache.leave(&source(0), Epoch(2));
     cache.commit(&cut(vec![part(0, 2, 2, "A", 6, &[])]), &receipt(7), 4).unwrap();
     assert_eq!(cache.position(&source(0)).unwrap().unwrap().next.get(), 5);
+}
+
+#[test]
+fn an_assignment_outlives_what_is_found_out_of_an_earlier_one() {
+    let (cache, store) = cache();
+    cache.begin(&source(0), Epoch(2), 1).unwrap();
+    cache.leave(&source(0), Epoch(1));
+    cache.commit(&cut(vec![part(0, 2, 1, "A", 5, &[])]), &receipt(4), 2).unwrap();
+    assert_eq!(cache.position(&source(0)).unwrap().unwrap().next.get(), 5, "its commits are taken");
+    cache.write_out(3).unwrap();
+    assert_eq!(store.position(&source(0)).unwrap().unwrap().next.get(), 5);
 }

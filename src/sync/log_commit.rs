@@ -108,12 +108,12 @@ impl LogCommit {
             if position.as_ref() == Some(&part.position) {
                 receipts.push((part.source.clone(), end));
             } else {
-                strangers.push(part.source.clone());
+                strangers.push((&part.source, part.epoch));
             }
         }
         // Whoever went on with these has the partition; what we hold of it is not what the changelog says.
-        for source in &strangers {
-            self.cache.leave(source);
+        for (source, epoch) in strangers {
+            self.cache.leave(source, epoch);
         }
         Ok(Fate::Committed(receipts))
     }
