@@ -96,7 +96,12 @@ impl Engine {
 
     /// Starts a commit where one is due; says when to look again.
     pub(super) fn commit_due(&mut self, now: Now) -> Option<Duration> {
-        if self.cycle.is_under_way() || !self.partitions.values().any(|p| p.overlay.is_dirty()) {
+        if self.cycle.is_under_way() {
+            return None;
+        }
+        if !self.partitions.values().any(|p| p.overlay.is_dirty()) {
+            // What could not be committed has left with its partitions.
+            self.cycle.failures = 0;
             return None;
         }
         let urgent = !self.leaving.is_empty() || !self.is_running();

@@ -154,3 +154,38 @@ fn a_doubt_outlives_the_partitions_that_it_was_raised_over_and_ends_with_those_t
     world.run(S, &mut |_| ok());
     assert_eq!((world.stamps("A").len(), world.owed_in_store()), (1, 0), "what is owed is pushed");
 }
+
+#[test]
+fn a_commit_that_failed_for_a_partition_that_has_left_holds_nothing_up() {
+    let scene = Scene { truth: Truth::Changelog, max_lanes: 1, ..Scene::default() };
+    let mut world = World::new(&scene, FakeStore::default());
+    let (first, second) = (TopicPartition::new("orders", 0), TopicPartition::new("orders", 1));
+    world.assign(&first, 1);
+    world.assign(&second, 1);
+    for (epoch, source) in [(1, &first), (2, &second)] {
+        restored(&mut world, epoch, source, Ok(()));
+        world.handle(Input::Started {
+            epoch: Epoch(epoch),
+            source: source.clone(),
+            at: NextOffset::new(0),
+            high_watermark: NextOffset::new(1),
+        });
+    }
+    // The first partition's order has the only lane: that of the second is left to the store.
+    for (epoch, source, order) in [(1, &first, "A"), (2, &second, "B")] {
+        world.produce_in(Epoch(epoch), source, &[event("tt1", order, 1)]);
+        world.pass(S);
+        world.turn();
+        assert!(world.finish_commit());
+        world.turn();
+    }
+    world.produce_in(Epoch(1), &first, &[event("tt1", "A", 2)]);
+    world.pass(S);
+    world.turn();
+    assert!(world.asked.lock().unwrap().cuts.pop_front().is_some());
+    let (reply, _released) = sync_channel(1);
+    world.handle(Input::Revoked { partitions: vec![first.clone()], lost: true, reply });
+    world.handle(Input::Committed(Err(PortError::Passing("has moved on".to_owned()))));
+    world.run(20 * S, &mut |_| ok());
+    assert_eq!(world.stamps("B").len(), 1, "what is left is taken up");
+}

@@ -110,6 +110,11 @@ impl World {
 
     /// Records with these values, keyed by their order id.
     pub fn produce(&mut self, source: &TopicPartition, values: &[String]) {
+        self.produce_in(Epoch(self.epoch), source, values);
+    }
+
+    /// The same, of an assignment that need not be the latest.
+    pub fn produce_in(&mut self, epoch: Epoch, source: &TopicPartition, values: &[String]) {
         let next = self.next_offset.get_mut(source).unwrap();
         let mut records = Vec::new();
         for value in values {
@@ -126,7 +131,7 @@ impl World {
             *next += 1;
         }
         assert!(self.budget.try_draw(records.iter().map(IntakeBudget::cost).sum()));
-        self.handle(Input::Records { epoch: Epoch(self.epoch), source: source.clone(), records });
+        self.handle(Input::Records { epoch, source: source.clone(), records });
     }
 
     /// Takes turns until the engine has nothing to do at this moment.
