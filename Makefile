@@ -4,7 +4,8 @@ CARGO ?= cargo
 LOCKED := --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fmt lint it bench doc deny schemas docs check kafka-up kafka-down clean
+SEEDS ?= 20000
+.PHONY: help build demo test fmt lint it simulate bench doc deny schemas docs check kafka-up kafka-down clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -20,6 +21,9 @@ test: ## run every test; those with a real Kafka say what they skip (ORDER_SYNC_
 
 it: ## run the integration tests only
 	$(CARGO) test $(LOCKED) --test it
+
+simulate: ## look at many made-up worlds: make simulate SEEDS=100000 (docs/testing.md)
+	SEEDS=$(SEEDS) $(CARGO) test $(LOCKED) --test simulate -- --nocapture every_promise
 
 fmt: ## format the sources
 	$(CARGO) fmt

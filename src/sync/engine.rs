@@ -2,7 +2,7 @@
 //!
 //! It owns no thread and no clock; the runner gives it both, and the simulation gives it virtual ones.
 
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -95,7 +95,8 @@ pub struct Engine {
     pub(super) ports: Ports,
     pub(super) meters: Meters,
     pub(super) rng: fastrand::Rng,
-    pub(super) partitions: HashMap<PartitionId, Partition>,
+    /// In order, so that a run is the same every time it is made up of the same inputs (tests/simulate.rs).
+    pub(super) partitions: BTreeMap<PartitionId, Partition>,
     pub(super) by_source: HashMap<TopicPartition, PartitionId>,
     pub(super) next_partition: u32,
     pub(super) fold_queue: VecDeque<PartitionId>,
@@ -140,7 +141,7 @@ impl Engine {
             ports,
             meters,
             rng,
-            partitions: HashMap::new(),
+            partitions: BTreeMap::new(),
             by_source: HashMap::new(),
             next_partition: 0,
             fold_queue: VecDeque::new(),

@@ -1,0 +1,87 @@
+//! What the simulation answers a life's engine, and what it holds that life's cache against.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use order_sync::order::{AppId, Identity};
+use order_sync::record::NextOffset;
+use order_sync::sync::ports::{Input, StartAt, StateReader as _, TokenGeneration};
+
+use super::life::{Life, Reading};
+use super::plant::Plant;
+use super::platform::{Platform, Sender, partition_of, push_of};
+use super::ports::source;
+
+impl Life {
+    /// What the engine asked in its turn.
+    pub(crate) fn answer(&mut self, platform: &mut Platform) {
+        let (attempts, fetches, begun) = {
+            let mut asked = self.asked.lock().unwrap();
+            let asked = &mut *asked;
+            (std::mem::take(&mut asked.attempts), std::mem::take(&mut asked.fetches), std::mem::take(&mut asked.begun))
+        };
+        for attempt in attempts {
+            let mut kafka = self.wire.kafka();
+            let now = kafka.now;
+            let push = push_of(&attempt.request);
+            let view = self.wire.view();
+            if view.was_silent {
+                kafka.audit.fault(format!("{push:?} is sent though the process was stopped"));
+            }
+            let epoch = view.owned.get(&partition_of(&push.0)).map_or(0, |epoch| epoch.0);
+            let sender = Sender { worker: self.worker, life: self.number, epoch };
+            platform.send(sender, &attempt, now, &mut kafka.audit);
+            if self.wire.plant == Plant::SentTwice {
+                platform.send(sender, &attempt, now, &mut kafka.audit);
+            }
+        }
+        for app_id in fetches {
+            self.token += 1;
+            let (token, lifetime) = (TokenGeneration(self.token), Duration::from_secs(7200));
+            self.tell(Input::TokenFetched { app_id, token, lifetime });
+        }
+        for (epoch, partition, start) in begun {
+            if self.wire.view().owned.get(&partition) != Some(&epoch) {
+                continue;
+            }
+            let mut next = match start {
+                StartAt::Position(next) => next.get(),
+                StartAt::Fresh | StartAt::Later => 0,
+            };
+            let end = self.wire.kafka().audit.script[partition].end();
+            let (at, high_watermark) = (NextOffset::new(next), NextOffset::new(end));
+            if self.wire.plant == Plant::StartsTooFar {
+                next = (next + 1).min(end);
+            }
+            self.reading.insert(partition, Reading { epoch, next });
+            self.asked.lock().unwrap().paused.remove(&partition);
+            self.tell(Input::Started { epoch, source: source(partition), at, high_watermark });
+        }
+    }
+
+    /// Whether what it holds of every partition that it reads is what was committed last.
+    pub(crate) fn check(&self) {
+        let mut kafka = self.wire.kafka();
+        for partition in self.reading.keys() {
+            let (source, committed) = (source(*partition), kafka.audit.partitions[*partition].clone());
+            let position = self.cache.position(&source).unwrap().map_or((0, 0), |p| (p.next.get(), p.commit_number));
+            let mut owed = BTreeSet::new();
+            self.cache
+                .scan_owed(&source, &mut |key, _| {
+                    owed.insert((key.identity.order_id.to_string(), key.stamp.0));
+                })
+                .unwrap();
+            let stand = |order: &String| {
+                let identity = Identity::new(AppId::new("tt1"), order.as_str());
+                self.cache.state(&source, &identity).unwrap().map(|state| (state.update_time.0, state.applied_offset))
+            };
+            let is_same = committed.states.iter().all(|(order, known)| stand(order) == Some(*known));
+            if position != (committed.next, committed.number) || owed != committed.owed || !is_same {
+                let worker = self.worker;
+                kafka
+                    .audit
+                    .fault(format!("worker {worker} holds {position:?} {owed:?} of {source}, not {committed:?}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What can happen in bad weather, by chance.
+
+use std::time::Duration;
+
+use order_sync::store::MemoryStore;
+
+use super::platform::Weather;
+use super::world::World;
+
+impl World {
+    /// Something happens.
+    pub(crate) fn happen(&mut self) {
+        let partition = self.rng.usize(..self.produced.len());
+        let worker = self.rng.usize(..self.workers.len());
+        match self.rng.u8(..40) {
+            0..16 => {
+                self.produced[partition] = self.lengths[partition].min(self.produced[partition] + self.rng.usize(1..4));
+            }
+            16..19 => self.crash(worker),
+            19..21 => {
+                self.workers[worker].stopped_until = self.now + Duration::from_millis(self.rng.u64(500..12_000));
+                self.note(&format!("{worker} is stopped"));
+            }
+            21..23 => {
+                self.workers[worker].cut_until = self.now + Duration::from_millis(self.rng.u64(500..12_000));
+                self.note(&format!("{worker} is cut off"));
+            }
+            23..26 => {
+                self.note("a rebalance");
+                let mut kafka = self.kafka.lock().unwrap();
+                let mut rng = self.rng.fork();
+                let now = self.now;
+                kafka.group.rebalance(now, &mut rng);
+            }
+            26 => self.workers[worker].clock_ms += self.rng.i64(-7_200_000..7_200_000),
+            27..30 if !self.was_bad || self.bad_weather != Weather::Outage => {
+                self.was_bad = true;
+                self.platform.weather = self.bad_weather;
+                self.note(&format!("{:?}", self.bad_weather));
+            }
+            30 | 31 => self.platform.weather = Weather::Fair,
+            32 => {
+                if let Some(life) = &mut self.workers[worker].life {
+                    life.stop();
+                    self.note(&format!("{worker} is to stop"));
+                }
+            }
+            33 | 34 => {
+                let copy = self.workers[worker].store.crash(0);
+                self.workers[worker].copy = Some(copy);
+            }
+            35 | 36 => {
+                self.workers[worker].deaf_until = self.now + Duration::from_millis(self.rng.u64(500..20_000));
+                self.note(&format!("{worker} does not reach its coordinator"));
+            }
+            _ => {}
+        }
+    }
+
+    /// A process dies at once.
+    fn crash(&mut self, worker: usize) {
+        let Some(life) = self.workers[worker].life.take() else { return };
+        self.note(&format!("{worker} dies"));
+        self.platform.forget(worker, life.number);
+        drop(life);
+        self.bury(worker);
+    }
+
+    /// A worker is away for a while and comes back as another.
+    pub(crate) fn bury(&mut self, index: usize) {
+        let delay = Duration::from_millis(self.rng.u64(1..4000));
+        let (fate, max_in_flight, millis) = (self.rng.u8(..6), self.rng.usize(1..6), self.rng.u64(10..300));
+        let release = if self.is_remapped { self.rng.u32(1..4) } else { 1 };
+        self.next_store += 1;
+        let (next_store, now) = (self.next_store, self.now);
+        let worker = &mut self.workers[index];
+        worker.starts_at = now + delay;
+        (worker.stopped_until, worker.cut_until) = (now, now);
+        worker.settings.release = release;
+        worker.settings.max_in_flight = max_in_flight;
+        worker.settings.max_lanes = 6 - max_in_flight;
+        worker.settings.commit_interval = Duration::from_millis(millis);
+        match (fate, worker.copy.take()) {
+            (0 | 1, _) => (worker.store, worker.store_id, worker.copy) = (MemoryStore::new(), next_store, None),
+            (2 | 3, Some(copy)) => worker.store = copy,
+            (_, copy) => {
+                worker.store = worker.store.crash(0);
+                worker.copy = copy;
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What a worker is told once, and what may be set anew between two of its lives.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use order_sync::douyin::table::OutcomeTable;
+use order_sync::order::event::EventRules;
+use order_sync::order::{AppId, TimeUnit};
+use order_sync::retry::RetryPolicy;
+use order_sync::sync::circuit::CircuitRules;
+use order_sync::sync::rules::{AppRules, End, Rules};
+use order_sync::telemetry::Meters;
+
+use super::edge::Mapper;
+
+/// What may be set anew between two lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) release: u32,
+    pub(crate) max_in_flight: usize,
+    pub(crate) max_lanes: usize,
+    pub(crate) commit_interval: Duration,
+    pub(crate) max_owed: usize,
+    pub(crate) give_up_after: Duration,
+}
+
+pub(crate) fn rules(settings: Settings) -> Rules {
+    let app_id = AppId::new("tt1");
+    Rules {
+        event: EventRules { apps: vec![app_id.clone()], max_clock_skew_ms: 600_000 },
+        apps: vec![AppRules { app_id, unit: TimeUnit::Seconds }],
+        mapper: Arc::new(Mapper { release: settings.release }),
+        outcomes: outcomes(),
+        retry: RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(4)),
+        // A world has few orders, and is to see the circuit open.
+        circuit: CircuitRules {
+            window: Duration::from_secs(30),
+            failed_orders: 2,
+            failed_attempts: 4,
+            probe: RetryPolicy::new(Duration::from_secs(1), Duration::from_secs(4)),
+            ramp_interval: Duration::from_secs(1),
+            suspended_probe_interval: Duration::from_secs(60),
+            rejected_orders: 20,
+            partial_orders: 20,
+            partial_percent: 1,
+        },
+        give_up_after: settings.give_up_after,
+        max_in_flight: settings.max_in_flight,
+        max_lanes: settings.max_lanes,
+        max_owed: settings.max_owed,
+        max_buffered_bytes: 64 << 20,
+        commit_interval: settings.commit_interval,
+        revoke_timeout: Duration::from_secs(10),
+        shutdown_timeout: Duration::from_secs(10),
+        requests_per_second: None,
+        end: End::WhenTold,
+    }
+}
+
+/// The table of the platform's answers, read once for all worlds.
+fn outcomes() -> Arc<OutcomeTable> {
+    static TABLE: OnceLock<Arc<OutcomeTable>> = OnceLock::new();
+    Arc::clone(TABLE.get_or_init(|| Arc::new(OutcomeTable::built_in().unwrap())))
+}
+
+/// One registry for all worlds: making one costs more than a short life.
+pub(crate) fn meters() -> Meters {
+    static METERS: OnceLock<Meters> = OnceLock::new();
+    METERS.get_or_init(Meters::default).clone()
+}

@@ -1,0 +1,329 @@
+//! One simulated world, made up from a seed: a stretch of weather in which everything may happen, then fair weather in
+//! which everything must come to its end.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use order_sync::store::MemoryStore;
+use order_sync::sync::engine::Ended;
+
+use super::audit::Audit;
+use super::group::{News, SESSION};
+use super::kafka::Kafka;
+use super::life::Life;
+use super::plant::Plant;
+use super::platform::{Platform, Weather};
+use super::ports::{Reach, View, Wire};
+use super::script::{Log, Repeats};
+use super::settings::Settings;
+
+/// In fair weather nothing takes longer than this: a transaction's time-out, a session, a back-off, and some.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// One worker, alive or not.
+pub(crate) struct Worker {
+    pub(crate) life: Option<Life>,
+    pub(crate) lives: u64,
+    pub(crate) store: MemoryStore,
+    pub(crate) store_id: u64,
+    /// The directory as it once was.
+    pub(crate) copy: Option<MemoryStore>,
+    pub(crate) starts_at: Duration,
+    pub(crate) stopped_until: Duration,
+    pub(crate) cut_until: Duration,
+    pub(crate) deaf_until: Duration,
+    pub(crate) last_poll: Duration,
+    pub(crate) last_heard: Duration,
+    pub(crate) clock_ms: i64,
+    pub(crate) settings: Settings,
+}
+
+/// A world.
+pub(crate) struct World {
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) kafka: Arc<Mutex<Kafka>>,
+    pub(crate) platform: Platform,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) produced: Vec<usize>,
+    pub(crate) lengths: Vec<usize>,
+    plant: Plant,
+    pub(crate) next_store: u64,
+    pub(crate) now: Duration,
+    /// What can change between two lives.
+    pub(crate) is_remapped: bool,
+    pub(crate) bad_weather: Weather,
+    pub(crate) was_bad: bool,
+    /// What happened, for people.
+    pub(crate) diary: VecDeque<String>,
+    /// Stands for everything that happened.
+    pub(crate) digest: u64,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, plant: Plant) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let partitions = rng.usize(1..4);
+        let is_remapped = rng.u8(..3) == 0;
+        let repeats = if is_remapped { Repeats::DoNotCome } else { Repeats::Come };
+        let script: Vec<Log> = (0..partitions)
+            .map(|partition| {
+                let length = rng.usize(2..9);
+                Log::new(&mut rng, partition, length, repeats)
+            })
+            .collect();
+        let lengths = script.iter().map(|log| log.events.len()).collect();
+        let mut kafka = Kafka::new(partitions, rng.fork(), Audit::new(Arc::new(script)));
+        kafka.late_markers = Some(3);
+        let platform = Platform::new(rng.fork(), plant);
+        let bad_weather = match rng.u8(..4) {
+            0 => Weather::Outage,
+            1 => Weather::Partial(rng.usize(..partitions)),
+            _ => Weather::Faults,
+        };
+        let mut world = Self {
+            rng,
+            kafka: Arc::new(Mutex::new(kafka)),
+            platform,
+            workers: Vec::new(),
+            produced: vec![0; partitions],
+            lengths,
+            plant,
+            next_store: 0,
+            now: Duration::ZERO,
+            is_remapped,
+            bad_weather,
+            was_bad: false,
+            diary: VecDeque::new(),
+            digest: 0,
+        };
+        for _ in 0..world.rng.usize(1..4) {
+            let worker = world.worker();
+            world.workers.push(worker);
+        }
+        world
+    }
+
+    fn worker(&mut self) -> Worker {
+        self.next_store += 1;
+        let settings = Settings {
+            release: 1,
+            max_in_flight: self.rng.usize(1..6),
+            max_lanes: self.rng.usize(1..6),
+            commit_interval: Duration::from_millis(100),
+            max_owed: 100,
+            // One outage is no evidence against an order, however long it is. Elsewhere orders fail by chance.
+            give_up_after: Duration::from_secs(if self.bad_weather == Weather::Outage { 5 } else { 3600 }),
+        };
+        Worker {
+            life: None,
+            lives: 0,
+            store: MemoryStore::new(),
+            store_id: self.next_store,
+            copy: None,
+            starts_at: Duration::ZERO,
+            stopped_until: Duration::ZERO,
+            cut_until: Duration::ZERO,
+            deaf_until: Duration::ZERO,
+            last_poll: Duration::ZERO,
+            last_heard: Duration::ZERO,
+            clock_ms: 0,
+            settings,
+        }
+    }
+
+    pub(crate) fn note(&mut self, words: &str) {
+        for byte in words.bytes() {
+            self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        if self.diary.len() == 1000 {
+            self.diary.pop_front();
+        }
+        self.diary.push_back(format!("{:>8.3} {words}", self.now.as_secs_f64()));
+    }
+
+    /// Lets the world run to its end. `Err` says which promise was broken.
+    pub(crate) fn run(&mut self) -> Result<(), String> {
+        for _ in 0..self.rng.usize(10..50) {
+            let millis = match self.rng.u8(..10) {
+                0..5 => self.rng.u64(5..60),
+                5..9 => self.rng.u64(60..600),
+                _ => self.rng.u64(600..5000),
+            };
+            self.happen();
+            self.step(Duration::from_millis(millis))?;
+        }
+        self.clear_up();
+        let until = self.now + PATIENCE;
+        while !self.is_at_rest() {
+            if self.now > until {
+                let partitions = self.kafka.lock().unwrap().audit.partitions.clone();
+                let lives = self.workers.iter().filter_map(|worker| worker.life.as_ref());
+                let words: Vec<String> = lives.map(Life::words).collect();
+                return Err(format!("it does not come to its end: {partitions:?}\n{}", words.join("\n")));
+            }
+            let next = self.next().clamp(self.now + Duration::from_millis(5), self.now + Duration::from_secs(1));
+            self.step(next.saturating_sub(self.now))?;
+        }
+        for life in self.workers.iter().filter_map(|worker| worker.life.as_ref()) {
+            life.check();
+        }
+        self.kafka.lock().unwrap().audit.history();
+        self.judge()
+    }
+
+    fn judge(&mut self) -> Result<(), String> {
+        let faults = std::mem::take(&mut self.kafka.lock().unwrap().audit.faults);
+        match faults.into_iter().next() {
+            Some(fault) => Err(fault),
+            None => Ok(()),
+        }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let reading = self.workers.iter().filter_map(|w| w.life.as_ref()).map(|life| life.reading.len()).sum::<usize>();
+        let idle = self.workers.iter().filter_map(|w| w.life.as_ref()).all(Life::is_idle);
+        idle && reading == self.lengths.len() && self.kafka.lock().unwrap().audit.is_finished()
+    }
+
+    fn next(&self) -> Duration {
+        let lives = self.workers.iter().filter_map(|worker| worker.life.as_ref()).map(Life::next);
+        let soonest = lives.chain(self.platform.next()).min();
+        soonest.unwrap_or(self.now + Duration::from_millis(100))
+    }
+
+    /// The weather clears; who is away comes back, and everything is produced. A coordinator that is away stays so for
+    /// its time: what became of a commit may be found out long after others have gone on.
+    fn clear_up(&mut self) {
+        self.note("clears up");
+        self.platform.weather = Weather::Fair;
+        self.kafka.lock().unwrap().late_markers = None;
+        self.produced.clone_from(&self.lengths);
+        for worker in &mut self.workers {
+            worker.starts_at = worker.starts_at.min(self.now);
+            worker.stopped_until = worker.stopped_until.min(self.now);
+            worker.cut_until = worker.cut_until.min(self.now);
+        }
+    }
+
+    /// Time passes, and everybody acts.
+    fn step(&mut self, time: Duration) -> Result<(), String> {
+        self.now += time;
+        {
+            let mut kafka = self.kafka.lock().unwrap();
+            kafka.tick(self.now);
+            let mut rng = kafka.rng.fork();
+            kafka.group.tick(self.now, &mut rng);
+            self.platform.tick(self.now, &mut kafka.audit);
+        }
+        for index in 0..self.workers.len() {
+            self.act(index);
+        }
+        let news = std::mem::take(&mut self.kafka.lock().unwrap().audit.news);
+        for words in news {
+            self.note(&words);
+        }
+        self.judge()
+    }
+
+    fn act(&mut self, index: usize) {
+        let (now, partitions) = (self.now, self.lengths.len());
+        let is_fair = self.is_fair();
+        let worker = &mut self.workers[index];
+        if worker.life.is_none() {
+            if now < worker.starts_at {
+                return;
+            }
+            let view = View { is_lost: true, clock_ms: worker.clock_ms, ..View::default() };
+            let wire = Wire {
+                kafka: Arc::clone(&self.kafka),
+                view: Arc::new(Mutex::new(view)),
+                store: worker.store_id,
+                plant: self.plant,
+            };
+            worker.lives += 1;
+            worker.life = Some(Life::new(index, worker.lives, wire, worker.store.clone(), worker.settings));
+            (worker.last_poll, worker.last_heard) = (now, now);
+        }
+        if now < worker.stopped_until {
+            return;
+        }
+        let Some(life) = &mut worker.life else { return };
+        {
+            let mut view = life.wire.view();
+            view.reach = match (now < worker.cut_until, now < worker.deaf_until) {
+                (true, _) => Reach::Nobody,
+                (false, true) => Reach::NoCoordinator,
+                (false, false) => Reach::All,
+            };
+            view.clock_ms = worker.clock_ms;
+            view.faults = (!is_fair).then_some(12);
+        }
+        let silent = now.saturating_sub(worker.last_poll);
+        worker.last_poll = now;
+        if silent > SESSION / 2 {
+            life.wire.view().was_silent = true;
+        } else if now >= worker.cut_until {
+            worker.last_heard = now;
+            hear(life, now, partitions);
+        } else if now > worker.last_heard + SESSION && !life.wire.view().is_lost {
+            life.lose();
+        }
+        if now >= worker.cut_until {
+            life.read(&self.produced);
+        }
+        if let Some(ended) = life.run(&mut self.platform) {
+            self.ended(index, &ended);
+        }
+    }
+
+    fn is_fair(&self) -> bool {
+        self.kafka.lock().unwrap().late_markers.is_none()
+    }
+
+    fn ended(&mut self, index: usize, ended: &Ended) {
+        self.note(&format!("{index} has ended"));
+        let Some(life) = self.workers[index].life.take() else { return };
+        if let Ended::Failed(error) = ended {
+            self.kafka.lock().unwrap().audit.fault(format!("worker {index} gives up: {error}"));
+        }
+        self.platform.forget(index, life.number);
+        life.close();
+        let mut kafka = self.kafka.lock().unwrap();
+        let mut rng = kafka.rng.fork();
+        kafka.group.leave(index, self.now, &mut rng);
+        drop(kafka);
+        self.bury(index);
+    }
+}
+
+/// What a worker does about its place in the group, when it reaches the coordinator.
+fn hear(life: &mut Life, now: Duration, partitions: usize) {
+    if life.wire.view().is_lost {
+        let mut kafka = life.wire.kafka();
+        let mut rng = kafka.rng.fork();
+        let member = kafka.group.join(life.worker, now, &mut rng);
+        let mut view = life.wire.view();
+        (view.member, view.is_lost) = (member, false);
+    }
+    let member = life.wire.view().member;
+    if let Some(given_back) = life.given_back() {
+        life.wire.kafka().group.release(life.worker, member, &given_back);
+    }
+    loop {
+        let news = {
+            let mut kafka = life.wire.kafka();
+            match kafka.group.hear(life.worker, member, now) {
+                None => Err(()),
+                Some(news) => Ok(if life.revoking.is_none() { news.pop_front() } else { None }),
+            }
+        };
+        match news {
+            Err(()) => return life.lose(),
+            Ok(None) => return,
+            Ok(Some(News::Generation(generation))) => life.wire.view().generation = generation,
+            Ok(Some(News::Assign(given))) => life.assign(&given, partitions),
+            Ok(Some(News::Revoke(taken))) => life.revoke(&taken),
+        }
+    }
+}
