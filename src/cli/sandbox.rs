@@ -10,13 +10,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use super::exit::Exit;
+use super::exit::{self, Exit};
 use super::render::{Output, note};
 use super::runtime;
 use super::shell::Shell;
 use crate::sandbox::{
-    AppCredentials, Fault, FaultKind, FaultRule, Faults, Outage, Report, Sandbox, SandboxHandle, SandboxOptions,
-    Target, parse_duration,
+    AppCredentials, Error as SandboxError, Fault, FaultKind, FaultRule, Faults, Outage, Report, Sandbox, SandboxHandle,
+    SandboxOptions, Target, parse_duration,
 };
 
 /// Options of `order-sync sandbox`.
@@ -97,7 +97,11 @@ Read on: docs/sandbox.md.";
 /// Runs `order-sync sandbox`.
 pub fn execute(args: Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     let (port_file, report_file, strict) = (args.port_file.clone(), args.report.clone(), args.fail_on_violation);
-    let handle = Sandbox::start(args.options()?)?;
+    let options = args.options().map_err(|error| exit::fail(Exit::Usage, error))?;
+    let handle = Sandbox::start(options).map_err(|error| match error {
+        SandboxError::Public(_) => exit::fail(Exit::Usage, error),
+        SandboxError::Listen { .. } | SandboxError::Threads(_) => error.into(),
+    })?;
     // Signals are watched before anybody can learn the address and send one.
     runtime::block_on(async |stop| {
         if let Some(file) = &port_file {

@@ -51,7 +51,16 @@ fn the_version_is_the_packages() {
 #[test]
 fn a_wrong_command_line_ends_with_two() {
     let folder = tempfile::tempdir().unwrap();
-    for args in [&["no-such-command"] as &[_], &[], &["run", "--no-such-option"], &["schema", "no-such-schema"]] {
+    for args in [
+        &["no-such-command"] as &[_],
+        &[],
+        &["run", "--no-such-option"],
+        &["schema", "no-such-schema"],
+        &["sandbox", "--faults", "zz"],
+        &["sandbox", "--faults", "code:5=200%"],
+        &["sandbox", "--threads", "0"],
+        &["sandbox", "--listen", "0.0.0.0:0"],
+    ] {
         let (code, out, err) = run(&folder, args);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");
         assert!(!err.is_empty());
