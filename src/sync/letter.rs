@@ -65,10 +65,9 @@ impl DeadLetter {
     ///
     /// Times of failures are RFC 3339 in UTC with milliseconds; `order-sync.original-timestamp` is the record's own
     /// timestamp as Kafka has it, an integer in milliseconds since the epoch. A record that is too large, or whose
-    /// many tiny headers would make the letter so, is omitted: `order-sync.omitted` then has its measures, for
-    /// example `key_bytes=12;value_bytes=2097152;headers_bytes=40;value_sha256=9f86…` (a part that the record does
-    /// not have is left out). Where the original is gone from the source, the letter has neither key nor value, and
-    /// the message says so.
+    /// many tiny headers would make the letter so, is omitted: `order-sync.omitted` then has its measures, as
+    /// `letter_schema.rs` describes them. Where the original is gone from the source, the letter has neither key nor
+    /// value, and the message says so.
     pub fn into_letter(mut self, origin: &Origin) -> Letter {
         let partition = self.source.partition;
         let Some(mut record) = self.record.take() else {
@@ -186,20 +185,38 @@ fn rfc3339(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }
 
-/// The measures of a record that is left out.
+/// The measures of a record that is left out: every length, and the digest of each part that the letter does not have.
 fn measures(record: &Record) -> String {
-    let mut parts = Vec::with_capacity(4);
+    let mut parts = Vec::with_capacity(6);
     let length = |part: &Option<Box<[u8]>>| part.as_ref().map(|bytes| bytes.len());
     let headers_bytes =
         record.content_bytes() - length(&record.key).unwrap_or_default() - length(&record.value).unwrap_or_default();
     parts.extend(length(&record.key).map(|n| format!("key_bytes={n}")));
     parts.extend(length(&record.value).map(|n| format!("value_bytes={n}")));
     parts.push(format!("headers_bytes={headers_bytes}"));
-    if let Some(value) = &record.value {
-        let digest = Digest(Sha256::digest(value).into());
-        parts.push(format!("value_sha256={digest:?}"));
+    let sha256 = |part: &[u8]| Digest(Sha256::digest(part).into());
+    let key = record.key.as_deref().filter(|key| key.len() > OMITTED_KEY_BYTES_MAX);
+    parts.extend(key.map(|key| format!("key_sha256={:?}", sha256(key))));
+    parts.extend(record.value.as_deref().map(|value| format!("value_sha256={:?}", sha256(value))));
+    if !record.headers.is_empty() {
+        parts.push(format!("headers_sha256={:?}", headers_digest(&record.headers)));
     }
     parts.join(";")
+}
+
+/// The SHA-256 of all headers in their order: of each, the length of its name, the name, the length of its value, the
+/// value. A length is 4 bytes, big-endian; a header without a value has the length ff ff ff ff and nothing behind it.
+fn headers_digest(headers: &[Header]) -> Digest {
+    // Kafka's own lengths are signed 32-bit numbers, so that all of them fit below the mark of a missing value.
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let mut sha256 = Sha256::new();
+    for Header { name, value } in headers {
+        sha256.update(length(name.as_bytes()));
+        sha256.update(name);
+        sha256.update(value.as_deref().map_or([0xff; 4], length));
+        sha256.update(value.as_deref().unwrap_or_default());
+    }
+    Digest(sha256.finalize().into())
 }
 
 #[cfg(test)]

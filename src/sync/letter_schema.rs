@@ -71,7 +71,13 @@ struct DeadLetterHeaders {
     #[schemars(rename = "order-sync.version")]
     version: String,
     /// Measures of an original that is left out because it is too large, for example
-    /// `key_bytes=12;value_bytes=2097152;headers_bytes=40;value_sha256=9f86…`; a part it does not have is left out.
+    /// `key_bytes=12;value_bytes=2097152;headers_bytes=40;value_sha256=9f86…;headers_sha256=6030…`; a part it does
+    /// not have is left out. `headers_bytes` counts names and values. The digests are SHA-256 in lower-case
+    /// hexadecimal: `value_sha256` of the value, `key_sha256` of the key (only where it is longer than 1024 bytes and
+    /// so left out too), `headers_sha256` (only where there are headers) of all headers in their order, of each: the
+    /// length of its name, the name in UTF-8, the length of its value, the value. A length is 4 bytes, big-endian; a
+    /// header with a null value has the length `ffffffff` and nothing behind it. A header whose name is not UTF-8
+    /// counts as the `order-sync.omitted-header` that would stand in its place.
     #[schemars(rename = "order-sync.omitted")]
     omitted: Option<String>,
     /// Among the original headers, in the place of each whose name is not UTF-8: that one cannot be carried over.

@@ -144,7 +144,7 @@ fn a_record_that_is_too_large_is_measured_and_left_out() {
     assert_eq!(letter.headers[0].name, "__connect.errors.topic");
     insta::assert_snapshot!(
         header(&letter, "order-sync.omitted").unwrap(),
-        @"key_bytes=3;value_bytes=2000000;headers_bytes=12;value_sha256=be8889d3b8893c11d290b8dcf682164c326a90e6998f6bddb25d9a3a02daf666"
+        @"key_bytes=3;value_bytes=2000000;headers_bytes=12;value_sha256=be8889d3b8893c11d290b8dcf682164c326a90e6998f6bddb25d9a3a02daf666;headers_sha256=398c2a82590dd6a8b1d3133be9d44997bdb2d8e52d769062b0ee187ad2d42521"
     );
     big.key = Some(vec![b'k'; OMITTED_KEY_BYTES_MAX].into());
     assert!(dead(DeadLetterReason::RecordTooLarge, Some(big.clone())).into_letter(&origin()).key.is_some());
@@ -152,7 +152,13 @@ fn a_record_that_is_too_large_is_measured_and_left_out() {
     big.value = None;
     let letter = dead(DeadLetterReason::RecordTooLarge, Some(big)).into_letter(&origin());
     assert_eq!((letter.key.as_deref(), letter.value.as_deref()), (None, Some(&b""[..])));
-    assert_eq!(header(&letter, "order-sync.omitted"), Some("key_bytes=1025;headers_bytes=12"));
+    insta::assert_snapshot!(
+        header(&letter, "order-sync.omitted").unwrap(),
+        @"key_bytes=1025;headers_bytes=12;key_sha256=011cc8dcade24f43d2d7f95605d8481da1d0b86475def49be02bfc20cee86e65;headers_sha256=398c2a82590dd6a8b1d3133be9d44997bdb2d8e52d769062b0ee187ad2d42521"
+    );
+    let bare = Record { headers: Vec::new(), value: None, ..record(b"") };
+    let letter = dead(DeadLetterReason::RecordTooLarge, Some(bare)).into_letter(&origin());
+    assert_eq!(header(&letter, "order-sync.omitted"), Some("key_bytes=3;headers_bytes=0"));
 }
 
 #[test]
