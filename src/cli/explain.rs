@@ -1,6 +1,6 @@
 //! `order-sync explain`: judges one answer of the platform as the worker would, and names the rule.
 //!
-//! It sends nothing. The rules are those of config/error-codes.toml and, with a settings file, `douyin.error_codes`.
+//! It sends nothing. The rules are those of config/error-codes.toml, and before them `douyin.error_codes` of the settings; it needs none.
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use serde_json::json;
 use super::exit::Exit;
 use super::render::Output;
 use super::shell::Shell;
+use crate::app::settings;
 use crate::config::Need;
-use crate::douyin::UserRule;
 use crate::douyin::table::{Endpoint, OutcomeTable, Rule, Trigger};
 use crate::douyin::verdict::{Answer, Break, Exchange, Judgement, Verdict, judge_push};
 
@@ -50,7 +50,7 @@ Examples:
 
 /// Runs `order-sync explain`.
 pub fn execute(args: Args, shell: &mut Shell) -> anyhow::Result<Exit> {
-    let table = OutcomeTable::new(&user_rules(shell)?)?;
+    let table = settings::outcomes(&shell.config(Need::Judge)?)?;
     if args.list {
         list(&table, shell)?;
         return Ok(Exit::Done);
@@ -83,18 +83,6 @@ pub fn execute(args: Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
-}
-
-/// The settings' own rules, where there are settings.
-fn user_rules(shell: &Shell) -> anyhow::Result<Vec<UserRule>> {
-    let Some(config) = shell.config_if_any(Need::Map)? else { return Ok(Vec::new()) };
-    let rules = config.douyin.error_codes.into_iter().map(|rule| UserRule {
-        code: rule.code,
-        message_contains: rule.message_contains,
-        verdict: rule.verdict,
-        meaning: rule.meaning,
-    });
-    Ok(rules.collect())
 }
 
 fn exchange(args: Args) -> anyhow::Result<Exchange> {

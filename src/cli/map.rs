@@ -17,7 +17,6 @@ use super::map_text::describe;
 use super::render::{self, Out, Output};
 use super::shell::Shell;
 use crate::app::settings;
-use crate::config::Need;
 
 /// Options of `order-sync map`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +34,8 @@ advanced, unchanged, duplicate, stale or dead_letter. `reason` and `message` sta
 `request` what would be sent, without access_token; both are null otherwise. The number of a line, counted over all
 files, stands for the record's offset. Blank lines are skipped. Text instead of JSON on a terminal.
 
-Without a settings file every app_id is taken, update_time is in seconds, and client_key is a placeholder.
+Without a settings file every app_id is taken, update_time is in seconds, and client_key is a placeholder, unless apps
+come from ORDER_SYNC__APPS__… or --set. Everything else that is set there counts with and without a file.
 
 Exit code 3 when at least one event is a dead letter.
 
@@ -43,22 +43,18 @@ Examples:
   order-sync map --config order-sync.toml events.jsonl
   producer | order-sync map --config order-sync.toml --output json";
 
-/// The default of `limits.max_clock_skew`, for a run without settings.
-const MAX_CLOCK_SKEW_MS: i64 = 600_000;
-
 /// Runs `order-sync map`.
 pub fn execute(args: Args, shell: &mut Shell) -> anyhow::Result<Exit> {
-    let log = if let Some(config) = shell.config_if_any(Need::Map)? {
-        Log::new(
-            Apps::Configured(settings::event_rules(&config)),
-            settings::units(&config),
-            Mapping::configured(&config),
-        )
-    } else {
+    let config = shell.config(shell.need_to_map())?;
+    let rules = settings::event_rules(&config);
+    let log = if rules.apps.is_empty() {
         render::note(format!(
             "no settings file: every app_id is taken, update_time is in seconds, client_key is {CLIENT_KEY}"
         ));
-        Log::new(Apps::Any { max_clock_skew_ms: MAX_CLOCK_SKEW_MS }, BTreeMap::new(), Mapping::AnyApp)
+        let max_clock_skew_ms = rules.max_clock_skew_ms;
+        Log::new(Apps::Any { max_clock_skew_ms }, BTreeMap::new(), Mapping::AnyApp(Box::new(config)))
+    } else {
+        Log::new(Apps::Configured(rules), settings::units(&config), Mapping::configured(&config))
     };
     let form = shell.output_by_reader();
     let mut run = MapRun { log, form, out: &mut shell.out, number: 0, dead_letters: 0 };

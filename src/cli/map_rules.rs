@@ -1,9 +1,9 @@
-//! The mapping of `map`: as configured, or, where there are no settings, with every app taken as it comes.
+//! The mapping of `map`: as configured, or, where no app is configured, with every app taken as it comes.
 
 use crate::app::settings;
-use crate::config::Config;
-use crate::douyin::{AppSettings, GoodsEntryType, MapSettings, Mapper, TextPolicy, TicketLists};
-use crate::order::{AppId, Fault, MapInput, MapOrder, Mapped, OrderType};
+use crate::config::{App, Config, Secret};
+use crate::douyin::Mapper;
+use crate::order::{AppId, Fault, MapInput, MapOrder, Mapped, OrderType, TimeUnit};
 
 /// Stands where a group coupon's or a ticket's `client_key` would.
 pub(super) const CLIENT_KEY: &str = "(client_key)";
@@ -12,8 +12,8 @@ pub(super) const CLIENT_KEY: &str = "(client_key)";
 pub(super) enum Mapping {
     /// As configured.
     Configured(Box<Mapper>),
-    /// The default settings, for whichever app.
-    AnyApp,
+    /// As these settings without an app say, for whichever app.
+    AnyApp(Box<Config>),
 }
 
 impl Mapping {
@@ -27,20 +27,18 @@ impl MapOrder for Mapping {
     fn map(&self, input: &MapInput<'_>) -> Result<Mapped, Fault> {
         match self {
             Self::Configured(mapper) => mapper.map(input),
-            Self::AnyApp => any_app(input.app_id).map(input),
+            Self::AnyApp(config) => any_app(config, input.app_id).map(input),
         }
     }
 }
 
-fn any_app(app_id: &AppId) -> Mapper {
-    Mapper::new(MapSettings {
-        apps: vec![AppSettings {
-            app_id: app_id.clone(),
-            client_key: Some(CLIENT_KEY.to_owned()),
-            order_types: OrderType::ALL.to_vec(),
-        }],
-        text: TextPolicy::Truncate,
-        ticket_lists: TicketLists::Text,
-        goods_entry_type: GoodsEntryType::String,
-    })
+fn any_app(config: &Config, app_id: &AppId) -> Mapper {
+    let app = App {
+        app_id: app_id.clone(),
+        secret: Secret::Inline("".into()),
+        client_key: Some(CLIENT_KEY.to_owned()),
+        order_types: OrderType::ALL.to_vec(),
+        update_time_unit: TimeUnit::Seconds,
+    };
+    settings::mapper(&Config { apps: vec![app], ..config.clone() })
 }

@@ -64,9 +64,9 @@ impl Shell {
         Ok(loaded.config)
     }
 
-    /// The settings in force, or `None` where no file was named and none lies about: for commands that can do without.
-    pub fn config_if_any(&self, need: Need) -> anyhow::Result<Option<Config>> {
-        self.config_path().map(|_| self.config(need)).transpose()
+    /// What mapping needs: apps only where a file was named or lies about, for nobody need have one to map.
+    pub fn need_to_map(&self) -> Need {
+        if self.config_path().is_some() { Need::Map } else { Need::MapAnyApp }
     }
 
     /// The settings and their warnings, or all faults; nothing of it has been told yet.

@@ -134,7 +134,7 @@ fn secret(reader: &mut Reader<'_, '_>, app_id: &str) -> Secret {
             Secret::File(path)
         }
         (None, None) => {
-            let waived = reader.context.need == Need::Map || reader.given("secret") || reader.given("secret_file");
+            let waived = reader.context.need != Need::Run || reader.given("secret") || reader.given("secret_file");
             if !waived {
                 let what = format!("is missing; set ORDER_SYNC__APPS__{app_id}__SECRET, or secret_file");
                 reader.fault("secret", what);
@@ -154,7 +154,7 @@ fn order_types(reader: &mut Reader<'_, '_>) -> Vec<OrderType> {
 
 fn client_key(reader: &mut Reader<'_, '_>, order_types: &[OrderType]) -> Option<String> {
     let client_key = reader.maybe_text("client_key");
-    let needed = order_types.iter().any(|kind| *kind != OrderType::Normal);
+    let needed = reader.context.need != Need::Judge && order_types.iter().any(|kind| *kind != OrderType::Normal);
     if needed && client_key.is_none() && !reader.faulty("client_key") {
         reader.fault(
             "client_key",

@@ -28,6 +28,10 @@ pub enum Need {
     Run,
     /// Mapping events without Kafka, store or network: `[kafka]` and secrets may be missing, and are empty then.
     Map,
+    /// The same without a settings file: what stands outside of it counts, and apps may be missing too.
+    MapAnyApp,
+    /// Judging answers of the platform: `douyin.error_codes` counts, everything else may be missing.
+    Judge,
 }
 
 /// What to read.
@@ -154,7 +158,7 @@ fn apps(rows: &mut Rows, context: &mut Context<'_>) -> Vec<super::App> {
         }
         app
     });
-    if apps.is_empty() {
+    if apps.is_empty() && matches!(context.need, Need::Run | Need::Map) {
         let what = "no app is configured; add an [[apps]] table with app_id, secret_file and client_key";
         let place = context.place.clone();
         context.findings.fault(&place, app::SECTION.path, what);

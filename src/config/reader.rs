@@ -81,7 +81,7 @@ impl Reader<'_, '_> {
         let missing = match key.absent {
             Absent::Default(text) => return default(key, text),
             Absent::Nothing(_) => return None,
-            Absent::FaultToRun(_) if self.context.need == Need::Map => return None,
+            Absent::FaultToRun(_) if self.context.need != Need::Run => return None,
             Absent::Fault(example) | Absent::FaultToRun(example) => example,
         };
         self.fault(name, format!("is missing; for example: {name} = {missing}"));

@@ -108,3 +108,57 @@ fn text_is_for_people() {
          in the order document: open_id, created_at, total_price, page\n"
     );
 }
+
+#[test]
+fn settings_from_outside_count_without_a_file() {
+    let room = tempfile::tempdir().unwrap();
+    let document = DOCUMENT.replace("\"title\":\"t\"", &format!("\"title\":\"{}\"", "t".repeat(300)));
+    let event = event("e1", "paid", 1_694_761_323_000, &format!(r#","order_type":"normal","order":{document}"#));
+    let outcome = |command: &mut Command, code| {
+        let assert = command.write_stdin(event.clone()).assert().code(code);
+        let line = lines(&assert.get_output().stdout).remove(0);
+        (line["outcome"].as_str().unwrap().to_owned(), line["reason"].as_str().unwrap_or_default().to_owned())
+    };
+    let cut = ("advanced".to_owned(), String::new());
+    let refused = ("dead_letter".to_owned(), "field_over_limit".to_owned());
+    assert_eq!(outcome(&mut map(room.path()), 0), cut);
+    assert_eq!(outcome(map(room.path()).args(["--set", "limits.text=strict"]), 3), refused);
+    assert_eq!(outcome(map(room.path()).env("ORDER_SYNC__LIMITS__TEXT", "strict"), 3), refused);
+    let both = ["--set", "limits.text=truncate"];
+    assert_eq!(outcome(map(room.path()).env("ORDER_SYNC__LIMITS__TEXT", "strict").args(both), 0), cut);
+    let unknown = ("dead_letter".to_owned(), "unknown_app".to_owned());
+    let other = event.replace("\"order_id\"", "\"app_id\":\"tt2\",\"order_id\"");
+    let mut one_app = map(room.path());
+    one_app.args(["--set", "apps.tt1.client_key=ck"]).write_stdin(other);
+    let line = lines(&one_app.assert().code(3).get_output().stdout).remove(0);
+    assert_eq!((line["outcome"].as_str().unwrap(), line["reason"].as_str().unwrap()), (&*unknown.0, &*unknown.1));
+    for (flag, hint) in [("limits.texxt=strict", "did you mean `limits.text`?"), ("a.b=1", "unknown section")] {
+        let assert = map(room.path()).args(["--set", flag]).write_stdin(event.clone()).assert().code(2);
+        let told = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+        assert!(told.contains(hint), "{flag}: {told}");
+    }
+}
+
+#[test]
+fn explain_judges_by_settings_from_outside() {
+    let room = tempfile::tempdir().unwrap();
+    let explain = || {
+        let mut command = Command::cargo_bin("order-sync").unwrap();
+        command.current_dir(room.path()).env_clear();
+        command.args(["explain", "--output", "json", "--body", r#"{"err_code":-777,"err_msg":"","body":""}"#]);
+        command
+    };
+    let verdict = |command: &mut Command| {
+        let assert = command.assert().code(0);
+        lines(&assert.get_output().stdout)[0]["verdict"].as_str().unwrap().to_owned()
+    };
+    let rule = r#"[{code = -777, verdict = "suspend"}]"#;
+    assert_ne!(verdict(&mut explain()), "suspend");
+    assert_eq!(verdict(explain().args(["--set", &format!("douyin.error_codes={rule}")])), "suspend");
+    assert_eq!(verdict(explain().env("ORDER_SYNC__DOUYIN__ERROR_CODES", rule)), "suspend");
+    assert_eq!(
+        verdict(explain().env("ORDER_SYNC__DOUYIN__ERROR_CODES", rule).env("ORDER_SYNC__APPS__tt1__SECRET", "s")),
+        "suspend"
+    );
+    explain().args(["--set", "douyin.eror_codes=[]"]).assert().code(2);
+}
