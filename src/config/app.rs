@@ -136,8 +136,7 @@ fn secret(reader: &mut Reader<'_, '_>, app_id: &str) -> Secret {
         (None, None) => {
             let waived = reader.context.need != Need::Run || reader.given("secret") || reader.given("secret_file");
             if !waived {
-                let what = format!("is missing; set ORDER_SYNC__APPS__{app_id}__SECRET, or secret_file");
-                reader.fault("secret", what);
+                reader.missing("secret", &format!("set ORDER_SYNC__APPS__{app_id}__SECRET, or secret_file"));
             }
             nothing()
         }
@@ -156,9 +155,9 @@ fn client_key(reader: &mut Reader<'_, '_>, order_types: &[OrderType]) -> Option<
     let client_key = reader.maybe_text("client_key");
     let needed = reader.context.need != Need::Judge && order_types.iter().any(|kind| *kind != OrderType::Normal);
     if needed && client_key.is_none() && !reader.faulty("client_key") {
-        reader.fault(
+        reader.missing(
             "client_key",
-            "is missing; group coupons and tickets need it: copy it from the open platform, or narrow order_types = [\"normal\"]",
+            "group coupons and tickets need it: copy it from the open platform, or narrow order_types = [\"normal\"]",
         );
     }
     client_key

@@ -18,6 +18,7 @@ pub(super) fn read(text: &str, origin: &Origin, findings: &mut Findings) -> Rows
             }
         }
         Err(error) => {
+            reading.findings.unread.extend(key::SECTIONS.iter().map(|section| section.path));
             // The parser's own text quotes the line, which may hold a secret; its message and our line do not.
             let line = error.span().map(|span| line_of(text, span.start));
             reading.findings.fault(
@@ -75,7 +76,7 @@ impl Reading<'_> {
                     let row = self.table(section, table, origin.clone());
                     self.rows.tables.insert(section.path, row);
                 }
-                None => self.findings.fault(origin, section.path, format!("must be a table; write [{}]", section.path)),
+                None => self.refuse(section, origin, format!("must be a table; write [{}]", section.path)),
             },
             Shape::Rows => self.list(section, item, origin),
         }
@@ -94,7 +95,7 @@ impl Reading<'_> {
         };
         let Some(tables) = tables else {
             let what = format!("must be a list of tables; write [[{}]]", section.path);
-            return self.findings.fault(origin, section.path, what);
+            return self.refuse(section, origin, what);
         };
         let mut rows = Vec::with_capacity(tables.len());
         for (table, start) in tables {
@@ -102,6 +103,11 @@ impl Reading<'_> {
             rows.push(self.table(section, table, origin));
         }
         self.rows.lists.insert(section.path, rows);
+    }
+
+    fn refuse(&mut self, section: &'static Section, origin: &Origin, what: String) {
+        self.findings.fault(origin, section.path, what);
+        self.findings.unread.insert(section.path);
     }
 
     fn line(&self, start: usize) -> Option<usize> {

@@ -158,7 +158,8 @@ fn apps(rows: &mut Rows, context: &mut Context<'_>) -> Vec<super::App> {
         }
         app
     });
-    if apps.is_empty() && matches!(context.need, Need::Run | Need::Map) {
+    let unread = context.findings.unread.contains(app::SECTION.path);
+    if apps.is_empty() && !unread && matches!(context.need, Need::Run | Need::Map) {
         let what = "no app is configured; add an [[apps]] table with app_id, secret_file and client_key";
         let place = context.place.clone();
         context.findings.fault(&place, app::SECTION.path, what);

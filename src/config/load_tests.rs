@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 use super::*;
 use crate::order::{OrderType, TimeUnit};
 
-const GOOD: &str = r#"
+pub(super) const GOOD: &str = r#"
 [kafka]
 brokers = "kafka-1:9092"
 group_id = "shop"
@@ -20,14 +20,14 @@ secret_file = "/secret"
 client_key = "ck1"
 "#;
 
-struct Given<'a> {
-    file: Option<&'a str>,
-    environment: &'a [(&'a str, &'a str)],
-    flags: &'a [&'a str],
-    need: Need,
+pub(super) struct Given<'a> {
+    pub(super) file: Option<&'a str>,
+    pub(super) environment: &'a [(&'a str, &'a str)],
+    pub(super) flags: &'a [&'a str],
+    pub(super) need: Need,
 }
 
-const NOTHING: Given<'static> = Given { file: None, environment: &[], flags: &[], need: Need::Run };
+pub(super) const NOTHING: Given<'static> = Given { file: None, environment: &[], flags: &[], need: Need::Run };
 
 fn load_given(given: &Given<'_>) -> Result<Loaded, Faults> {
     let environment: BTreeMap<OsString, OsString> =
@@ -59,7 +59,7 @@ fn good(given: &Given<'_>) -> Config {
 }
 
 /// All faults, then all warnings, one per line.
-fn told(given: &Given<'_>) -> String {
+pub(super) fn told(given: &Given<'_>) -> String {
     let lines = match load_given(given) {
         Ok(loaded) => loaded.warnings.iter().map(|warning| format!("warning: {warning}")).collect(),
         Err(faults) => faults.0.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -12,6 +12,8 @@ mod douyin;
 mod dump;
 mod duration;
 mod error_code;
+#[cfg(test)]
+mod fault_tests;
 mod kafka;
 mod key;
 mod limits;

@@ -2,6 +2,7 @@
 //!
 //! No message here ever holds the value of a secret.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -93,6 +94,8 @@ impl std::error::Error for Faults {}
 pub(super) struct Findings {
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<Fault>,
+    /// Sections that somebody has written and nobody can read: it is unknown what is missing in them.
+    pub(super) unread: BTreeSet<&'static str>,
 }
 
 impl Findings {

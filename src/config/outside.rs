@@ -117,9 +117,11 @@ impl Outside {
 
     /// A list of tables in one value, as TOML: `[{app_id = "tt1", …}]`.
     fn whole(&mut self, section: &'static Section, given: &str, origin: &Origin, findings: &mut Findings) {
-        match given.trim().parse::<toml_edit::Value>() {
-            Ok(value) => self.rows.overlay(document::read_whole(section, &Item::Value(value), origin, findings)),
-            Err(_) => findings.fault(origin, section.path, "is not TOML; write [{key = \"value\", …}]"),
+        if let Ok(value) = given.trim().parse::<toml_edit::Value>() {
+            self.rows.overlay(document::read_whole(section, &Item::Value(value), origin, findings));
+        } else {
+            findings.fault(origin, section.path, "is not TOML; write [{key = \"value\", …}]");
+            findings.unread.insert(section.path);
         }
     }
 

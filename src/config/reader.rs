@@ -84,8 +84,15 @@ impl Reader<'_, '_> {
             Absent::FaultToRun(_) if self.context.need != Need::Run => return None,
             Absent::Fault(example) | Absent::FaultToRun(example) => example,
         };
-        self.fault(name, format!("is missing; for example: {name} = {missing}"));
+        self.missing(name, &format!("for example: {name} = {missing}"));
         None
+    }
+
+    /// Tells that a key is missing, and what to do; not of a section that could not be read, where it may well stand.
+    pub(super) fn missing(&mut self, name: &str, what: &str) {
+        if !self.context.findings.unread.contains(self.section.path) {
+            self.fault(name, format!("is missing; {what}"));
+        }
     }
 
     pub(super) fn maybe_text(&mut self, name: &str) -> Option<String> {
