@@ -27,7 +27,7 @@ use order_sync::douyin::OutcomeTable;
 use order_sync::douyin::verdict::Exchange;
 use order_sync::http::HttpEdge;
 use order_sync::order::{AppId, OrderType, TimeUnit};
-use order_sync::sync::ports::{AttemptStart, Attempts, Closed, Inbox, Input, Ticket};
+use order_sync::sync::ports::{AttemptStart, Attempts, Closed, Inbox, Input, Ticket, TokenGeneration};
 
 const TOKEN: &[u8] = br#"{"err_no":0,"err_tips":"success","data":{"access_token":"0801121bench","expires_in":7200}}"#;
 const PUSHED: &[u8] = br#"{"err_code":0,"err_msg":"","body":""}"#;
@@ -163,7 +163,7 @@ fn edge(runtime: &tokio::runtime::Runtime, url: &str, requests: u64, in_flight: 
     let table = Arc::new(OutcomeTable::built_in().unwrap());
     let inbox = Arc::new(Queue(sender));
     let mut edge = HttpEdge::new(&douyin(url), &apps, in_flight, table, runtime.handle().clone(), inbox).unwrap();
-    edge.fetch_token(&app);
+    edge.fetch_token(&app, TokenGeneration(0));
     assert!(matches!(inputs.recv().unwrap(), Input::TokenFetched { .. }));
     drive(&mut edge, &inputs, &app, in_flight as u64 * 4, in_flight);
     measure(requests, || drive(&mut edge, &inputs, &app, requests, in_flight))
@@ -195,6 +195,9 @@ fn douyin(url: &str) -> Douyin {
         request_timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(3),
         token: TokenKind::AccessToken,
+        token_url: None,
+        token_file: None,
+        share_tokens: false,
         proxy: None,
         ca_file: None,
         ticket_lists: TicketLists::Text,

@@ -29,19 +29,29 @@ pub enum Prepared {
     Stopped,
 }
 
+/// Which topics a worker makes for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// What every worker needs.
+    WithoutTokens,
+    /// And that of the tokens that workers share.
+    WithTokens,
+}
+
 /// Waits until every source topic is there, and makes the worker's own topics where they are missing and may be made.
 /// `used` says that the store holds positions: a changelog that is missing then was lost. `say` is told what is waited
 /// for, once per change.
 pub fn prepare(
     config: &config::Kafka,
     used: bool,
+    own: Own,
     stop: &CancellationToken,
     say: &dyn Fn(&str),
 ) -> Result<Prepared, PortError> {
     let topics = Topics::connect(config)?;
     let (mut wait, mut told) = (WAIT_MIN, String::new());
     while !stop.is_cancelled() {
-        match ensure(&topics, config, used) {
+        match ensure(&topics, config, used, own) {
             Ok(()) => return Ok(Prepared::Ready { cluster_id: topics.cluster_id() }),
             Err(PortError::Passing(words)) => {
                 if words != told {
@@ -58,7 +68,7 @@ pub fn prepare(
     Ok(Prepared::Stopped)
 }
 
-fn ensure(topics: &Topics, config: &config::Kafka, used: bool) -> Result<(), PortError> {
+fn ensure(topics: &Topics, config: &config::Kafka, used: bool, own: Own) -> Result<(), PortError> {
     if config.exactly_once {
         let loss = || {
             if used {
@@ -69,6 +79,9 @@ fn ensure(topics: &Topics, config: &config::Kafka, used: bool) -> Result<(), Por
         tell(&config.changelog_topic, topics.ensure_changelog(config, loss)?);
     }
     tell(&config.dead_letter_topic, topics.ensure_dead_letters(config)?);
+    if own == Own::WithTokens {
+        tell(&config.token_topic(), topics.ensure_tokens(config)?);
+    }
     Ok(())
 }
 

@@ -14,12 +14,14 @@ use tokio_util::sync::CancellationToken;
 use super::health::{Phase, WorkerHealth};
 use super::log_mode::{self, Closing};
 use super::settings;
-use super::topics::{self, Prepared};
+use super::topics::{self, Own, Prepared};
 use crate::config::Config;
-use crate::http::HttpEdge;
+use crate::douyin::OutcomeTable;
+use crate::http::{GroupMail, GroupTokens, HttpEdge};
 use crate::kafka::consumer::Consumer;
 use crate::kafka::dead_letters::DeadLetterTopic;
 use crate::kafka::source::SourceTopics;
+use crate::kafka::token_topic::TokenTopic;
 use crate::store::{Owner, SledStore};
 use crate::sync::cache::Cache;
 use crate::sync::commit::{CommitThread, CutCommit, LetterDesk, LocalCommit};
@@ -135,8 +137,9 @@ impl Site {
         let mut store = log_mode::open_store(&config.store, &owner).map_err(WorkerError::Store)?;
         store.agree_units(&settings::units(config)).map_err(WorkerError::Store)?;
         self.say("waiting for Kafka: the topics have not been seen yet");
+        let own = if config.douyin.share_tokens { Own::WithTokens } else { Own::WithoutTokens };
         let used = store.has_positions().map_err(WorkerError::Store)?;
-        let prepared = topics::prepare(&config.kafka, used, &self.stop, &|what| self.say(what));
+        let prepared = topics::prepare(&config.kafka, used, own, &self.stop, &|what| self.say(what));
         match prepared.map_err(WorkerError::Kafka)? {
             Prepared::Ready { cluster_id: Some(id) } => store.agree_cluster(&id).map_err(WorkerError::Store)?,
             Prepared::Ready { cluster_id: None } => {}
@@ -157,7 +160,8 @@ impl Site {
             self.local_parts(&consumer, store, &inbox)?
         };
         let Parts { reader, commits, restore, threads } = parts;
-        let engine = self.engine(&consumer, reader, commits, restore, &inbox, budget)?;
+        let (attempts, token_topic) = self.attempts(&inbox)?;
+        let engine = self.engine(&consumer, reader, commits, restore, attempts, budget)?;
         self.health.set_phase(Phase::Running(consumer.status()));
         self.forward_stop(queue);
         let ended = runner::run(engine, &inputs, wall_ms);
@@ -167,6 +171,7 @@ impl Site {
         for thread in threads {
             thread.join().ok();
         }
+        drop(token_topic);
         consumer.stop();
         if let (Ended::Failed(PortError::Damaged(words)), true) = (&ended, config.kafka.exactly_once) {
             // The process may be wrong about more than its store: whoever starts it again gets a new one.
@@ -181,21 +186,11 @@ impl Site {
         reader: Arc<dyn StateReader>,
         commits: CommitThread,
         restore: Option<RestoreThread>,
-        inbox: &Arc<dyn Inbox>,
+        attempts: HttpEdge,
         budget: Arc<IntakeBudget>,
     ) -> Result<Engine, WorkerError> {
         let config = &self.options.config;
-        let outcomes = settings::outcomes(config).map_err(|error| WorkerError::Setting(error.to_string()))?;
-        let outcomes = Arc::new(outcomes);
-        let attempts = HttpEdge::new(
-            &config.douyin,
-            &config.apps,
-            config.delivery.max_in_flight,
-            Arc::clone(&outcomes),
-            self.runtime.clone(),
-            Arc::clone(inbox),
-        )
-        .map_err(|error| WorkerError::Setting(error.to_string()))?;
+        let outcomes = self.outcomes()?;
         let ports = Ports {
             reader,
             intake: Box::new(consumer.intake()),
@@ -208,6 +203,27 @@ impl Site {
         let rules = settings::rules(config, outcomes, self.options.end);
         let rng = fastrand::Rng::new();
         Ok(Engine::new(rules, ports, self.options.meters.clone(), rng, Arc::clone(&self.board)))
+    }
+
+    fn outcomes(&self) -> Result<Arc<OutcomeTable>, WorkerError> {
+        let outcomes = settings::outcomes(&self.options.config);
+        Ok(Arc::new(outcomes.map_err(|error| WorkerError::Setting(error.to_string()))?))
+    }
+
+    /// The way to the platform, and the topic through which its tokens are shared, where they are.
+    fn attempts(&self, inbox: &Arc<dyn Inbox>) -> Result<(HttpEdge, Option<TokenTopic>), WorkerError> {
+        let config = &self.options.config;
+        let (outcomes, runtime) = (self.outcomes()?, self.runtime.clone());
+        let max_in_flight = config.delivery.max_in_flight;
+        let edge = HttpEdge::new(&config.douyin, &config.apps, max_in_flight, outcomes, runtime, Arc::clone(inbox));
+        let edge = edge.map_err(|error| WorkerError::Setting(error.to_string()))?;
+        if !config.douyin.share_tokens {
+            return Ok((edge, None));
+        }
+        let mail = GroupMail::new();
+        let topic = TokenTopic::start(&config.kafka, Box::new(mail.reader())).map_err(WorkerError::Kafka)?;
+        let tokens = GroupTokens { group: config.kafka.group_id.clone(), log: Box::new(topic.writer()), mail };
+        Ok((edge.sharing(tokens, &config.douyin), Some(topic)))
     }
 
     fn letters(&self) -> Result<LetterDesk, WorkerError> {

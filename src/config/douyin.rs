@@ -24,6 +24,13 @@ pub struct Douyin {
     pub connect_timeout: Duration,
     /// `token`: which endpoint gives the token.
     pub token: TokenKind,
+    /// `token_url`: a token server of the company, asked instead of the platform; `{app_id}` stands for the app.
+    pub token_url: Option<String>,
+    /// `token_file`: a file that always holds the app's token; `{app_id}` stands for the app.
+    pub token_file: Option<String>,
+    /// `share_tokens`: one worker of the group fetches for all (as `kafka.exactly_once`, unless a token server or file
+    /// shares them already).
+    pub share_tokens: bool,
     /// `proxy`: `http://`, `https://` or `socks5://`.
     pub proxy: Option<SecretString>,
     /// `ca_file`: further trusted certificates, PEM.
@@ -64,6 +71,9 @@ pub enum GoodsEntryType {
     /// `integer`: `2`.
     Integer,
 }
+
+/// What stands for the app's id in `token_url` and `token_file`.
+pub const APP_ID: &str = "{app_id}";
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -106,6 +116,30 @@ pub(super) const SECTION: Section = Section {
                   it does not retire those of the others.",
         },
         Key {
+            name: "token_url",
+            kind: Kind::Text,
+            absent: Absent::Nothing("\"https://tokens.example/douyin/{app_id}\""),
+            doc: "A token server of your own, asked instead of the platform, with the same POST. It answers as the \
+                  platform's endpoint does, or {\"access_token\": \"…\", \"expires_in\": 7200}. `{app_id}` in it becomes \
+                  the app's id.",
+        },
+        Key {
+            name: "token_file",
+            kind: Kind::Text,
+            absent: Absent::Nothing("\"/run/tokens/{app_id}\""),
+            doc: "A file in which another program always keeps the app's token: the token alone, or \
+                  {\"access_token\": \"…\"}. It is read again when it changes. `{app_id}` in it becomes the app's id, and \
+                  has to be there with more than one app.",
+        },
+        Key {
+            name: "share_tokens",
+            kind: Kind::Switch,
+            absent: Absent::Nothing("true"),
+            doc: "Whether one worker of the group fetches for all: each fetch retires the tokens of the others. They \
+                  share through the topic `<group>.tokens`, sealed with the app's secret. When left out: as \
+                  kafka.exactly_once, and false with token_url or token_file.",
+        },
+        Key {
             name: "proxy",
             kind: Kind::Secret,
             absent: Absent::Nothing("\"http://proxy.example:3128\""),
@@ -135,13 +169,26 @@ pub(super) const SECTION: Section = Section {
     ],
 };
 
+/// What other sections mean for this one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around {
+    /// How many apps there are.
+    pub(super) apps: usize,
+    /// `kafka.exactly_once`: several workers may be in the group.
+    pub(super) exactly_once: bool,
+}
+
 /// Reads `[douyin]`; the rules are a section of their own.
-pub(super) fn read(reader: &mut Reader<'_, '_>, error_codes: Vec<ErrorCodeRule>) -> Douyin {
+pub(super) fn read(reader: &mut Reader<'_, '_>, error_codes: Vec<ErrorCodeRule>, around: Around) -> Douyin {
     let base_url = url(reader, "base_url").unwrap_or_default();
     let open_base_url = url(reader, "open_base_url").unwrap_or_else(|| {
         if reader.given("base_url") { base_url.clone() } else { "https://open.douyin.com".to_owned() }
     });
+    let (token_url, token_file) = (token_url(reader), token_file(reader, around.apps));
     Douyin {
+        share_tokens: share_tokens(reader, token_url.is_some() || token_file.is_some(), around),
+        token_url,
+        token_file,
         base_url,
         open_base_url,
         request_timeout: reader.span("request_timeout"),
@@ -162,6 +209,12 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, error_codes: Vec<ErrorCodeRule>)
     }
 }
 
+/// As it stands: a slash at the end may be part of a server's path.
+fn token_url(reader: &mut Reader<'_, '_>) -> Option<String> {
+    url(reader, "token_url")?;
+    reader.maybe_text("token_url")
+}
+
 fn url(reader: &mut Reader<'_, '_>, name: &str) -> Option<String> {
     let text = reader.maybe_text(name)?;
     let url = text.trim_end_matches('/').to_owned();
@@ -173,6 +226,28 @@ fn url(reader: &mut Reader<'_, '_>, name: &str) -> Option<String> {
         reader.warn(name, "tokens and orders travel unencrypted over http://; use https:// outside of tests");
     }
     Some(url)
+}
+
+fn token_file(reader: &mut Reader<'_, '_>, apps: usize) -> Option<String> {
+    let path = reader.maybe_text("token_file")?;
+    if reader.given("token_url") {
+        reader.fault("token_file", "stands beside token_url; keep one of them");
+    }
+    if apps > 1 && !path.contains(APP_ID) {
+        reader.fault("token_file", "names one file for several apps; put {app_id} where their ids belong");
+    }
+    Some(path)
+}
+
+fn share_tokens(reader: &mut Reader<'_, '_>, is_shared_elsewhere: bool, around: Around) -> bool {
+    if !reader.given("share_tokens") {
+        return around.exactly_once && !is_shared_elsewhere;
+    }
+    let on = reader.switch("share_tokens");
+    if on && is_shared_elsewhere {
+        reader.fault("share_tokens", "is of no use beside token_url or token_file, which share tokens; leave it out");
+    }
+    on
 }
 
 fn is_loopback(url: &str) -> bool {

@@ -155,6 +155,9 @@ impl Dump {
                 TokenKind::StableClientToken => "stable_client_token",
             },
         );
+        self.maybe("token_url", douyin.token_url.clone());
+        self.maybe("token_file", douyin.token_file.clone());
+        self.put("share_tokens", douyin.share_tokens);
         self.maybe("proxy", douyin.proxy.as_ref().map(|proxy| without_user(proxy.expose_secret())));
         self.maybe("ca_file", douyin.ca_file.as_ref().map(|path| path.display().to_string()));
         self.put(

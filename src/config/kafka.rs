@@ -39,6 +39,13 @@ pub struct Kafka {
     pub properties: BTreeMap<String, SecretString>,
 }
 
+impl Kafka {
+    /// The topic through which the group's workers share tokens.
+    pub fn token_topic(&self) -> String {
+        format!("{}.tokens", self.group_id)
+    }
+}
+
 /// `kafka.start_from`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartFrom {

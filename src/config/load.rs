@@ -115,11 +115,26 @@ fn put_app(rows: &mut Rows, app_id: &str, key: &'static str, cell: Cell) {
 fn build(rows: &mut Rows, context: &mut Context<'_>) -> Config {
     let shutdown_timeout = settings::read(&mut table(rows, context, &settings::SECTION));
     let error_codes = list(rows, context, &error_code::SECTION, error_code::read);
+    let kafka = kafka::read(&mut table(rows, context, &kafka::SECTION));
+    let store = store::read(&mut table(rows, context, &store::SECTION));
+    let apps = apps(rows, context);
+    let around = douyin::Around { apps: apps.len(), exactly_once: kafka.exactly_once };
+    let douyin = douyin::read(&mut table(rows, context, &douyin::SECTION), error_codes, around);
+    if douyin.share_tokens
+        && (kafka.topics.contains(&kafka.token_topic()) || kafka.dead_letter_topic == kafka.token_topic())
+    {
+        let what = format!(
+            "\"{}\" is the topic of shared tokens; name other topics, or another group_id",
+            kafka.token_topic()
+        );
+        let place = context.place.clone();
+        context.findings.fault(&place, "kafka.topics", what);
+    }
     Config {
-        kafka: kafka::read(&mut table(rows, context, &kafka::SECTION)),
-        store: store::read(&mut table(rows, context, &store::SECTION)),
-        apps: apps(rows, context),
-        douyin: douyin::read(&mut table(rows, context, &douyin::SECTION), error_codes),
+        kafka,
+        store,
+        apps,
+        douyin,
         delivery: delivery::read(&mut table(rows, context, &delivery::SECTION)),
         circuit: circuit::read(&mut table(rows, context, &circuit::SECTION)),
         limits: limits::read(&mut table(rows, context, &limits::SECTION)),

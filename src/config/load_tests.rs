@@ -293,6 +293,35 @@ fn the_dump_shows_every_key_and_no_secret() {
     // Left out where nothing is set, merged into `properties`, or another form of `secret`.
     assert_eq!(
         absent,
-        ["properties_file", "properties", "secret_file", "message_contains", "meaning", "requests_per_second"]
+        [
+            "properties_file",
+            "properties",
+            "secret_file",
+            "token_url",
+            "token_file",
+            "message_contains",
+            "meaning",
+            "requests_per_second",
+        ]
     );
+}
+
+fn sharing(douyin: &str) -> bool {
+    let file = format!("{GOOD}[douyin]\n{douyin}\n");
+    good(&Given { file: Some(&file), ..NOTHING }).douyin.share_tokens
+}
+
+#[test]
+fn tokens_are_shared_where_asked_for_and_never_beside_a_token_server() {
+    assert!(!sharing(""), "one worker per group");
+    assert!(sharing("share_tokens = true"));
+    assert!(!sharing("token_url = \"https://tokens.example/{app_id}/\""));
+    let faulty = |douyin: &str, part: &str| {
+        let file = format!("{GOOD}[douyin]\n{douyin}\n");
+        let told = told(&Given { file: Some(&file), ..NOTHING });
+        assert!(told.contains(part), "{told}");
+    };
+    faulty("share_tokens = true\ntoken_file = \"/t\"", "share_tokens: is of no use beside token_url or token_file");
+    faulty("token_url = \"https://a\"\ntoken_file = \"/t\"", "token_file: stands beside token_url");
+    faulty("token_url = \"ftp://a\"", "token_url: is no http:// or https:// address");
 }

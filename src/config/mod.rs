@@ -37,7 +37,7 @@ pub use admin::Admin;
 pub use app::{App, Secret};
 pub use circuit::Circuit;
 pub use delivery::Delivery;
-pub use douyin::{Douyin, GoodsEntryType, TicketLists, TokenKind};
+pub use douyin::{APP_ID, Douyin, GoodsEntryType, TicketLists, TokenKind};
 pub use duration::format_duration;
 pub use error_code::ErrorCodeRule;
 pub use kafka::{Kafka, StartFrom};

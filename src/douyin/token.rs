@@ -95,6 +95,18 @@ pub fn judge_token(kind: TokenKind, exchange: &Exchange, table: &OutcomeTable) -
     fetched.ok_or_else(|| refused(judgement, table))
 }
 
+/// Judges what a company's own token server answered: `{"access_token": "…", "expires_in": 7200}`, or what the
+/// platform's endpoint would have said.
+pub fn judge_served(kind: TokenKind, exchange: &Exchange, table: &OutcomeTable) -> Result<Fetched, Refused> {
+    let served = match exchange {
+        Exchange::Answered(answer) if (200..300).contains(&answer.status) && begins_as_object(&answer.body) => {
+            serde_json::from_slice::<TokenBody<'_>>(&answer.body).ok().and_then(|body| body.fetched())
+        }
+        Exchange::Answered(_) | Exchange::Broken(_) => None,
+    };
+    served.map_or_else(|| judge_token(kind, exchange, table), Ok)
+}
+
 /// At a token endpoint nothing can be accepted, refreshed or rejected: what is for good is a wrong configuration.
 fn refused(judgement: Judgement, table: &OutcomeTable) -> Refused {
     let verdict = match judgement.verdict {
@@ -160,9 +172,14 @@ impl<'a> TokenReply<'a> {
     }
 
     fn fetched(&self) -> Option<Fetched> {
-        let data = self.data();
-        let token = data.access_token.and_then(text).filter(|token| !token.is_empty())?;
-        let seconds = u64::try_from(data.expires_in.and_then(integer)?).ok().filter(|seconds| *seconds > 0)?;
+        self.data().fetched()
+    }
+}
+
+impl TokenBody<'_> {
+    fn fetched(&self) -> Option<Fetched> {
+        let token = self.access_token.and_then(text).filter(|token| !token.is_empty())?;
+        let seconds = u64::try_from(self.expires_in.and_then(integer)?).ok().filter(|seconds| *seconds > 0)?;
         Some(Fetched {
             token: SecretString::from(token.into_owned()),
             lifetime: Duration::from_secs(seconds).min(LIFETIME_MAX),
@@ -200,6 +217,24 @@ mod tests {
         check(TokenKind::StableClientToken, client, "clt.x", 7200);
         let for_ever = r#"{"err_no":0,"data":{"access_token":"t","expires_in":9223372036854775807}}"#;
         check(TokenKind::AccessToken, for_ever, "t", LIFETIME_MAX.as_secs());
+    }
+
+    #[test]
+    fn a_token_server_answers_in_either_form() {
+        let table = OutcomeTable::built_in().unwrap();
+        let check = |status, body: &str, expect: Option<(&str, u64)>| {
+            let served = judge_served(TokenKind::AccessToken, &answered(status, body), &table).ok();
+            let seen = served.as_ref().map(|served| (served.token.expose_secret(), served.lifetime.as_secs()));
+            assert_eq!(seen, expect, "{body}");
+        };
+        check(200, r#"{"access_token":"0801","expires_in":60}"#, Some(("0801", 60)));
+        check(200, r#"{"err_no":0,"data":{"access_token":"0801","expires_in":7200}}"#, Some(("0801", 7200)));
+        check(500, r#"{"access_token":"0801","expires_in":60}"#, None);
+        check(200, r#"{"access_token":"","expires_in":60}"#, None);
+        check(200, r#"{"access_token":"0801"}"#, None);
+        check(200, r#"{"access_token":"0801","expires_in":0}"#, None);
+        check(200, r#"{"err_no":40017,"data":{"access_token":"","expires_in":0}}"#, None);
+        check(200, r#"["access_token"]"#, None);
     }
 
     #[test]

@@ -88,7 +88,12 @@ pub(super) fn build(douyin: &Douyin, urls: &[&Url], max_in_flight: usize) -> Res
 
 /// Joins a base URL and the path of an endpoint; a path of the base stays.
 pub(super) fn endpoint(key: &'static str, base: &str, path: &str) -> Result<Url, ClientError> {
-    let url = Url::parse(&format!("{}{path}", base.trim_end_matches('/'))).map_err(|_| ClientError::Url { key })?;
+    url(key, &format!("{}{path}", base.trim_end_matches('/')))
+}
+
+/// A URL that may be asked.
+pub(super) fn url(key: &'static str, text: &str) -> Result<Url, ClientError> {
+    let url = Url::parse(text).map_err(|_| ClientError::Url { key })?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(ClientError::Url { key });
     }

@@ -9,18 +9,23 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, Url};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinSet;
 
 use super::answer;
 use super::client::{self, ClientError};
 use super::fetch::{self, TokenSource};
+use super::group::Group;
+use super::mail::{GroupTokens, Mail};
 use super::promise::Promise;
 use super::token::TokenCell;
+use super::token_file;
 use crate::config::{App, Douyin};
 use crate::douyin::OutcomeTable;
 use crate::douyin::token::Refused;
 use crate::douyin::verdict::{Break, Exchange, Verdict};
 use crate::order::AppId;
-use crate::sync::ports::{AttemptStart, Attempts, Inbox, Input, TokenGeneration};
+use crate::sync::ports::{AttemptStart, Attempts, Inbox, Input, TokenFrom, TokenGeneration};
 
 /// The path of the push under `douyin.base_url` (douyin-api §1).
 const PUSH_PATH: &str = "/api/apps/order/v2/push";
@@ -29,19 +34,23 @@ const PUSH_PATH: &str = "/api/apps/order/v2/push";
 pub struct HttpEdge {
     runtime: Handle,
     shared: Arc<Shared>,
+    /// Where tokens are asked for that the group shares; without it, each is fetched here.
+    group: Option<Sender<Mail>>,
+    /// What goes on beside the attempts; ends with the edge.
+    beside: JoinSet<()>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     client: Client,
     push_url: Url,
-    tokens: TokenSource,
-    apps: HashMap<AppId, AppSlot, foldhash::fast::RandomState>,
-    inbox: Arc<dyn Inbox>,
+    pub(super) tokens: TokenSource,
+    pub(super) apps: HashMap<AppId, AppSlot, foldhash::fast::RandomState>,
+    pub(super) inbox: Arc<dyn Inbox>,
 }
 
-struct AppSlot {
-    app: App,
-    token: TokenCell,
+pub(super) struct AppSlot {
+    pub(super) app: App,
+    pub(super) token: TokenCell,
 }
 
 impl HttpEdge {
@@ -61,7 +70,23 @@ impl HttpEdge {
         let tokens = TokenSource::with_client(douyin, table, client.clone(), token_url);
         let slot = |app: &App| (app.app_id.clone(), AppSlot { app: app.clone(), token: TokenCell::default() });
         let apps = apps.iter().map(slot).collect();
-        Ok(Self { runtime, shared: Arc::new(Shared { client, push_url, tokens, apps, inbox }) })
+        let shared = Arc::new(Shared { client, push_url, tokens, apps, inbox });
+        let mut beside = JoinSet::new();
+        for (app_id, slot) in &shared.apps {
+            if let Some(file) = shared.tokens.file(&slot.app) {
+                beside.spawn_on(token_file::watch(Arc::clone(&shared), app_id.clone(), file), &runtime);
+            }
+        }
+        Ok(Self { runtime, shared, group: None, beside })
+    }
+
+    /// From now on shares tokens with the other workers of the group.
+    #[must_use]
+    pub fn sharing(mut self, tokens: GroupTokens, douyin: &Douyin) -> Self {
+        self.group = Some(tokens.mail.sender.clone());
+        let group = Group::new(Arc::clone(&self.shared), tokens, douyin.request_timeout);
+        self.beside.spawn_on(group.run(), &self.runtime);
+        self
     }
 }
 
@@ -78,8 +103,12 @@ impl Attempts for HttpEdge {
         self.runtime.spawn(push(Arc::clone(&self.shared), attempt, started));
     }
 
-    fn fetch_token(&mut self, app_id: &AppId) {
-        self.runtime.spawn(fetch_token(Arc::clone(&self.shared), app_id.clone()));
+    fn fetch_token(&mut self, app_id: &AppId, held: TokenGeneration) {
+        let (shared, app_id) = (Arc::clone(&self.shared), app_id.clone());
+        match self.group.clone() {
+            Some(group) => drop(self.runtime.spawn(ask_group(shared, group, app_id, held))),
+            None => drop(self.runtime.spawn(fetch_token(shared, app_id))),
+        }
     }
 }
 
@@ -104,6 +133,14 @@ async fn push(shared: Arc<Shared>, attempt: AttemptStart, started: Instant) {
     promise.keep(attempted(generation, exchange, started.elapsed()));
 }
 
+/// Hands the wish on; it is answered in time by the group's task, and here only where that has ended.
+async fn ask_group(shared: Arc<Shared>, group: Sender<Mail>, app_id: AppId, held: TokenGeneration) {
+    if group.send(Mail::Want(app_id.clone(), held)).await.is_err() {
+        let Refused { judgement, message } = fetch::cut_short();
+        shared.inbox.send(Input::TokenRefused { app_id, judgement, message }).unwrap_or(());
+    }
+}
+
 async fn fetch_token(shared: Arc<Shared>, app_id: AppId) {
     let refused =
         |Refused { judgement, message }: Refused| Input::TokenRefused { app_id: app_id.clone(), judgement, message };
@@ -117,7 +154,7 @@ async fn fetch_token(shared: Arc<Shared>, app_id: AppId) {
     let input = match shared.tokens.fetch(&slot.app).await {
         Ok(fetched) => {
             let token = slot.token.replace(fetched.token);
-            Input::TokenFetched { app_id: app_id.clone(), token, lifetime: fetched.lifetime }
+            Input::TokenFetched { app_id: app_id.clone(), token, lifetime: fetched.lifetime, from: TokenFrom::Platform }
         }
         Err(refusal) => refused(refusal),
     };

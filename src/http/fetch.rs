@@ -2,17 +2,18 @@
 //!
 //! It keeps nothing; when to fetch is the engine's business, where the token lives is the edge's.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::client::{self, ClientError};
-use super::{answer, secret};
-use crate::config::{App, Douyin, Secret};
+use super::{answer, secret, token_file};
+use crate::config::{APP_ID, App, Douyin, Secret};
 use crate::douyin::OutcomeTable;
-use crate::douyin::token::{Fetched, Refused, TokenKind, judge_token, request_body};
-use crate::douyin::verdict::{Judgement, Verdict};
+use crate::douyin::token::{Fetched, Refused, TokenKind, judge_served, judge_token, request_body};
+use crate::douyin::verdict::{Exchange, Judgement, Verdict};
 
 /// The rule that suspends an app whose secret cannot be read.
 const SECRET_RULE: &str = "secret_unreadable";
@@ -24,9 +25,19 @@ const CUT_SHORT_RULE: &str = "fetch_cut_short";
 #[derive(Clone)]
 pub struct TokenSource {
     client: Client,
-    url: Url,
+    place: Place,
     kind: TokenKind,
     table: Arc<OutcomeTable>,
+}
+
+#[derive(Clone)]
+enum Place {
+    /// The platform's endpoint.
+    Platform(Url),
+    /// A token server of the company; the app's id is yet to be put in.
+    Server(String),
+    /// A file that another program keeps; likewise.
+    File(String),
 }
 
 impl TokenSource {
@@ -38,19 +49,44 @@ impl TokenSource {
     }
 
     pub(super) fn with_client(douyin: &Douyin, table: Arc<OutcomeTable>, client: Client, url: Url) -> Self {
-        Self { client, url, kind: kind(douyin.token), table }
+        let place = match (&douyin.token_url, &douyin.token_file) {
+            (Some(server), _) => Place::Server(server.clone()),
+            (None, Some(file)) => Place::File(file.clone()),
+            (None, None) => Place::Platform(url),
+        };
+        Self { client, place, kind: kind(douyin.token), table }
     }
 
-    /// Fetches a token for the app, once, within `douyin.request_timeout`. Each fetch may cut the life of the tokens
-    /// before it (douyin-api §4).
+    /// Fetches a token for the app, once, within `douyin.request_timeout`. Each fetch from the platform may cut the
+    /// life of the tokens before it (douyin-api §4).
     ///
     /// # Errors
-    /// The judgement of the platform's answer; `Suspend` where the secret cannot be read.
+    /// The judgement of the answer; `Suspend` where the secret cannot be read.
     pub async fn fetch(&self, app: &App) -> Result<Fetched, Refused> {
+        match &self.place {
+            Place::Platform(url) => judge_token(self.kind, &self.ask(url.clone(), app).await?, &self.table),
+            Place::Server(server) => {
+                let url = server_url(server, app.app_id.as_str());
+                let url = url.map_err(|error| refused(Verdict::Suspend, "token_url", error.to_string()))?;
+                judge_served(self.kind, &self.ask(url, app).await?, &self.table)
+            }
+            Place::File(_) => token_file::fetch(self.file(app).unwrap_or_default()).await,
+        }
+    }
+
+    /// The file that holds the app's token, where it comes from one.
+    pub(super) fn file(&self, app: &App) -> Option<PathBuf> {
+        match &self.place {
+            Place::File(file) => Some(file.replace(APP_ID, app.app_id.as_str()).into()),
+            Place::Platform(_) | Place::Server(_) => None,
+        }
+    }
+
+    /// The platform's own question, also to a token server, which may pass it on.
+    async fn ask(&self, url: Url, app: &App) -> Result<Exchange, Refused> {
         let secret = read_secret(&app.secret).await?;
         let body = request_body(self.kind, app.app_id.as_str(), &secret);
-        let exchange = answer::exchange(&self.client, self.url.clone(), body.expose_secret().as_bytes().to_vec()).await;
-        judge_token(self.kind, &exchange, &self.table)
+        Ok(answer::exchange(&self.client, url, body.expose_secret().as_bytes().to_vec()).await)
     }
 }
 
@@ -60,8 +96,17 @@ impl std::fmt::Debug for TokenSource {
     }
 }
 
-/// The endpoint of the configured kind.
+fn server_url(server: &str, app_id: &str) -> Result<Url, ClientError> {
+    let url = server.replace(APP_ID, app_id);
+    // The path stands in the setting, a slash at its end included.
+    client::url("douyin.token_url", &url)
+}
+
+/// The endpoint that is asked: the token server's, or that of the configured kind.
 pub(super) fn token_url(douyin: &Douyin) -> Result<Url, ClientError> {
+    if let Some(server) = &douyin.token_url {
+        return server_url(server, "app");
+    }
     let kind = kind(douyin.token);
     let (key, base) = match kind {
         TokenKind::AccessToken => ("douyin.base_url", &douyin.base_url),
@@ -79,7 +124,7 @@ const fn kind(configured: crate::config::TokenKind) -> TokenKind {
 }
 
 /// Reads the secret beside the runtime's workers: a file may lie on a slow disk.
-async fn read_secret(source: &Secret) -> Result<SecretString, Refused> {
+pub(super) async fn read_secret(source: &Secret) -> Result<SecretString, Refused> {
     let source = source.clone();
     match tokio::task::spawn_blocking(move || secret::read(&source)).await {
         Ok(Ok(secret)) => Ok(secret),

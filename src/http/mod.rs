@@ -5,11 +5,17 @@ mod breaks;
 mod client;
 mod edge;
 mod fetch;
+mod group;
+mod mail;
+mod note;
 mod promise;
 mod retry_after;
+mod seal;
 mod secret;
 mod token;
+mod token_file;
 
 pub use client::ClientError;
 pub use edge::HttpEdge;
 pub use fetch::TokenSource;
+pub use mail::{GroupMail, GroupReader, GroupTokens};

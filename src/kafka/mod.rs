@@ -13,6 +13,7 @@ pub mod property_faults;
 pub mod rebase;
 pub mod source;
 pub mod status;
+pub mod token_topic;
 pub mod topics;
 pub mod transactions;
 

@@ -33,6 +33,9 @@ pub struct Topics {
 /// How long the reason of a failed question is waited for; it stands in the queue by then.
 const REASON_TIMEOUT: Duration = Duration::from_millis(50);
 
+/// Compacted, and on the broker's clock: a token's age must not depend on that of a worker.
+const TOKEN_SETTINGS: &[(&str, &str)] = &[("cleanup.policy", "compact"), ("message.timestamp.type", "LogAppendTime")];
+
 /// What became of a topic of the worker's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ensured {
@@ -103,6 +106,20 @@ impl Topics {
         }
     }
 
+    /// Sees to it that the topic through which workers share tokens is there.
+    pub fn ensure_tokens(&self, config: &config::Kafka) -> Result<Ensured, PortError> {
+        let topic = config.token_topic();
+        match self.partition_count(&topic)? {
+            Some(there) => Ok(Ensured::Present(there)),
+            None if config.create_topics => self.create(&topic, 1, TOKEN_SETTINGS),
+            None => Err(PortError::Fatal(format!(
+                "the token topic {topic} does not exist and kafka.create_topics is false; create it, or set \
+                 douyin.share_tokens = false and run one worker: {}",
+                create_tokens_command(config)
+            ))),
+        }
+    }
+
     /// The source topic with the most partitions, and how many they are.
     pub(super) fn widest(&self, config: &config::Kafka) -> Result<(String, i32), PortError> {
         let mut widest: Option<(String, i32)> = None;
@@ -156,6 +173,11 @@ pub fn create_command(config: &config::Kafka, partitions: i32) -> String {
 pub(super) fn creation(config: &config::Kafka, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
     let settings: Vec<String> = settings.iter().map(|(name, value)| format!("--config {name}={value}")).collect();
     command(config, &format!("--create --topic {topic} --partitions {partitions} {}", settings.join(" ")))
+}
+
+/// The command that creates the token topic as the worker itself would.
+pub fn create_tokens_command(config: &config::Kafka) -> String {
+    creation(config, &config.token_topic(), 1, TOKEN_SETTINGS)
 }
 
 /// The command that gives the dead-letter topic as many partitions as it needs.

@@ -41,7 +41,7 @@ impl Engine {
         let mut look = None;
         for desk in &mut self.desks {
             if desk.token.start_fetch(now.mono) {
-                self.ports.attempts.fetch_token(&desk.app_id);
+                self.ports.attempts.fetch_token(&desk.app_id, desk.token.generation());
             }
             look = earliest(look, desk.token.next_look());
         }

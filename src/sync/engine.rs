@@ -179,7 +179,9 @@ impl Engine {
             Input::Attempted { ticket, token, exchange, latency } => {
                 self.attempted(ticket, token, &exchange, latency, now);
             }
-            Input::TokenFetched { app_id, token, lifetime } => self.token_fetched(&app_id, token, lifetime, now),
+            Input::TokenFetched { app_id, token, lifetime, from } => {
+                self.token_fetched(&app_id, token, lifetime, from, now);
+            }
             Input::TokenRefused { app_id, judgement, message } => {
                 self.token_refused(&app_id, &judgement, &message, now);
             }

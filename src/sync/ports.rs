@@ -28,6 +28,15 @@ pub struct Ticket(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct TokenGeneration(pub u64);
 
+/// Who fetched a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenFrom {
+    /// This worker, from where tokens are given out.
+    Platform,
+    /// Another worker of the group, which shared it.
+    Group,
+}
+
 /// An edge failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
@@ -170,9 +179,10 @@ pub trait Restorer: Send {
 pub trait Attempts: Send {
     /// Sends one request with the app's current token; the answer comes as [`Input::Attempted`].
     fn start(&mut self, attempt: AttemptStart);
-    /// Fetches a new token for the app; the answer comes as [`Input::TokenFetched`] or [`Input::TokenRefused`].
-    /// The engine asks for one at a time per app.
-    fn fetch_token(&mut self, app_id: &AppId);
+    /// Sees to a token for the app that is newer than the one held (0: none); the answer comes as
+    /// [`Input::TokenFetched`], or as [`Input::TokenRefused`]. The engine asks for one at a time per app; tokens may
+    /// come unasked, too.
+    fn fetch_token(&mut self, app_id: &AppId, held: TokenGeneration);
 }
 
 /// One attempt.
@@ -293,6 +303,8 @@ pub enum Input {
         token: TokenGeneration,
         /// How long it lives from now, by the platform's word.
         lifetime: Duration,
+        /// Who fetched it.
+        from: TokenFrom,
     },
     /// No token: the fetch failed.
     TokenRefused {

@@ -56,6 +56,11 @@ impl TokenDesk {
         self.current.is_some_and(|c| !c.refused && now < c.fetched_at + c.lifetime)
     }
 
+    /// The current token's name; 0 where there is none yet.
+    pub fn generation(&self) -> TokenGeneration {
+        self.current.map_or(TokenGeneration(0), |current| current.generation)
+    }
+
     /// Age of the current token.
     pub fn age(&self, now: Duration) -> Option<Duration> {
         self.current.map(|c| now.saturating_sub(c.fetched_at))

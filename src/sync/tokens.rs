@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::circuit::Cause;
 use super::engine::Engine;
-use super::ports::TokenGeneration;
+use super::ports::{TokenFrom, TokenGeneration};
 use super::rules::Now;
 use crate::douyin::verdict::{Judgement, Verdict};
 use crate::order::AppId;
@@ -12,13 +12,23 @@ use crate::telemetry::event;
 
 impl Engine {
     /// A token is at hand.
-    pub(super) fn token_fetched(&mut self, app_id: &AppId, token: TokenGeneration, lifetime: Duration, now: Now) {
+    pub(super) fn token_fetched(
+        &mut self,
+        app_id: &AppId,
+        token: TokenGeneration,
+        lifetime: Duration,
+        from: TokenFrom,
+        now: Now,
+    ) {
         let Some(index) = self.desks.iter().position(|desk| desk.app_id == *app_id) else { return };
         let desk = &mut self.desks[index];
         desk.token.fetched(token, lifetime, now.mono);
         desk.circuit.token_came(now.mono);
         self.progress += 1;
-        event::TokenFetched { app_id, generation: token.0, lifetime }.emit(&self.meters);
+        match from {
+            TokenFrom::Platform => event::TokenFetched { app_id, generation: token.0, lifetime }.emit(&self.meters),
+            TokenFrom::Group => event::TokenShared { app_id, generation: token.0, lifetime }.emit(&self.meters),
+        }
         self.tell_circuit(index);
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
 
+use super::event::TokenResult;
 use super::lag::Lag;
 use super::metric;
 use super::registry::{Cache, Registry, as_f64};
@@ -96,7 +97,7 @@ impl CircuitState {
     }
 }
 
-/// The result of a commit, or of a token fetch: both are counted as two series.
+/// The result of a commit, counted as two series.
 struct Pair {
     good: Counter,
     bad: Counter,
@@ -110,7 +111,7 @@ struct Topic {
 struct App {
     attempts: Cache<Counter>,
     owed: Gauge,
-    tokens: Pair,
+    tokens: [Counter; 3],
     circuit: Gauge,
 }
 
@@ -297,12 +298,8 @@ impl Meters {
         self.inner.dead_letters.get(reason, make).increment(1);
     }
 
-    pub(super) fn token_fetched(&self, app_id: &AppId) {
-        self.app(app_id).tokens.good.increment(1);
-    }
-
-    pub(super) fn token_refused(&self, app_id: &AppId) {
-        self.app(app_id).tokens.bad.increment(1);
+    pub(super) fn token(&self, app_id: &AppId, result: TokenResult) {
+        self.app(app_id).tokens[result as usize].increment(1);
     }
 
     pub(super) fn circuit(&self, app_id: &AppId, state: CircuitState) {
@@ -331,7 +328,7 @@ impl Meters {
         self.inner.apps.get(id, || App {
             attempts: Cache::default(),
             owed: registry.gauge(&metric::OWED, &[id]),
-            tokens: Pair { good: tokens("fetched"), bad: tokens("refused") },
+            tokens: ["fetched", "refused", "shared"].map(tokens),
             circuit: registry.gauge(&metric::CIRCUIT, &[id]),
         })
     }

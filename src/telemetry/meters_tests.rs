@@ -7,7 +7,7 @@ use super::*;
 use crate::record::{NextOffset, RecordOffset};
 use crate::telemetry::event::{
     AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, CommitFailed, DeadLettered, IntakePaused,
-    IntakeResumed, PartitionRevoked, RejectStorm, TokenFetched, TokenRefused,
+    IntakeResumed, PartitionRevoked, RejectStorm, TokenFetched, TokenRefused, TokenShared,
 };
 use crate::telemetry::metric::{Kind, TABLE};
 
@@ -37,6 +37,7 @@ fn exercise(meters: &Meters) {
     DeadLettered { source, offset, reason: "missing_key", order_id: None, message: "no key" }.emit(meters);
     TokenFetched { app_id, generation: 1, lifetime: MS }.emit(meters);
     TokenRefused { app_id, verdict: "retry", message: "no answer" }.emit(meters);
+    TokenShared { app_id, generation: 2, lifetime: MS }.emit(meters);
     AppSuspended { app_id, rule: "bad_secret", err_code: Some(40015) }.emit(meters);
     IntakePaused { limit: IntakeLimit::Bytes, held: 2, max: 1 }.emit(meters);
 }
@@ -70,6 +71,7 @@ fn every_series_stands_in_the_text() {
     check(&meters, r#"order_sync_commits_total{result="failed"} 1"#);
     check(&meters, "order_sync_committed_records_total 12");
     check(&meters, r#"order_sync_token_fetches_total{app_id="tt1",result="refused"} 1"#);
+    check(&meters, r#"order_sync_token_fetches_total{app_id="tt1",result="shared"} 1"#);
     check(&meters, r#"order_sync_circuit_state{app_id="tt1"} 3"#);
     check(&meters, r#"order_sync_intake_paused{reason="bytes"} 1"#);
     check(&meters, r#"order_sync_intake_paused{reason="owed"} 0"#);

@@ -184,7 +184,7 @@ pub(super) const TOKENS: Metric = counter(
     "order_sync_token_fetches_total",
     &["app_id", "result"],
     "fetches",
-    "Token fetches by result: `fetched` or `refused`.",
+    "Tokens by result: `fetched`, `refused`, or `shared` by another worker of the group, which fetched it.",
     "Any `refused`; or more than a few `fetched` an hour: somebody else fetches for the same app.",
 );
 pub(super) const CIRCUIT: Metric = gauge(

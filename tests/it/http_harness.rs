@@ -120,7 +120,7 @@ impl Harness {
 
     /// Fetches a token; the refusal is the input's own text, for a look at its words.
     pub(crate) fn fetch(&mut self) -> Result<(TokenGeneration, Duration), String> {
-        self.edge.fetch_token(&AppId::new(APP));
+        self.edge.fetch_token(&AppId::new(APP), TokenGeneration(0));
         match self.input() {
             Input::TokenFetched { token, lifetime, .. } => Ok((token, lifetime)),
             refused @ Input::TokenRefused { .. } => Err(format!("{refused:?}")),
@@ -137,6 +137,9 @@ pub(crate) fn douyin(url: &str) -> Douyin {
         request_timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(3),
         token: TokenKind::AccessToken,
+        token_url: None,
+        token_file: None,
+        share_tokens: false,
         proxy: None,
         ca_file: None,
         ticket_lists: TicketLists::Text,

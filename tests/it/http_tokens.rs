@@ -102,7 +102,7 @@ fn each_kind_asks_its_endpoint() {
 fn an_app_that_is_not_configured_is_refused() {
     let server = Server::start(script);
     let mut harness = Harness::new(&douyin(&server.url()), Secret::Inline("s3cret".into()));
-    harness.edge.fetch_token(&AppId::new("tt9999"));
+    harness.edge.fetch_token(&AppId::new("tt9999"), TokenGeneration(0));
     let Input::TokenRefused { message, .. } = harness.input() else { panic!("a refusal") };
     assert_eq!(message, "app tt9999 is not in the settings; add it to [[apps]]");
 }
@@ -167,7 +167,7 @@ fn no_token_no_secret_and_no_password_is_ever_printed() {
         for secret in ["wrong-canary", "secret-canary"] {
             let mut harness = Harness::on(runtime.handle().clone(), &settings, Secret::Inline(secret.into()));
             printed.push(format!("{:?} {settings:?}", harness.edge));
-            harness.edge.fetch_token(&AppId::new(APP));
+            harness.edge.fetch_token(&AppId::new(APP), TokenGeneration(0));
             printed.push(format!("{:?}", harness.input_on(&runtime)));
             harness.start(1);
             printed.push(format!("{:?}", harness.input_on(&runtime)));

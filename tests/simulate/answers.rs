@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use order_sync::order::{AppId, Identity};
 use order_sync::record::NextOffset;
-use order_sync::sync::ports::{Input, StartAt, StateReader as _, TokenGeneration};
+use order_sync::sync::ports::{Input, StartAt, StateReader as _, TokenFrom, TokenGeneration};
 
 use super::life::{Life, Reading};
 use super::plant::Plant;
@@ -38,7 +38,7 @@ impl Life {
         for app_id in fetches {
             self.token += 1;
             let (token, lifetime) = (TokenGeneration(self.token), Duration::from_secs(7200));
-            self.tell(Input::TokenFetched { app_id, token, lifetime });
+            self.tell(Input::TokenFetched { app_id, token, lifetime, from: TokenFrom::Platform });
         }
         for (epoch, partition, start) in begun {
             if self.wire.view().owned.get(&partition) != Some(&epoch) {

@@ -12,6 +12,7 @@ use order_sync::sync::commit::{CommitCut, CommitQueue};
 use order_sync::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use order_sync::sync::ports::{
     AttemptStart, Attempts, Epoch, Intake, OwedEntry, PortError, Position, Restorer, StartAt, StateReader,
+    TokenGeneration,
 };
 use order_sync::sync::{Owed, OwedKey};
 
@@ -58,7 +59,7 @@ impl Attempts for Edge {
         self.0.lock().unwrap().attempts.push(attempt);
     }
 
-    fn fetch_token(&mut self, app_id: &AppId) {
+    fn fetch_token(&mut self, app_id: &AppId, _held: TokenGeneration) {
         self.0.lock().unwrap().fetches.push(app_id.clone());
     }
 }

@@ -11,7 +11,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("sync", &["record", "order", "douyin", "retry", "telemetry"]),
     ("kafka", &["record", "order", "sync", "config", "telemetry"]),
     ("store", &["record", "order", "sync", "config", "telemetry"]),
-    ("http", &["douyin", "order", "sync", "config", "telemetry"]),
+    ("http", &["record", "douyin", "order", "sync", "config", "telemetry"]),
     ("sandbox", &["douyin", "order", "config"]),
     ("config", &["order", "retry"]),
     ("telemetry", &["record", "order"]),

@@ -5,8 +5,15 @@
 use crate::source::Source;
 
 /// Rooms and files without I/O, clock, environment and randomness of their own.
-const PURE: [&str; 6] =
-    ["src/record.rs", "src/order/", "src/douyin/", "src/retry", "src/sync/overlay", "src/sync/circuit"];
+const PURE: [&str; 7] = [
+    "src/record.rs",
+    "src/order/",
+    "src/douyin/",
+    "src/retry",
+    "src/sync/overlay",
+    "src/sync/circuit",
+    "src/sync/sharing",
+];
 
 /// What they do not name.
 const IMPURE: [&str; 23] = [
@@ -36,10 +43,11 @@ const IMPURE: [&str; 23] = [
 ];
 
 /// A library, and the only part of `src/` that may name it.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("sled::", &["src/store/"]),
     ("rdkafka::", &["src/kafka/"]),
     ("reqwest::", &["src/http/"]),
+    ("ring::", &["src/http/"]),
     ("governor::", &["src/sync/pace.rs"]),
     ("backoff::", &["src/retry.rs", "src/retry/"]),
     ("metrics::", &["src/telemetry/"]),

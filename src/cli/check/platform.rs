@@ -15,7 +15,9 @@ pub(super) fn check(config: &Config, outcomes: OutcomeTable, report: &mut Report
         Ok(tokens) => tokens,
         Err(error) => return report.fault("platform", error.to_string(), Exit::Usage),
     };
-    report.warn("platform", "fetching a token for each app retires the app's older tokens after 5 minutes")?;
+    if config.douyin.token_url.is_none() && config.douyin.token_file.is_none() {
+        report.warn("platform", "fetching a token for each app retires the app's older tokens after 5 minutes")?;
+    }
     runtime::block_on(async |stop| {
         for app in &config.apps {
             let part = format!("app {}", app.app_id);
@@ -31,9 +33,9 @@ pub(super) fn check(config: &Config, outcomes: OutcomeTable, report: &mut Report
                 }
                 Err(refused) => {
                     let hint = match refused.judgement.verdict {
-                        Verdict::Suspend => "see app_id, its secret, and douyin.token",
+                        Verdict::Suspend => "see app_id, its secret, douyin.token and douyin.token_url",
                         Verdict::Retry | Verdict::RefreshToken | Verdict::Accepted | Verdict::Reject => {
-                            "see douyin.base_url, douyin.proxy and the network; `run` keeps trying"
+                            "see douyin.base_url, token_url, token_file, proxy and the network; `run` keeps trying"
                         }
                     };
                     report.fault(&part, format!("{}; {hint}", refused.message), Exit::Failure)?;

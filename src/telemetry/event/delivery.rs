@@ -151,7 +151,7 @@ pub struct TokenFetched<'a> {
 impl TokenFetched<'_> {
     /// Says so and counts it.
     pub fn emit(self, meters: &Meters) {
-        meters.token_fetched(self.app_id);
+        meters.token(self.app_id, super::TokenResult::Fetched);
         info!(
             app_id = %self.app_id,
             generation = self.generation,
@@ -175,7 +175,7 @@ pub struct TokenRefused<'a> {
 impl TokenRefused<'_> {
     /// Says so and counts it.
     pub fn emit(self, meters: &Meters) {
-        meters.token_refused(self.app_id);
+        meters.token(self.app_id, super::TokenResult::Refused);
         warn!(app_id = %self.app_id, verdict = self.verdict, error = self.message, "no access token");
     }
 }

@@ -9,6 +9,7 @@ mod changelog;
 mod delivery;
 mod intake;
 mod partition;
+mod token;
 mod worker;
 
 pub use broker::{TopicCreated, WaitingForKafka};
@@ -22,4 +23,5 @@ pub use delivery::{
 };
 pub use intake::{CommitFailed, IntakePaused, IntakeResumed};
 pub use partition::{OwedByUnknownApp, PartitionAssigned, PartitionRevoked};
+pub use token::{TokenRecordIgnored, TokenResult, TokenShared};
 pub use worker::{ShutdownFinished, ShutdownStarted, WorkerFailed, WorkerStarted};

@@ -10,6 +10,7 @@ use order_sync::record::{NextOffset, TopicPartition};
 use order_sync::sync::commit::{CommitCut, CommitQueue};
 use order_sync::sync::ports::{
     AttemptStart, Attempts, Epoch, Intake, Membership, OwedEntry, PortError, Position, Restorer, StartAt, StateReader,
+    TokenGeneration,
 };
 use order_sync::sync::{Owed, OwedKey};
 
@@ -130,7 +131,7 @@ impl Attempts for Edge {
         self.0.lock().unwrap().attempts.push_back(attempt);
     }
 
-    fn fetch_token(&mut self, app_id: &AppId) {
+    fn fetch_token(&mut self, app_id: &AppId, _held: TokenGeneration) {
         self.0.lock().unwrap().fetches.push(app_id.clone());
     }
 }

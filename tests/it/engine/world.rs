@@ -9,7 +9,7 @@ use order_sync::douyin::verdict::Exchange;
 use order_sync::order::AppId;
 use order_sync::record::{NextOffset, Record, RecordOffset, TopicPartition};
 use order_sync::sync::engine::{Ended, Engine, Turn};
-use order_sync::sync::ports::{Assigned, AttemptStart, Epoch, Input, PortError, StartAt, TokenGeneration};
+use order_sync::sync::ports::{Assigned, AttemptStart, Epoch, Input, PortError, StartAt, TokenFrom, TokenGeneration};
 use order_sync::sync::rules::Now;
 use order_sync::sync::status::{AppStatus, Status, StatusBoard};
 use order_sync::sync::{DeadLetter, IntakeBudget};
@@ -186,7 +186,7 @@ impl World {
             let generation = self.tokens.entry(app_id.clone()).or_default();
             *generation += 1;
             let (token, lifetime) = (TokenGeneration(*generation), Duration::from_secs(7200));
-            self.handle(Input::TokenFetched { app_id, token, lifetime });
+            self.handle(Input::TokenFetched { app_id, token, lifetime, from: TokenFrom::Platform });
         }
     }
 

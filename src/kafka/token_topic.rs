@@ -1,0 +1,145 @@
+//! The topic through which a group's workers share tokens: one compacted partition, read from its beginning by all.
+//!
+//! What is in the records is sealed elsewhere; here they are bytes under a key. A lost record is noticed by who misses
+//! it in what is read, so nothing waits for an acknowledgement.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio_util::sync::CancellationToken;
+
+use super::chatter::Chatter;
+use super::client;
+use super::failure::{describe, port_error};
+use super::status::Status;
+use crate::config;
+use crate::record::RecordOffset;
+use crate::sync::ports::PortError;
+use crate::sync::token_log::{LogEntry, TokenLog, TokenLogReader};
+
+/// How long the reader waits for a record before it looks whether it is to stop.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Reads and writes the topic until it is dropped.
+pub struct TokenTopic {
+    site: Arc<Site>,
+    stop: CancellationToken,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// The writing end.
+pub struct TokenWriter(Arc<Site>);
+
+struct Site {
+    topic: String,
+    producer: BaseProducer<Chatter>,
+    trouble: Mutex<Option<String>>,
+}
+
+impl Site {
+    fn is_in_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+impl TokenTopic {
+    /// Starts to read into `reader`, on a thread of its own.
+    pub fn start(config: &config::Kafka, reader: Box<dyn TokenLogReader>) -> Result<Self, PortError> {
+        let topic = config.token_topic();
+        let status = Status::new();
+        let mut producing = client::producer(config)?;
+        // A claim that is late is worth nothing any more.
+        producing.set("message.timeout.ms", "10000");
+        let producer = producing
+            .create_with_context(Chatter::new(config, status.clone()))
+            .map_err(|e| port_error("cannot make the producer of shared tokens", &e))?;
+        let mut reading = client::reader(config)?;
+        // The topic may be compacted, or made anew: whatever is there is read from its beginning. A long wait is no
+        // delay, as the broker answers as soon as there is a record.
+        reading.set("auto.offset.reset", "earliest").set("fetch.wait.max.ms", "500");
+        let consumer: BaseConsumer<Chatter> = reading
+            .create_with_context(Chatter::new(config, status))
+            .map_err(|e| port_error("cannot make the reader of shared tokens", &e))?;
+        let mut partition = TopicPartitionList::new();
+        let assigned = partition.add_partition_offset(&topic, 0, Offset::Beginning);
+        assigned
+            .and_then(|()| consumer.assign(&partition))
+            .map_err(|e| port_error(&format!("cannot read topic {topic}"), &e))?;
+        let site = Arc::new(Site { topic, producer, trouble: Mutex::default() });
+        let stop = CancellationToken::new();
+        let (for_thread, stopped) = (Arc::clone(&site), stop.clone());
+        let thread = std::thread::Builder::new()
+            .name("tokens".to_owned())
+            .spawn(move || read(&consumer, &for_thread, reader.as_ref(), &stopped))
+            .map_err(|error| PortError::Fatal(format!("cannot start the reader of shared tokens: {error}")))?;
+        Ok(Self { site, stop, reader: Some(thread) })
+    }
+
+    /// The writing end; it may live longer than this.
+    pub fn writer(&self) -> TokenWriter {
+        TokenWriter(Arc::clone(&self.site))
+    }
+}
+
+impl Drop for TokenTopic {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap_or(());
+        }
+    }
+}
+
+impl TokenLog for TokenWriter {
+    fn append(&self, key: &str, value: &[u8]) {
+        let record: BaseRecord<'_, str, [u8]> = BaseRecord::to(&self.0.topic).partition(0).key(key).payload(value);
+        if let Err((error, _)) = self.0.producer.send(record) {
+            self.0.is_in_trouble(Some(format!("topic {} cannot be written: {}", self.0.topic, describe(&error))));
+        }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let trouble = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        trouble.or_else(|| self.0.producer.context().status().problems().into_iter().next())
+    }
+}
+
+fn read(consumer: &BaseConsumer<Chatter>, site: &Site, reader: &dyn TokenLogReader, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        site.producer.poll(Duration::ZERO);
+        match consumer.poll(POLL) {
+            None => {}
+            Some(Ok(message)) => {
+                site.is_in_trouble(None);
+                if let Some(entry) = entry(&message)
+                    && reader.read(entry).is_err()
+                {
+                    return;
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => site.is_in_trouble(None),
+            Some(Err(error)) => {
+                let words = describe(&error);
+                let what = format!("topic {} cannot be read: {words}; it needs Read, Write and Describe", site.topic);
+                tracing::debug!(topic = site.topic, error = words, "the token topic cannot be read");
+                site.is_in_trouble(Some(what));
+            }
+        }
+    }
+}
+
+/// The record, unless it is a tombstone or was written by another hand.
+fn entry(message: &BorrowedMessage<'_>) -> Option<LogEntry> {
+    Some(LogEntry {
+        key: String::from_utf8(message.key()?.to_vec()).ok()?,
+        value: message.payload()?.to_vec(),
+        offset: RecordOffset::new(message.offset()),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+    })
+}

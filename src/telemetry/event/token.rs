@@ -1,0 +1,65 @@
+//! Events of tokens that workers share.
+
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::order::AppId;
+use crate::record::RecordOffset;
+use crate::telemetry::Meters;
+
+/// What the wish for a token came to, in the order of the series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenResult {
+    /// This worker fetched one.
+    Fetched,
+    /// There was none.
+    Refused,
+    /// Another worker fetched it.
+    Shared,
+}
+
+/// A token came from another worker of the group.
+#[derive(Debug)]
+pub struct TokenShared<'a> {
+    /// The app.
+    pub app_id: &'a AppId,
+    /// Its number in this process, from 1.
+    pub generation: u64,
+    /// How long it lives from now.
+    pub lifetime: Duration,
+}
+
+impl TokenShared<'_> {
+    /// Says so and counts it.
+    pub fn emit(self, meters: &Meters) {
+        meters.token(self.app_id, TokenResult::Shared);
+        info!(
+            app_id = %self.app_id,
+            generation = self.generation,
+            lifetime_seconds = self.lifetime.as_secs(),
+            "took over an access token from the group"
+        );
+    }
+}
+
+/// A record of the token topic does not open.
+#[derive(Debug)]
+pub struct TokenRecordIgnored<'a> {
+    /// The app.
+    pub app_id: &'a AppId,
+    /// Where it lies.
+    pub offset: RecordOffset,
+}
+
+impl TokenRecordIgnored<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        warn!(
+            app_id = %self.app_id,
+            offset = self.offset.get(),
+            "ignored a shared token: it was sealed with another secret of the app, or by another hand; give all workers \
+             the same secret"
+        );
+    }
+}

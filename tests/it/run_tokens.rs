@@ -1,0 +1,50 @@
+//! Real workers of one group that share a token: one fetch at the sandbox, whoever comes and goes.
+
+use std::process::Child;
+use std::time::Duration;
+
+use crate::run::{Site, produce, sandbox, terminate};
+use crate::support::kafka::eventually;
+use crate::support::real_kafka::RealKafka;
+
+fn is_ready(site: &Site) -> bool {
+    site.get("/readyz").is_some_and(|(status, _)| status == 200)
+}
+
+fn spawn(site: &Site, group: &str) -> Child {
+    let group = format!("kafka.group_id={group}");
+    site.spawn(&["--set", &group, "--set", "douyin.share_tokens=true"])
+}
+
+#[test]
+fn real_kafka_workers_of_one_group_fetch_one_token_between_them() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("tokens", 2, &[]);
+    let group = RealKafka::name("token-group");
+    let sandbox = sandbox(Duration::ZERO);
+    let issued = || sandbox.report().tokens_issued.values().sum::<u64>();
+    // A killed member is waited for as long as its session lasts.
+    let short = "properties = { \"session.timeout.ms\" = 6000 }";
+    let sites: Vec<Site> = (0..2).map(|_| Site::with(&kafka.brokers, &topic, &sandbox.base_url(), short)).collect();
+    let mut workers: Vec<Child> = sites.iter().map(|site| spawn(site, &group)).collect();
+    eventually("both have a token", || sites.iter().all(is_ready));
+    assert_eq!(issued(), 1, "one fetched for both");
+    let pushes = u64::try_from(produce(kafka, &topic, 50)).unwrap();
+    eventually("everything is pushed", || sandbox.report().applied == pushes);
+    // Killed and started again: the token is still there.
+    workers[0].kill().unwrap();
+    workers[0].wait().unwrap();
+    workers[0] = spawn(&sites[0], &group);
+    eventually("it has taken the token over", || {
+        sites[0].log().matches("took over an access token from the group").count() > 0 && is_ready(&sites[0])
+    });
+    assert_eq!(issued(), 1);
+    for worker in &mut workers {
+        assert_eq!(terminate(worker), Some(0));
+    }
+    for site in &sites {
+        let log = site.log();
+        assert!(!log.contains("0801") && !log.contains("canary"), "{log}");
+    }
+    assert_eq!(sandbox.report().violations_total, 0);
+}
