@@ -219,7 +219,8 @@ impl Fleet {
         let now = Duration::from_millis(now_ms);
         let worker = &mut self.workers[index];
         while let Some((written_ms, written)) = self.log.get(worker.next).copied() {
-            if written_ms + worker.delay_ms > now_ms {
+            // Never the same, so that claims cross on their way.
+            if written_ms + (worker.delay_ms + worker.next as u64 * 53) % 200 > now_ms {
                 return;
             }
             let offset = at(i64::try_from(worker.next).unwrap());
@@ -238,7 +239,7 @@ impl Fleet {
                 }
             }
         }
-        if now_ms >= worker.started_ms + 100 + worker.delay_ms {
+        if now_ms >= worker.started_ms + 300 {
             worker.round.caught_up();
         }
     }
@@ -295,6 +296,7 @@ fn eight_workers_fetch_twice_in_a_lifetime_over_many() {
             fleet.tick(index, now_ms, 120);
         }
         let newest = fleet.fetched_ms.last().copied().unwrap_or(now_ms);
+        assert!(fleet.log.len() <= 9 * (fleet.fetched_ms.len() + 1), "a claim of each worker, and a token");
         assert!(fleet.is_agreed() || now_ms < newest + 1_000, "all have the new token within a second");
     }
     assert_eq!((fleet.most_in_a_lifetime(), fleet.fetched_ms.len()), (2, 20));
@@ -322,6 +324,7 @@ proptest! {
             }
             for index in 0..8 {
                 fleet.tick(index, now_ms, fetch_ms);
+                prop_assert!(fleet.log.len() < 20_000, "a storm of claims");
                 let began = fleet.fetched_ms.last().copied().unwrap_or(now_ms);
                 if let Some(after) = ambush
                     && fleet.workers[index].fetch_ends_ms.is_some()

@@ -1,6 +1,6 @@
 //! Real workers of one group that share a token: one fetch at the sandbox, whoever comes and goes.
 
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use crate::run::{Site, produce, sandbox, terminate};
@@ -39,6 +39,14 @@ fn real_kafka_workers_of_one_group_fetch_one_token_between_them() {
         sites[0].log().matches("took over an access token from the group").count() > 0 && is_ready(&sites[0])
     });
     assert_eq!(issued(), 1);
+    let checked = Command::new(env!("CARGO_BIN_EXE_order-sync"))
+        .args(["check", "--set", &format!("kafka.group_id={group}"), "--set", "douyin.share_tokens=true"])
+        .args(["--set", "store.path=/nowhere/order-sync", "--config"])
+        .arg(sites[0].config_file())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+    assert!(told.contains(&format!("token topic {group}.tokens is there")), "{told}");
     for worker in &mut workers {
         assert_eq!(terminate(worker), Some(0));
     }

@@ -76,7 +76,7 @@ fn check(config: &Config, offline: bool, report: &mut Report<'_>) -> anyhow::Res
         report.skip("kafka", "not reached: --offline")?;
         return report.skip("platform", "not reached: --offline");
     }
-    kafka::check(&config.kafka, report)?;
+    kafka::check(config, report)?;
     match outcomes {
         Ok(outcomes) => platform::check(config, outcomes, report),
         Err(_) => report.skip("platform", "not reached: its settings are at fault"),

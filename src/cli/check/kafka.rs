@@ -2,12 +2,13 @@
 
 use super::report::Report;
 use crate::cli::exit::Exit;
-use crate::config::Kafka;
+use crate::config::{Config, Kafka};
 use crate::kafka::changelog_topic::changelog_command;
 use crate::kafka::topics::{self, Topics};
 use crate::sync::ports::PortError;
 
-pub(super) fn check(kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()> {
+pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<()> {
+    let kafka = &config.kafka;
     let asked = match Topics::connect(kafka) {
         Ok(asked) => asked,
         Err(error) => return unreachable(kafka, &error, report),
@@ -36,9 +37,31 @@ pub(super) fn check(kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()
             Err(error) => return unreachable(kafka, &error, report),
         }
     }
+    if config.douyin.share_tokens {
+        match asked.partition_count(&kafka.token_topic()) {
+            Ok(there) => tokens(kafka, there, report)?,
+            Err(error) => return unreachable(kafka, &error, report),
+        }
+    }
     match asked.partition_count(&kafka.dead_letter_topic) {
         Ok(there) => dead_letters(kafka, there, widest, report),
         Err(error) => unreachable(kafka, &error, report),
+    }
+}
+
+fn tokens(kafka: &Kafka, there: Option<i32>, report: &mut Report<'_>) -> anyhow::Result<()> {
+    let topic = kafka.token_topic();
+    match there {
+        Some(_) => report.ok("kafka", format!("token topic {topic} is there")),
+        None if kafka.create_topics => {
+            report.ok("kafka", format!("token topic {topic} does not exist yet; `run` creates it"))
+        }
+        None => {
+            let command = topics::create_tokens_command(kafka);
+            let message =
+                format!("token topic {topic} does not exist and kafka.create_topics is false. Create it: {command}");
+            report.fault("kafka", message, Exit::Kafka)
+        }
     }
 }
 
