@@ -117,6 +117,9 @@ fn secret(reader: &mut Reader<'_, '_>, app_id: &str) -> Secret {
             format!("a secret in the settings file is easily copied along with it; better ORDER_SYNC__APPS__{app_id}__SECRET or secret_file"),
         );
     }
+    if inline.is_some() {
+        reader.warn_of_secret_flag("secret");
+    }
     let nothing = || Secret::Inline(SecretString::from(""));
     match (inline, file) {
         (Some(_), Some(path)) => {

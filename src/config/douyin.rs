@@ -257,6 +257,10 @@ fn is_loopback(url: &str) -> bool {
 
 fn proxy(reader: &mut Reader<'_, '_>) -> Option<SecretString> {
     let proxy = reader.secret("proxy")?;
+    // Without a user and a password the address is no secret; they end with an @.
+    if proxy.expose_secret().contains('@') {
+        reader.warn_of_secret_flag("proxy");
+    }
     let known = ["http://", "https://", "socks5://", "socks5h://"];
     if !known
         .iter()

@@ -25,3 +25,18 @@ fn what_cannot_be_read_is_not_told_as_missing() {
     let outside = Given { file: Some(kafka), environment: &[("ORDER_SYNC__APPS", "[{app_id")], ..NOTHING };
     assert_eq!(told(&outside), "ORDER_SYNC__APPS: apps: is not TOML; write [{key = \"value\", …}]");
 }
+
+#[test]
+fn only_a_secret_in_a_flag_is_warned_of() {
+    let flags = |flags: &[&str]| told(&Given { file: Some(GOOD), flags, ..NOTHING });
+    let warning = "a secret on the command line is seen by every user of the machine; use a file or a variable";
+    assert_eq!(flags(&["douyin.proxy=http://127.0.0.1:9"]), "");
+    assert_eq!(
+        flags(&["douyin.proxy=http://CANARY:CANARY@127.0.0.1:9"]),
+        format!("warning: --set: douyin.proxy: {warning}")
+    );
+    let app = "apps=[{app_id = \"tt1\", secret = \"CANARY\", client_key = \"ck\"}]";
+    assert_eq!(flags(&[app]), format!("warning: --set: apps.tt1.secret: {warning}"));
+    let variable = [("ORDER_SYNC__DOUYIN__PROXY", "http://CANARY:CANARY@127.0.0.1:9")];
+    assert_eq!(told(&Given { file: Some(GOOD), environment: &variable, ..NOTHING }), "");
+}

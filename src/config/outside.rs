@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use toml_edit::Item;
 
 use super::document;
-use super::key::{self, Key, Kind, Section, Shape};
+use super::key::{self, Key, Section, Shape};
 use super::origin::{Findings, Layer, Origin};
 use super::properties::{Properties, Property};
 use super::rows::{Cell, Rows};
@@ -134,10 +134,6 @@ impl Outside {
 }
 
 fn cell(key: &Key, path: &str, given: &str, origin: &Origin, findings: &mut Findings) -> Cell {
-    if key.kind == Kind::Secret && origin.layer == Layer::Flag {
-        let what = "a secret on the command line is seen by every user of the machine; use a file or a variable";
-        findings.warn(origin, path, what);
-    }
     let item = value::from_text(key.kind, given);
     let value = value::read(key.kind, &item, path, &|_| origin.clone(), findings);
     Cell { value, origin: origin.clone() }

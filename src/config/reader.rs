@@ -72,6 +72,14 @@ impl Reader<'_, '_> {
         self.context.findings.warn(&origin, path, what);
     }
 
+    /// Warns of a secret in a flag.
+    pub(super) fn warn_of_secret_flag(&mut self, name: &str) {
+        if self.origin(name).layer == super::Layer::Flag {
+            let what = "a secret on the command line is seen by every user of the machine; use a file or a variable";
+            self.warn(name, what);
+        }
+    }
+
     /// The value, or the default; a fault and `None` where the key must be given.
     fn value(&mut self, name: &str) -> Option<Value> {
         if let Some(cell) = self.row.cells.get(name) {
