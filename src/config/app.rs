@@ -89,7 +89,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> App {
     let app_id = app_id(reader);
     let secret = secret(reader, &app_id);
     let order_types = order_types(reader);
-    let client_key = client_key(reader, &order_types);
+    let client_key = client_key(reader, &app_id, &order_types);
     let unit = reader.text("update_time_unit");
     App {
         app_id: AppId::new(app_id),
@@ -114,7 +114,10 @@ fn secret(reader: &mut Reader<'_, '_>, app_id: &str) -> Secret {
     if inline.is_some() && reader.origin("secret").layer == Layer::File {
         reader.warn(
             "secret",
-            format!("a secret in the settings file is easily copied along with it; better ORDER_SYNC__APPS__{app_id}__SECRET or secret_file"),
+            format!(
+                "a secret in the settings file is easily copied along with it; better {} or secret_file",
+                variable(app_id)
+            ),
         );
     }
     if inline.is_some() {
@@ -139,11 +142,28 @@ fn secret(reader: &mut Reader<'_, '_>, app_id: &str) -> Secret {
         (None, None) => {
             let waived = reader.context.need != Need::Run || reader.given("secret") || reader.given("secret_file");
             if !waived {
-                reader.missing("secret", &format!("set ORDER_SYNC__APPS__{app_id}__SECRET, or secret_file"));
+                let variable = variable(app_id);
+                let other = other_apps(reader, app_id);
+                reader.missing("secret", &format!("set {variable}, or secret_file{other}"));
             }
             nothing()
         }
     }
+}
+
+/// The variable of an app's secret; an app whose id is missing has no variable yet.
+fn variable(app_id: &str) -> String {
+    format!("ORDER_SYNC__APPS__{}__SECRET", if app_id.is_empty() { "<app_id>" } else { app_id })
+}
+
+/// For an app that only variables or flags name: the apps of the file, one of which may have been meant.
+fn other_apps(reader: &Reader<'_, '_>, app_id: &str) -> String {
+    let in_file = &reader.context.apps_in_file;
+    if in_file.is_empty() || matches!(reader.origin("app_id").layer, Layer::Default | Layer::File) {
+        return String::new();
+    }
+    let ids = in_file.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    format!("; \"{app_id}\" is not in the settings file, which has {ids}: if one of them is meant, correct the id")
 }
 
 fn order_types(reader: &mut Reader<'_, '_>) -> Vec<OrderType> {
@@ -154,14 +174,14 @@ fn order_types(reader: &mut Reader<'_, '_>) -> Vec<OrderType> {
     OrderType::ALL.into_iter().filter(|kind| words.iter().any(|word| word == kind.as_str())).collect()
 }
 
-fn client_key(reader: &mut Reader<'_, '_>, order_types: &[OrderType]) -> Option<String> {
+fn client_key(reader: &mut Reader<'_, '_>, app_id: &str, order_types: &[OrderType]) -> Option<String> {
     let client_key = reader.maybe_text("client_key");
     let needed = reader.context.need != Need::Judge && order_types.iter().any(|kind| *kind != OrderType::Normal);
     if needed && client_key.is_none() && !reader.faulty("client_key") {
-        reader.missing(
-            "client_key",
-            "group coupons and tickets need it: copy it from the open platform, or narrow order_types = [\"normal\"]",
-        );
+        let other = other_apps(reader, app_id);
+        let what =
+            "group coupons and tickets need it: copy it from the open platform, or narrow order_types = [\"normal\"]";
+        reader.missing("client_key", &format!("{what}{other}"));
     }
     client_key
 }

@@ -40,3 +40,33 @@ fn only_a_secret_in_a_flag_is_warned_of() {
     let variable = [("ORDER_SYNC__DOUYIN__PROXY", "http://CANARY:CANARY@127.0.0.1:9")];
     assert_eq!(told(&Given { file: Some(GOOD), environment: &variable, ..NOTHING }), "");
 }
+
+#[test]
+fn an_app_without_an_id_has_no_variable_yet() {
+    let text = told(&Given { file: Some(&GOOD.replace("app_id = \"tt1\"\nsecret_file", "# ")), ..NOTHING });
+    assert!(text.contains("apps.secret: is missing; set ORDER_SYNC__APPS__<app_id>__SECRET, or secret_file"), "{text}");
+    assert!(!text.contains("APPS____"), "{text}");
+}
+
+#[test]
+fn an_unknown_section_is_answered_with_the_sections() {
+    let known = "known here: shutdown_timeout, kafka, store, apps, douyin, delivery, circuit, limits, admin, log; ";
+    let text = told(&Given { file: Some(GOOD), flags: &["a.b=1"], ..NOTHING });
+    assert!(text.contains(&format!("a.b: unknown section; {known}")), "{text}");
+    let text = told(&Given { file: Some(&format!("{GOOD}[zzz]\n")), ..NOTHING });
+    assert!(text.contains(&format!("zzz: unknown key; {known}")), "{text}");
+}
+
+#[test]
+fn an_app_that_the_file_does_not_have_is_told_beside_those_it_has() {
+    let misspelt = [("ORDER_SYNC__APPS__tt9__SECRET", "CANARY")];
+    let text = told(&Given { file: Some(GOOD), environment: &misspelt, ..NOTHING });
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains("apps.tt9.client_key: is missing; "), "{text}");
+    let hint = "\"tt9\" is not in the settings file, which has tt1: if one of them is meant, correct the id";
+    assert!(text.ends_with(hint), "{text}");
+    let text = told(&Given { environment: &misspelt, ..NOTHING });
+    assert!(text.contains("apps.tt9.client_key") && !text.contains("which has"), "{text}");
+    let text = told(&Given { file: Some(GOOD), flags: &["apps.tt9.client_key=ck"], ..NOTHING });
+    assert!(text.contains("apps.tt9.secret: is missing; ") && text.ends_with(hint), "{text}");
+}

@@ -131,13 +131,11 @@ pub(super) fn suggest(within: &Section, name: &str) -> String {
         Some((parent, last)) => (parent == within.path).then_some(last),
         None => within.path.is_empty().then_some(section.path),
     });
-    let known = within.keys.iter().map(|key| key.name).chain(below.filter(|path| !path.is_empty()));
-    let near = known.map(|known| (strsim::jaro_winkler(known, name), known)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let known: Vec<&str> =
+        within.keys.iter().map(|key| key.name).chain(below.filter(|path| !path.is_empty())).collect();
+    let near = known.iter().map(|known| (strsim::jaro_winkler(known, name), known)).max_by(|a, b| a.0.total_cmp(&b.0));
     match near {
         Some((closeness, known)) if closeness > 0.8 => format!("did you mean `{}`?", within.path_of(known)),
-        _ => {
-            let known: Vec<&str> = within.keys.iter().map(|key| key.name).collect();
-            format!("known here: {}; docs/configuration.md has them all", known.join(", "))
-        }
+        _ => format!("known here: {}; docs/configuration.md has them all", known.join(", ")),
     }
 }

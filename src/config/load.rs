@@ -81,7 +81,8 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Faults> {
         }
     }
     let Sources { need, read_file, judge_properties, .. } = *sources;
-    let mut context = Context { findings, place, need, read_file, judge_properties };
+    let apps_in_file = apps_in_file(&rows);
+    let mut context = Context { findings, place, need, apps_in_file, read_file, judge_properties };
     let config = build(&mut rows, &mut context);
     context.findings.sort();
     if context.findings.faults.is_empty() {
@@ -89,6 +90,13 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Faults> {
     } else {
         Err(Faults(context.findings.faults))
     }
+}
+
+fn apps_in_file(rows: &Rows) -> BTreeSet<String> {
+    let ids = rows.lists.get(app::SECTION.path).into_iter().flatten().filter_map(|row| row.cells.get("app_id"));
+    let ids = ids.filter(|cell| cell.origin.layer == Layer::File);
+    let ids = ids.filter_map(|cell| if let Value::Text(id) = &cell.value { Some(id.clone()) } else { None });
+    ids.collect()
 }
 
 /// Sets one key of one app, which is made if nobody has named it yet: a container may get all its settings from outside.

@@ -4,6 +4,7 @@
 //! After a fault the getters give a harmless stand-in, so that reading goes on and finds everything else; no `Config`
 //! ever holds one, because faults refuse the whole.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub(super) struct Context<'a> {
     /// The file, or the defaults where there is none: what is missing altogether is told there.
     pub(super) place: Origin,
     pub(super) need: Need,
+    /// The ids of the apps that the settings file has.
+    pub(super) apps_in_file: BTreeSet<String>,
     pub(super) read_file: &'a dyn Fn(&Path) -> io::Result<String>,
     pub(super) judge_properties: super::JudgeProperties<'a>,
 }
