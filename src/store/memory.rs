@@ -105,9 +105,7 @@ impl StateReader for MemoryStore {
     fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {
         let content = self.content();
         for (key, owed) in content.partitions.get(source).into_iter().flat_map(|p| &p.owed) {
-            let entry =
-                OwedEntry { offset: owed.offset, request_bytes: owed.request.len(), timestamp_ms: owed.timestamp_ms };
-            visit(key.clone(), entry);
+            visit(key.clone(), owed.entry());
         }
         Ok(())
     }

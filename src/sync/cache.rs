@@ -217,12 +217,7 @@ impl StateReader for Cache {
         })?;
         for (key, owed) in recent.into_iter().flatten() {
             if let Some(owed) = owed {
-                let entry = OwedEntry {
-                    offset: owed.offset,
-                    request_bytes: owed.request.len(),
-                    timestamp_ms: owed.timestamp_ms,
-                };
-                visit(key.clone(), entry);
+                visit(key.clone(), owed.entry());
             }
         }
         Ok(())

@@ -45,6 +45,11 @@ pub enum OwedError {
 }
 
 impl Owed {
+    /// What a store tells of it unasked.
+    pub fn entry(&self) -> OwedEntry {
+        OwedEntry { offset: self.offset, request_bytes: self.request.len(), timestamp_ms: self.timestamp_ms }
+    }
+
     /// Appends the stored form: one JSON object, `format` first, the request embedded byte for byte.
     /// `request` must be one JSON object, as the mapping makes it; here it is not looked at.
     pub fn encode(&self, out: &mut Vec<u8>) {

@@ -63,12 +63,7 @@ impl StateReader for FakeStore {
         if let Some(shelf) = self.0.lock().unwrap().get(source) {
             // In the least helpful order that a store may choose.
             for (key, owed) in shelf.owed.iter().rev() {
-                let entry = OwedEntry {
-                    offset: owed.offset,
-                    request_bytes: owed.request.len(),
-                    timestamp_ms: owed.timestamp_ms,
-                };
-                visit(key.clone(), entry);
+                visit(key.clone(), owed.entry());
             }
         }
         Ok(())
