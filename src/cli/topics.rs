@@ -29,9 +29,10 @@ pub enum Command {
 }
 
 const HELP: &str = "\
-The worker's own topics: the dead-letter topic, and with kafka.exactly_once the changelog. `run` makes
-missing ones itself unless kafka.create_topics is false. A changelog is never made for a group that has
-committed offsets: its states would be missing there.
+The worker's own topics: the dead-letter topic, with kafka.exactly_once the changelog, and with
+douyin.share_tokens the topic of shared tokens. `run` makes missing ones itself unless
+kafka.create_topics is false. A changelog is never made for a group that has committed offsets: its
+states would be missing there.
 
 One line per topic; with --output json one object per line:
   {\"topic\", \"outcome\": \"ok\" | \"created\" | \"fault\", \"message\"}
@@ -50,7 +51,8 @@ struct Line<'a> {
 
 /// Runs `order-sync topics`.
 pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
-    let mut kafka = shell.config(Need::Run)?.kafka;
+    let config = shell.config(Need::Run)?;
+    let mut kafka = config.kafka;
     kafka.create_topics = matches!(args.command, Command::Create);
     let topics = Topics::connect(&kafka).map_err(|error| exit::fail(Exit::Kafka, error))?;
     let mut worst = Exit::Done;
@@ -58,8 +60,11 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         let ensured = topics.ensure_changelog(&kafka, || loss_of_changelog(&topics, &kafka));
         worst = tell(shell, &kafka.changelog_topic, ensured, worst)?;
     }
-    let ensured = topics.ensure_dead_letters(&kafka);
-    tell(shell, &kafka.dead_letter_topic, ensured, worst)
+    worst = tell(shell, &kafka.dead_letter_topic, topics.ensure_dead_letters(&kafka), worst)?;
+    if config.douyin.share_tokens {
+        worst = tell(shell, &kafka.token_topic(), topics.ensure_tokens(&kafka), worst)?;
+    }
+    Ok(worst)
 }
 
 fn tell(shell: &mut Shell, topic: &str, ensured: Result<Ensured, PortError>, worst: Exit) -> anyhow::Result<Exit> {
