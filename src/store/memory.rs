@@ -96,10 +96,10 @@ impl StateReader for MemoryStore {
         Ok(self.content().partitions.get(source).and_then(|p| p.position.clone()))
     }
 
-    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError> {
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<Arc<OrderState>>, PortError> {
         let content = self.content();
         let state = content.partitions.get(source).and_then(|p| p.states.get(identity));
-        Ok(state.map(|state| OrderState::clone(state)))
+        Ok(state.cloned())
     }
 
     fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {

@@ -226,12 +226,14 @@ impl StateReader for SledStore {
         row.map(|row| Position::decode(&row)).transpose().map_err(|error| self.unreadable(source, &error))
     }
 
-    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError> {
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<Arc<OrderState>>, PortError> {
         let Some(partition) = self.partition(source) else { return Ok(None) };
         let mut key = Vec::with_capacity(96);
         keys::state(identity, &mut key);
         let row = partition.tree.get(&key)?;
-        row.map(|row| OrderState::decode(&row)).transpose().map_err(|error| self.unreadable(source, &error))
+        row.map(|row| OrderState::decode(&row).map(Arc::new))
+            .transpose()
+            .map_err(|error| self.unreadable(source, &error))
     }
 
     fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {

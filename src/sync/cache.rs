@@ -200,9 +200,9 @@ impl StateReader for Cache {
         }
     }
 
-    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError> {
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<Arc<OrderState>>, PortError> {
         match self.recent(source, |recent| recent.states.get(identity).cloned()) {
-            Some(state) => Ok(state.map(|state| OrderState::clone(&state))),
+            Some(state) => Ok(state),
             None => self.store.state(source, identity),
         }
     }

@@ -114,7 +114,7 @@ impl Engine {
             Some(state.as_ref())
         } else {
             stored = self.ports.reader.state(&partition.source, &identity)?;
-            stored.as_ref()
+            stored.as_deref()
         };
         let unit = self.rules.apps.iter().find(|app| app.app_id == identity.app_id).map(|app| app.unit);
         let Some(unit) = unit else { return Ok(Outcome::Duplicate) };

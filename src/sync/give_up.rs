@@ -69,7 +69,7 @@ impl Engine {
         let mut state: OrderState = match partition.overlay.state(&key.identity) {
             Some(state) => state.as_ref().clone(),
             None => match self.ports.reader.state(&partition.source, &key.identity)? {
-                Some(state) => state,
+                Some(state) => Arc::unwrap_or_clone(state),
                 None => return Ok(()),
             },
         };

@@ -101,7 +101,7 @@ pub trait StateReader: Send + Sync {
     /// Where the partition stands; `None` for a partition that this store has never seen.
     fn position(&self, source: &TopicPartition) -> Result<Option<Position>, PortError>;
     /// The order's state.
-    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError>;
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<Arc<OrderState>>, PortError>;
     /// Calls `visit` for every owed delivery of the partition, in whatever order they lie.
     fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError>;
     /// One owed delivery, when its turn comes.

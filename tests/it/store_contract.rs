@@ -134,7 +134,7 @@ fn odd_names_are_kept_apart_and_survive_a_restart() {
                 assert_eq!(position.removed_stamps[&AppId::new("tt单")], UpdateTime(stamp(s, 0)));
                 for (i, id) in NASTY.iter().enumerate() {
                     let stamp = stamp(s, i);
-                    assert_eq!(store.state(source, &order(id)).unwrap().as_ref(), Some(&*state(stamp)), "{id:?}");
+                    assert_eq!(store.state(source, &order(id)).unwrap().as_deref(), Some(&*state(stamp)), "{id:?}");
                     assert_eq!(store.owed(source, &key(id, stamp)).unwrap(), Some(owed(stamp)), "{id:?}");
                     assert_eq!(store.owed(source, &key(id, stamp + 1)).unwrap(), None);
                 }
@@ -207,8 +207,8 @@ fn a_later_state_replaces_an_earlier_one_and_large_ones_fit() {
             store.commit(&[PartitionCut { states: vec![(order("3"), state(99))], ..cut(&source, 2) }]).unwrap();
         },
         |store| {
-            assert_eq!(store.state(&source, &order("3")).unwrap().as_ref(), Some(&*state(99)));
-            assert_eq!(store.state(&source, &order("4")).unwrap().as_ref(), Some(&*large(4)));
+            assert_eq!(store.state(&source, &order("3")).unwrap().as_deref(), Some(&*state(99)));
+            assert_eq!(store.state(&source, &order("4")).unwrap().as_deref(), Some(&*large(4)));
             assert_eq!(store.owed(&source, &key("0", 1)).unwrap().unwrap().request.len(), 300 * 1024 + 10);
         },
     );

@@ -111,7 +111,7 @@ fn check(store: &SledStore, source: &TopicPartition, reported: i64) -> i64 {
         stamps.extend(order_ids(m).map(|id| (id, m)));
     }
     for (id, m) in stamps {
-        assert_eq!(store.state(source, &order(&id)).unwrap().as_ref(), Some(&*state(m)), "{source} {id} at {n}");
+        assert_eq!(store.state(source, &order(&id)).unwrap().as_deref(), Some(&*state(m)), "{source} {id} at {n}");
     }
     let late = ((n - 99).max(1)..=n).flat_map(|m| owed_keys(m).take(1).map(move |key| (key, m)));
     let soon = ((n - 2).max(1)..=n).flat_map(|m| owed_keys(m).skip(1).map(move |key| (key, m)));

@@ -108,7 +108,7 @@ impl StateReader for Shelf {
         self.cache.position(source)
     }
 
-    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError> {
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<Arc<OrderState>>, PortError> {
         self.cache.state(source, identity)
     }
 
@@ -142,7 +142,7 @@ impl StateReader for Directory {
         self.store.position(source)
     }
 
-    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError> {
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<Arc<OrderState>>, PortError> {
         self.store.state(source, identity)
     }
 

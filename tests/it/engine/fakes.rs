@@ -55,8 +55,8 @@ impl StateReader for FakeStore {
         Ok(self.0.lock().unwrap().get(source).and_then(|shelf| shelf.position.clone()))
     }
 
-    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<OrderState>, PortError> {
-        Ok(self.0.lock().unwrap().get(source).and_then(|shelf| shelf.states.get(identity).cloned()))
+    fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<Arc<OrderState>>, PortError> {
+        Ok(self.0.lock().unwrap().get(source).and_then(|shelf| shelf.states.get(identity).cloned().map(Arc::new)))
     }
 
     fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {
