@@ -61,6 +61,14 @@ impl Broker {
         }
     }
 
+    /// Lines of `[kafka]` that it needs: the embedded broker keeps no changelog.
+    pub(crate) fn settings(&self) -> &'static str {
+        match self {
+            Self::Started { .. } | Self::Given(_) => "",
+            Self::Embedded(_) => "exactly_once = false\n",
+        }
+    }
+
     /// How many records a topic can hold.
     pub(crate) fn room(&self) -> usize {
         match self {

@@ -59,7 +59,7 @@ fn measure(setup: &Setup, options: &Options, broker: &Broker) -> Row {
         Figures::better(&mut row.bare, bare);
         platform.forget();
         let place = home.path().join(format!("round-{round}"));
-        let child = worker::spawn(&place, broker.brokers(), &topic, &platform, setup, options.text("--set"));
+        let child = worker::spawn(&place, broker, &topic, &platform, setup, options.text("--set"));
         Figures::better(&mut row.worker, watch(child, &platform, pushes));
         platform.forget();
     }

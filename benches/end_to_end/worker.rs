@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::broker::dead_letters;
+use crate::broker::{Broker, dead_letters};
 use crate::options::Setup;
 use crate::platform::Platform;
 use crate::process::Running;
@@ -12,7 +12,7 @@ use crate::process::Running;
 /// Starts a worker in `home`, which is made: a new store and a new group. `set` is `key=value,…`.
 pub(crate) fn spawn(
     home: &Path,
-    brokers: &str,
+    broker: &Broker,
     topic: &str,
     platform: &Platform,
     setup: &Setup,
@@ -21,11 +21,13 @@ pub(crate) fn spawn(
     std::fs::create_dir(home).unwrap();
     let group = format!("{topic}-{}", home.file_name().unwrap().to_string_lossy());
     let settings = format!(
-        "[kafka]\nbrokers = \"{brokers}\"\ngroup_id = \"{group}\"\ntopics = [\"{topic}\"]\n\
-         dead_letter_topic = \"{}\"\n[store]\npath = \"{}\"\n[douyin]\nbase_url = \"{}\"\n\
+        "[kafka]\nbrokers = \"{}\"\ngroup_id = \"{group}\"\ntopics = [\"{topic}\"]\n\
+         dead_letter_topic = \"{}\"\n{}[store]\npath = \"{}\"\n[douyin]\nbase_url = \"{}\"\n\
          [delivery]\nmax_in_flight = {}\n[admin]\nlisten = \"127.0.0.1:0\"\n\
          [[apps]]\napp_id = \"ttbench\"\nsecret = \"bench\"\nclient_key = \"ck-bench\"\n",
+        broker.brokers(),
         dead_letters(topic),
+        broker.settings(),
         home.join("store").display(),
         platform.url(),
         setup.in_flight,

@@ -78,6 +78,7 @@ pub(super) fn transactions(
             Ok(()) => return Ok(Some(transactions)),
             Err(PortError::Passing(words)) => {
                 if words != told {
+                    event::WaitingForKafka { reason: &words }.emit();
                     say(&format!("waiting for Kafka: {words}"));
                     told = words;
                 }

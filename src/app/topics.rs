@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config;
 use crate::kafka::changelog::Changelog;
 use crate::kafka::topics::{Ensured, Topics};
+use crate::kafka::transaction_rights;
 use crate::sync::ports::PortError;
 use crate::telemetry::event;
 
@@ -38,20 +39,29 @@ pub enum Own {
     WithTokens,
 }
 
+/// The worker that is prepared for.
+pub struct Preparing {
+    /// Its store holds positions: a changelog that is missing then was lost.
+    pub used: bool,
+    /// Which topics it makes.
+    pub own: Own,
+    /// The id of its transactions, where it commits by them.
+    pub transactional_id: Option<String>,
+}
+
 /// Waits until every source topic is there, and makes the worker's own topics where they are missing and may be made.
-/// `used` says that the store holds positions: a changelog that is missing then was lost. `say` is told what is waited
-/// for, once per change.
+/// Brokers that let it commit no transaction are refused before anything is made. `say` is told what is waited for, once
+/// per change.
 pub fn prepare(
     config: &config::Kafka,
-    used: bool,
-    own: Own,
+    mut preparing: Preparing,
     stop: &CancellationToken,
     say: &dyn Fn(&str),
 ) -> Result<Prepared, PortError> {
     let topics = Topics::connect(config)?;
     let (mut wait, mut told) = (WAIT_MIN, String::new());
     while !stop.is_cancelled() {
-        match ensure(&topics, config, used, own) {
+        match ensure(&topics, config, &mut preparing) {
             Ok(()) => return Ok(Prepared::Ready { cluster_id: topics.cluster_id() }),
             Err(PortError::Passing(words)) => {
                 if words != told {
@@ -68,10 +78,16 @@ pub fn prepare(
     Ok(Prepared::Stopped)
 }
 
-fn ensure(topics: &Topics, config: &config::Kafka, used: bool, own: Own) -> Result<(), PortError> {
+fn ensure(topics: &Topics, config: &config::Kafka, preparing: &mut Preparing) -> Result<(), PortError> {
+    topics.widest(config)?;
+    if let Some(id) = &preparing.transactional_id {
+        transaction_rights::ask(config, id)?;
+        // Said once is enough.
+        preparing.transactional_id = None;
+    }
     if config.exactly_once {
         let loss = || {
-            if used {
+            if preparing.used {
                 return Ok(Some("this worker's store holds positions".to_owned()));
             }
             loss_of_changelog(topics, config)
@@ -79,7 +95,7 @@ fn ensure(topics: &Topics, config: &config::Kafka, used: bool, own: Own) -> Resu
         tell(&config.changelog_topic, topics.ensure_changelog(config, loss)?);
     }
     tell(&config.dead_letter_topic, topics.ensure_dead_letters(config)?);
-    if own == Own::WithTokens {
+    if preparing.own == Own::WithTokens {
         tell(&config.token_topic(), topics.ensure_tokens(config)?);
     }
     Ok(())

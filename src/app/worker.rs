@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::{Phase, WorkerHealth};
 use super::log_mode::{self, Closing};
 use super::settings;
-use super::topics::{self, Own, Prepared};
+use super::topics::{self, Own, Prepared, Preparing};
 use crate::config::Config;
 use crate::douyin::OutcomeTable;
 use crate::http::{GroupMail, GroupTokens, HttpEdge};
@@ -22,6 +22,7 @@ use crate::kafka::consumer::Consumer;
 use crate::kafka::dead_letters::DeadLetterTopic;
 use crate::kafka::source::SourceTopics;
 use crate::kafka::token_topic::TokenTopic;
+use crate::kafka::transactions;
 use crate::store::{Owner, SledStore};
 use crate::sync::cache::Cache;
 use crate::sync::commit::{CommitThread, CutCommit, LetterDesk, LocalCommit};
@@ -139,7 +140,10 @@ impl Site {
         self.say("waiting for Kafka: the topics have not been seen yet");
         let own = if config.douyin.share_tokens { Own::WithTokens } else { Own::WithoutTokens };
         let used = store.has_positions().map_err(WorkerError::Store)?;
-        let prepared = topics::prepare(&config.kafka, used, own, &self.stop, &|what| self.say(what));
+        let transactional_id =
+            config.kafka.exactly_once.then(|| transactions::transactional_id(&config.kafka, &store.store_id()));
+        let preparing = Preparing { used, own, transactional_id };
+        let prepared = topics::prepare(&config.kafka, preparing, &self.stop, &|what| self.say(what));
         match prepared.map_err(WorkerError::Kafka)? {
             Prepared::Ready { cluster_id: Some(id) } => store.agree_cluster(&id).map_err(WorkerError::Store)?,
             Prepared::Ready { cluster_id: None } => {}

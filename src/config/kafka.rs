@@ -27,7 +27,7 @@ pub struct Kafka {
     pub changelog_topic: String,
     /// `create_topics`: create the worker's own missing topics (true).
     pub create_topics: bool,
-    /// `exactly_once`: commit by transactions, state in the changelog (false for now).
+    /// `exactly_once`: commit by transactions, state in the changelog (true).
     pub exactly_once: bool,
     /// `revoke_timeout`: how long the last commit of partitions that are given back may take (10 s).
     pub revoke_timeout: Duration,
@@ -104,11 +104,12 @@ pub(super) const SECTION: Section = Section {
         Key {
             name: "exactly_once",
             kind: Kind::Switch,
-            absent: Absent::Default("false"),
+            absent: Absent::Default("true"),
             doc: "Commit by Kafka transactions: states, owed deliveries, dead letters and offsets go to Kafka at once or not \
                   at all, the store is a cache that may be lost, and any number of workers of one group share the partitions. \
-                  Needs brokers with transactions. With false the store is the only copy: run one worker per group. A group \
-                  that has run with one cannot be run with the other.",
+                  Needs brokers with transactions, and the rights for them. Set it to false for brokers without: the store is \
+                  the only copy then, and one worker runs per group. A group that has run with one cannot be run with the \
+                  other.",
         },
         Key {
             name: "revoke_timeout",

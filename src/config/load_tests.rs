@@ -71,7 +71,7 @@ pub(super) fn told(given: &Given<'_>) -> String {
 fn a_small_file_gets_the_documented_defaults() {
     let config = good(&Given { file: Some(GOOD), ..NOTHING });
     assert_eq!(config.kafka.dead_letter_topic, "shop.dead-letters");
-    assert_eq!((config.kafka.create_topics, config.kafka.exactly_once), (true, false));
+    assert_eq!((config.kafka.create_topics, config.kafka.exactly_once), (true, true));
     assert_eq!(config.kafka.commit_interval.as_millis(), 100);
     assert_eq!(config.kafka.start_from, StartFrom::Earliest);
     assert_eq!(config.store.cache_bytes, 32 << 20);
@@ -306,16 +306,17 @@ fn the_dump_shows_every_key_and_no_secret() {
     );
 }
 
-fn sharing(douyin: &str) -> bool {
-    let file = format!("{GOOD}[douyin]\n{douyin}\n");
+fn sharing(kafka: &str, douyin: &str) -> bool {
+    let file = format!("{}[douyin]\n{douyin}\n", GOOD.replace("[kafka]\n", &format!("[kafka]\n{kafka}\n")));
     good(&Given { file: Some(&file), ..NOTHING }).douyin.share_tokens
 }
 
 #[test]
 fn tokens_are_shared_where_asked_for_and_never_beside_a_token_server() {
-    assert!(!sharing(""), "one worker per group");
-    assert!(sharing("share_tokens = true"));
-    assert!(!sharing("token_url = \"https://tokens.example/{app_id}/\""));
+    assert!(sharing("", ""));
+    assert!(!sharing("exactly_once = false", ""), "one worker per group");
+    assert!(sharing("exactly_once = false", "share_tokens = true"));
+    assert!(!sharing("", "token_url = \"https://tokens.example/{app_id}/\""));
     let faulty = |douyin: &str, part: &str| {
         let file = format!("{GOOD}[douyin]\n{douyin}\n");
         let told = told(&Given { file: Some(&file), ..NOTHING });

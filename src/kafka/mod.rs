@@ -15,6 +15,7 @@ pub mod source;
 pub mod status;
 pub mod token_topic;
 pub mod topics;
+pub mod transaction_rights;
 pub mod transactions;
 
 mod chatter;

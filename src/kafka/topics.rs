@@ -121,7 +121,7 @@ impl Topics {
     }
 
     /// The source topic with the most partitions, and how many they are.
-    pub(super) fn widest(&self, config: &config::Kafka) -> Result<(String, i32), PortError> {
+    pub fn widest(&self, config: &config::Kafka) -> Result<(String, i32), PortError> {
         let mut widest: Option<(String, i32)> = None;
         for (topic, count) in self.sources(config)? {
             let Some(count) = count else {

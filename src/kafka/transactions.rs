@@ -89,11 +89,21 @@ impl ProducerContext for Ends {
     }
 }
 
+/// The id of the transactions of the worker with this store.
+pub fn transactional_id(config: &config::Kafka, store_id: &str) -> String {
+    format!("{}.{store_id}", config.group_id)
+}
+
 impl Transactions {
     /// Talks to nobody yet. `store_id` is the store's own id: two workers on copies of one store fence each other.
     pub fn new(config: &config::Kafka, store_id: &str, fence: GroupFence) -> Self {
-        let id = format!("{}.{store_id}", config.group_id);
-        Self { config: config.clone(), id, fence, producer: None, fenced: VecDeque::new() }
+        Self {
+            config: config.clone(),
+            id: transactional_id(config, store_id),
+            fence,
+            producer: None,
+            fenced: VecDeque::new(),
+        }
     }
 
     /// A producer that has ended every earlier transaction of this id.

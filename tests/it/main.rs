@@ -36,6 +36,7 @@ mod reference;
 mod run;
 mod run_letters;
 mod run_lost;
+mod run_refused;
 mod run_secured;
 mod run_tokens;
 mod schemas;

@@ -1,10 +1,12 @@
-//! Reaches Kafka: are the source topics there, and does the dead-letter topic fit? It creates nothing and joins no group.
+//! Reaches Kafka: are the source topics there, do the worker's own fit, may it commit by transactions? It creates no topic
+//! and joins no group.
 
 use super::report::Report;
 use crate::cli::exit::Exit;
 use crate::config::{Config, Kafka};
 use crate::kafka::changelog_topic::changelog_command;
 use crate::kafka::topics::{self, Topics};
+use crate::kafka::transaction_rights;
 use crate::sync::ports::PortError;
 
 pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<()> {
@@ -32,6 +34,7 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
         }
     }
     if kafka.exactly_once {
+        transactions(kafka, report)?;
         match asked.partition_count(&kafka.changelog_topic) {
             Ok(there) => changelog(kafka, there, widest, report)?,
             Err(error) => return unreachable(kafka, &error, report),
@@ -46,6 +49,14 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
     match asked.partition_count(&kafka.dead_letter_topic) {
         Ok(there) => dead_letters(kafka, there, widest, report),
         Err(error) => unreachable(kafka, &error, report),
+    }
+}
+
+/// Under an id of its own: that of the worker may have a transaction open.
+fn transactions(kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()> {
+    match transaction_rights::ask(kafka, &format!("{}.check", kafka.group_id)) {
+        Ok(()) => report.ok("kafka", "transactions may be committed"),
+        Err(error) => report.fault("kafka", error.to_string(), Exit::Kafka),
     }
 }
 
