@@ -165,6 +165,8 @@ impl Bench {
                 states: Vec::new(),
                 owed: Vec::new(),
                 settled: std::mem::take(&mut self.owed[at]),
+                letters: Vec::new(),
+                removed: Vec::new(),
                 position: Position { commit_number: 1, ..Position::before(NextOffset::new(self.stamp)) },
             };
             for n in picked.iter().filter(|n| usize::try_from(**n).unwrap() % self.sources.len() == at) {

@@ -125,6 +125,12 @@ fn partition(
         rebased.owed += 1;
         step.put(&ChangelogKey::Owed(key), value)?;
     }
+    // Those of a topic that is gone, too: what was discarded stays so, and a letter of the new one at the same offset has
+    // the last word on it.
+    store.scan_letters(source, &mut |offset, status| {
+        let value = status.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
+        step.put(&ChangelogKey::Letter(offset), value)
+    })?;
     position.commands = None;
     let value = position.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
     step.records.push(ChangelogRecord { key: ChangelogKey::Position.encode(&source.topic), value: Some(value) });

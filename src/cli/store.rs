@@ -36,7 +36,8 @@ const HELP: &str = "\
 The worker that uses the store must not run meanwhile.
 
 check    one line per partition; with --output json one object per line:
-         {\"topic\", \"partition\", \"next\", \"commit_number\", \"changelog\", \"owed\", \"orders\"}
+         {\"topic\", \"partition\", \"next\", \"commit_number\", \"changelog\", \"owed\", \"orders\",
+          \"open_letters\"}
 rebuild  only with kafka.exactly_once: elsewhere the store is the only copy. Nothing is deleted: the
          directory is renamed, and its new name is printed.
 rebase   for a store that was filled with kafka.exactly_once = false, or whose changelog was lost. No
@@ -58,6 +59,7 @@ struct Line<'a> {
     changelog: Option<i64>,
     owed: usize,
     orders: u64,
+    open_letters: u64,
 }
 
 /// Runs `order-sync store`.
@@ -95,14 +97,21 @@ fn check(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
         };
         store.scan_states(&source, &mut count).map_err(failed)?;
         store.scan_owed(&source, &mut |_, _| ()).map_err(failed)?;
+        let open_letters = store.open_letter_count(&source).map_err(failed)?;
         let changelog = store.checkpoint(&source).map_err(failed)?.map(|checkpoint| checkpoint.changelog.get());
         let (next, commit_number, owed) = (position.next.get(), position.commit_number, store.owed_count(&source));
-        let line =
-            Line { topic: &source.topic, partition: source.partition, next, commit_number, changelog, owed, orders };
+        let (topic, partition) = (&*source.topic, source.partition);
+        let line = Line { topic, partition, next, commit_number, changelog, owed, orders, open_letters };
         match shell.output() {
             Output::Text => {
+                let letters = match open_letters {
+                    0 => String::new(),
+                    open => format!(", open dead letters {open}"),
+                };
                 let place = changelog.map_or_else(String::new, |at| format!(", changelog offset {at}"));
-                shell.out.line(format!("{source}: next offset {next}, orders {orders}, owed {owed}{place}"))?;
+                shell
+                    .out
+                    .line(format!("{source}: next offset {next}, orders {orders}, owed {owed}{letters}{place}"))?;
             }
             Output::Json => shell.out.json(&line)?,
         }

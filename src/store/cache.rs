@@ -8,8 +8,9 @@ use super::disk::{Writes, fatal};
 use super::keys;
 use super::sled_store::{Partition, SledStore, lock};
 use crate::order::{Identity, OrderState};
-use crate::record::{NextOffset, TopicPartition};
+use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::sync::OwedKey;
+use crate::sync::changelog::LetterStatus;
 use crate::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use crate::sync::ports::{PortError, StateReader as _};
 
@@ -66,7 +67,7 @@ impl Partition {
         // What is read a second time is there already: it is replaced.
         let mut settled: Vec<OwedKey> = write.owed.iter().map(|(key, _)| key.clone()).collect();
         settled.extend(write.settled);
-        self.apply_debts(writes, &settled, &write.owed)
+        self.apply_with(writes, &write.letters, &settled, &write.owed)
     }
 }
 
@@ -98,6 +99,7 @@ impl CacheStore for SledStore {
         let mut owed = lock(partition.debts());
         partition.tree().clear()?;
         *owed = super::owed_log::OwedLog::default();
+        *lock(partition.letters()) = super::letters::LetterIndex::default();
         drop(owed);
         self.flush()
     }
@@ -145,6 +147,20 @@ impl SledStore {
             let identity = keys::identity(key).ok_or_else(|| self.unreadable(source, &"a row is no state's"))?;
             let state = OrderState::decode(row).map_err(|error| self.unreadable(source, &error))?;
             visit(identity, state)
+        })
+    }
+
+    /// Calls `visit` for every status of a dead letter of the partition.
+    pub fn scan_letters(
+        &self,
+        source: &TopicPartition,
+        visit: &mut dyn FnMut(RecordOffset, LetterStatus) -> Result<(), PortError>,
+    ) -> Result<(), PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(()) };
+        partition.tree().scan(keys::LETTERS, |key, row| {
+            let offset = keys::letter_offset(key).ok_or_else(|| self.unreadable(source, &"a row is no letter's"))?;
+            let status = LetterStatus::decode(row).map_err(|error| self.unreadable(source, &error))?;
+            visit(offset, status)
         })
     }
 

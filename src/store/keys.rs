@@ -1,7 +1,7 @@
 //! The names of trees and rows. No id, however odd, can be taken for another.
 
 use crate::order::{AppId, Identity};
-use crate::record::TopicPartition;
+use crate::record::{RecordOffset, TopicPartition};
 
 /// The tree of what concerns the whole store.
 pub(super) const META_TREE: &[u8] = b"meta";
@@ -17,6 +17,9 @@ pub(super) const CHECKPOINT: &[u8] = b"c";
 pub(super) const CHUNKS: &[u8] = b"o";
 /// What the rows of chunks' settled places begin with.
 pub(super) const MARKS: &[u8] = b"m";
+
+/// What the rows of dead letters' statuses begin with.
+pub(super) const LETTERS: &[u8] = b"l";
 
 /// The tree of a source partition: the number first, as a topic's name may end in digits.
 pub(super) fn tree(source: &TopicPartition) -> Vec<u8> {
@@ -54,13 +57,23 @@ pub(super) fn identity(key: &[u8]) -> Option<Identity> {
     Some(Identity::new(AppId::new(std::str::from_utf8(app_id).ok()?), std::str::from_utf8(order_id).ok()?))
 }
 
-/// The row of a chunk of owed deliveries, or of its settled places.
+/// The row of a chunk of owed deliveries, of its settled places, or of another thing with a number.
 pub(super) fn numbered(kind: &[u8], number: u64) -> [u8; 9] {
     let mut key = [0; 9];
     let (head, tail) = key.split_at_mut(1);
     head.copy_from_slice(kind);
     tail.copy_from_slice(&number.to_be_bytes());
     key
+}
+
+/// The row of the status of the dead letter of the record at `offset`.
+pub(super) fn letter(offset: RecordOffset) -> [u8; 9] {
+    numbered(LETTERS, u64::try_from(offset.get()).unwrap_or_default())
+}
+
+/// The offset of such a row.
+pub(super) fn letter_offset(key: &[u8]) -> Option<RecordOffset> {
+    Some(RecordOffset::new(number(key)?.try_into().ok()?))
 }
 
 /// The number in such a row's key.

@@ -2,14 +2,16 @@
 //!
 //! It survives nothing but [`MemoryStore::crash`], which keeps what was flushed and drops what was not.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::units::{self, Units};
 use crate::order::{AppId, Identity, OrderState, TimeUnit};
-use crate::record::TopicPartition;
+use crate::record::{RecordOffset, TopicPartition};
+use crate::sync::changelog::LetterStatus;
 use crate::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use crate::sync::ports::{OwedEntry, PartitionCut, PortError, Position, StateReader, StateWriter, UnitLedger};
+use crate::sync::statuses::{OpenLetters, Statuses};
 use crate::sync::{Owed, OwedKey};
 
 /// A store in memory. Clones share one content, as reader and writer of a worker do.
@@ -29,8 +31,9 @@ struct Content {
 struct Partition {
     position: Option<Position>,
     checkpoint: Option<Checkpoint>,
-    states: HashMap<Identity, Arc<OrderState>>,
+    states: BTreeMap<Identity, Arc<OrderState>>,
     owed: BTreeMap<OwedKey, Owed>,
+    letters: Statuses,
 }
 
 impl MemoryStore {
@@ -78,6 +81,12 @@ impl Content {
                 partition.owed.remove(key);
             }
             partition.owed.extend(cut.owed);
+            for (offset, status) in cut.letters {
+                partition.letters.put(offset, status);
+            }
+            for identity in &cut.removed {
+                partition.states.remove(identity);
+            }
             partition.position = Some(cut.position);
         }
     }
@@ -113,6 +122,25 @@ impl StateReader for MemoryStore {
     fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {
         Ok(self.content().partitions.get(source).and_then(|p| p.owed.get(key).cloned()))
     }
+
+    fn letter(&self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<LetterStatus>, PortError> {
+        Ok(self.content().partitions.get(source).and_then(|p| p.letters.get(offset).flatten().cloned()))
+    }
+
+    fn open_letters(&self, source: &TopicPartition, identity: &Identity) -> Result<OpenLetters, PortError> {
+        let mut open = OpenLetters::new();
+        if let Some(partition) = self.content().partitions.get(source) {
+            partition.letters.lay_over(identity, &mut open);
+        }
+        Ok(open)
+    }
+
+    fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError> {
+        let content = self.content();
+        let letters = content.partitions.get(source).into_iter().flat_map(|partition| partition.letters.iter());
+        let open = letters.filter(|(_, status)| status.is_some_and(LetterStatus::is_open)).count();
+        Ok(u64::try_from(open).unwrap_or(u64::MAX))
+    }
 }
 
 impl CacheStore for MemoryStore {
@@ -143,6 +171,9 @@ impl CacheStore for MemoryStore {
                 partition.owed.remove(key);
             }
             partition.owed.extend(write.owed);
+            for (offset, status) in write.letters {
+                partition.letters.put(offset, status);
+            }
             partition.position = write.position.or(partition.position.take());
             partition.checkpoint = write.checkpoint.or(partition.checkpoint);
         }

@@ -5,6 +5,7 @@ mod cache;
 mod chunk;
 mod disk;
 mod keys;
+mod letters;
 pub mod memory;
 pub mod meta;
 mod owed_log;

@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use super::chunk::{self, ChunkError};
 use super::disk::{self, Disk, Row, Tree, Writes, damaged, fatal};
 use super::keys;
+use super::letters::{self, LetterIndex, LetterPlan};
 use super::meta::{Meta, Owner};
 use super::owed_log::{self, OwedLog};
 use super::units;
 use crate::config;
 use crate::order::{AppId, Identity, OrderState, TimeUnit};
-use crate::record::TopicPartition;
+use crate::record::{RecordOffset, TopicPartition};
+use crate::sync::changelog::LetterStatus;
 use crate::sync::ports::{OwedEntry, PartitionCut, PortError, Position, StateReader, StateWriter, UnitLedger};
+use crate::sync::statuses::OpenLetters;
 use crate::sync::{Owed, OwedKey};
 
 /// The store in its directory. Clones share it, as reader and writer of a worker do; commits come from one of them.
@@ -37,6 +40,8 @@ pub(super) struct Partition {
     tree: Tree,
     /// Held while a batch is applied: a reader finds the index and the chunks that go with it.
     owed: Mutex<OwedLog>,
+    /// The same for the statuses of dead letters; taken behind `owed` where both are.
+    letters: Mutex<LetterIndex>,
 }
 
 impl SledStore {
@@ -151,7 +156,8 @@ impl Partition {
             let number = number(key)?;
             owed.load(number, row, marks.remove(&number).unwrap_or_default()).map_err(damaged)
         })?;
-        Ok(Self { tree, owed: Mutex::new(owed) })
+        let letters = LetterIndex::load(&tree)?;
+        Ok(Self { tree, owed: Mutex::new(owed), letters: Mutex::new(letters) })
     }
 
     /// Whether a stamp of the app is one of milliseconds: that of an order, or of one that retention has removed.
@@ -182,8 +188,12 @@ impl Partition {
             state.encode(&mut value);
             writes.put(&key, &value);
         }
+        for identity in &cut.removed {
+            keys::state(identity, &mut key);
+            writes.remove(&key);
+        }
         writes.put(keys::POSITION, &cut.position.encode().map_err(fatal)?);
-        self.apply_debts(writes, &cut.settled, &cut.owed)
+        self.apply_with(writes, &cut.letters, &cut.settled, &cut.owed)
     }
 
     pub(super) fn tree(&self) -> &Tree {
@@ -194,14 +204,21 @@ impl Partition {
         &self.owed
     }
 
-    /// Adds settled and new debts to what is written, and applies all of it in one batch.
-    pub(super) fn apply_debts(
+    pub(super) fn letters(&self) -> &Mutex<LetterIndex> {
+        &self.letters
+    }
+
+    /// Adds statuses, settled and new debts to what is written, and applies all of it in one batch.
+    pub(super) fn apply_with(
         &self,
         mut writes: Writes,
+        letters: &[(RecordOffset, Option<LetterStatus>)],
         settled: &[OwedKey],
         new: &[(OwedKey, Owed)],
     ) -> Result<(), PortError> {
         let mut owed = lock(&self.owed);
+        let mut index = lock(&self.letters);
+        let statuses = LetterPlan::new(&self.tree, letters, &mut writes)?;
         let plan = owed.plan(settled, new, |number| self.chunk(number))?;
         for number in &plan.removed {
             writes.remove(&keys::numbered(keys::CHUNKS, *number));
@@ -215,6 +232,7 @@ impl Partition {
         }
         self.tree.apply(writes)?;
         owed.apply(plan);
+        index.apply(statuses);
         Ok(())
     }
 }
@@ -261,6 +279,20 @@ impl StateReader for SledStore {
             }
         }
         Ok(None)
+    }
+
+    fn letter(&self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<LetterStatus>, PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(None) };
+        letters::read(&partition.tree, offset)
+    }
+
+    fn open_letters(&self, source: &TopicPartition, identity: &Identity) -> Result<OpenLetters, PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(OpenLetters::new()) };
+        lock(&partition.letters).of_order(&partition.tree, identity)
+    }
+
+    fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError> {
+        Ok(self.partition(source).map_or(0, |partition| lock(&partition.letters).open()))
     }
 }
 

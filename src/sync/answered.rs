@@ -6,7 +6,7 @@ use super::circuit::{Cause, Failure, Fate, Tried};
 use super::circuit_evidence::OrderPrint;
 use super::deliver::Flight;
 use super::engine::Engine;
-use super::lane::{AfterHead, LaneId, LanePhase, Waiting};
+use super::lane::{AfterHead, Lane, LaneId, LanePhase, Waiting};
 use super::ports::{Ticket, TokenGeneration};
 use super::rules::Now;
 use super::token::Refusal;
@@ -80,7 +80,13 @@ impl Engine {
         desk.token.accepted(answered.token, now.mono);
         desk.circuit.accepted(flight.started, now.mono);
         self.count_patience(answered);
+        let key = self.lanes.get(answered.lane).and_then(Lane::head_key);
         let Some(head) = self.settle(answered.lane) else { return };
+        if let Some(key) = key
+            && let Err(error) = self.supersede(flight.partition, &key, now)
+        {
+            return self.fail(error);
+        }
         if let Some(timestamp_ms) = head.timestamp_ms {
             let waited = u64::try_from(now.wall_ms.saturating_sub(timestamp_ms)).unwrap_or(0);
             self.meters.accepted(Duration::from_millis(waited));

@@ -61,6 +61,7 @@ impl Engine {
                 overlay: Overlay::default(),
                 left: BTreeMap::new(),
                 stranded: BTreeMap::new(),
+                open_letters: 0,
                 end_at_start: None,
                 high_watermark: None,
                 end_probe: EndProbe::Idle,
@@ -97,6 +98,7 @@ impl Engine {
             partition.folded = position.next;
             partition.position = position;
         }
+        partition.open_letters = self.ports.reader.open_letter_count(&source)?;
         partition.phase = Phase::Running;
         let owed = self.take_debts(id, &source)?;
         event::PartitionAssigned { source: &source, position: start_position(start), owed }.emit();

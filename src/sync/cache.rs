@@ -8,13 +8,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::changelog::Gathered;
+use super::changelog::{Gathered, LetterStatus};
 use super::commit::CommitCut;
 use super::log_ports::{CacheStore, CacheWrite, Checkpoint, Receipt};
 use super::owed::{Owed, OwedKey};
 use super::ports::{Epoch, OwedEntry, PortError, Position, StateReader};
+use super::statuses::OpenLetters;
 use crate::order::{Identity, OrderState};
-use crate::record::{NextOffset, TopicPartition};
+use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::telemetry::Meters;
 
 /// Memory of what is gathered before it is written.
@@ -109,7 +110,7 @@ impl Cache {
     /// Writes to the store, past what is gathered: what a restore has read, or what this cache has kept back.
     pub fn fill(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {
         self.store.write(writes)?;
-        self.meters.store_orders(self.store.orders()?);
+        self.meters.store().orders(self.store.orders()?);
         Ok(())
     }
 
@@ -156,6 +157,12 @@ impl Recent {
         for (key, owed) in part.layer.owed() {
             self.gathered.put_owed(key.clone(), Some(owed.clone()));
         }
+        for (offset, status) in part.layer.statuses().iter() {
+            self.gathered.put_letter(offset, status.cloned());
+        }
+        for identity in part.layer.removed().keys() {
+            self.gathered.put_state(identity.clone(), None);
+        }
         self.gathered.position = Some(part.position.clone());
     }
 
@@ -187,6 +194,7 @@ pub(super) fn cache_write(
         states: gathered.states.into_iter().collect(),
         owed,
         settled,
+        letters: gathered.letters.iter().map(|(offset, status)| (offset, status.cloned())).collect(),
         position: gathered.position,
         checkpoint: changelog.map(|changelog| Checkpoint { changelog, written_ms: now_ms }),
     }
@@ -228,6 +236,33 @@ impl StateReader for Cache {
             Some(owed) => Ok(owed),
             None => self.store.owed(source, key),
         }
+    }
+
+    fn letter(&self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<LetterStatus>, PortError> {
+        match self.recent(source, |recent| recent.letters.get(offset).map(Option::<&LetterStatus>::cloned)) {
+            Some(status) => Ok(status),
+            None => self.store.letter(source, offset),
+        }
+    }
+
+    fn open_letters(&self, source: &TopicPartition, identity: &Identity) -> Result<OpenLetters, PortError> {
+        let partitions = self.lock();
+        let mut open = self.store.open_letters(source, identity)?;
+        if let Some(recent) = partitions.get(source) {
+            recent.gathered.letters.lay_over(identity, &mut open);
+        }
+        Ok(open)
+    }
+
+    fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError> {
+        let partitions = self.lock();
+        let mut count = self.store.open_letter_count(source)?;
+        for (offset, status) in partitions.get(source).into_iter().flat_map(|recent| recent.gathered.letters.iter()) {
+            count += u64::from(status.is_some_and(LetterStatus::is_open));
+            let was_open = self.store.letter(source, offset)?.is_some_and(|status| status.is_open());
+            count = count.saturating_sub(u64::from(was_open));
+        }
+        Ok(count)
     }
 }
 

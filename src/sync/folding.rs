@@ -78,12 +78,12 @@ impl Engine {
         let keyless = record.key.is_none() && partition.partitions_of_topic > 1;
         let outcome = if record.content_bytes() > RECORD_BYTES_MAX {
             let words = format!("key, value and headers are {} bytes; at most 1048576", record.content_bytes());
-            self.set_aside(id, record, Fault::new(DeadLetterReason::RecordTooLarge, words), Stage::Decode, now)
+            self.set_aside(id, record, Fault::new(DeadLetterReason::RecordTooLarge, words), Stage::Decode, now)?
         } else if record.value.is_none() {
             Outcome::Tombstone
         } else if keyless {
             let words = "the record has no key and its topic has several partitions; key it by order_id";
-            self.set_aside(id, record, Fault::new(DeadLetterReason::MissingKey, words), Stage::Decode, now)
+            self.set_aside(id, record, Fault::new(DeadLetterReason::MissingKey, words), Stage::Decode, now)?
         } else {
             self.fold_event(id, record, now)?
         };
@@ -102,7 +102,7 @@ impl Engine {
         let value = record.value.as_deref().unwrap_or_default();
         let event = match decode(value, &self.rules.event, now.wall_ms) {
             Ok(event) => event,
-            Err(fault) => return Ok(self.set_aside(id, record, fault, Stage::Decode, now)),
+            Err(fault) => return self.set_aside(id, record, fault, Stage::Decode, now),
         };
         let identity = Identity::new(event.app_id.clone(), event.order_id.as_ref());
         let Some(partition) = self.partitions.get(&id) else { return Ok(Outcome::Duplicate) };
@@ -129,7 +129,7 @@ impl Engine {
                 Ok(Outcome::Delivered)
             }
             Ok(Transition::Unchanged(advanced)) => Ok(self.unchanged(id, identity, advanced, &record)),
-            Err(fault) => Ok(self.set_aside(id, record, fault, Stage::Fold, now)),
+            Err(fault) => self.set_aside(id, record, fault, Stage::Fold, now),
         }
     }
 
@@ -163,9 +163,16 @@ impl Engine {
     }
 
     /// Sets a record aside: its letter is part of the next commit.
-    fn set_aside(&mut self, id: PartitionId, record: Record, fault: Fault, stage: Stage, now: Now) -> Outcome {
-        let Some(partition) = self.partitions.get_mut(&id) else { return Outcome::DeadLetter };
-        partition.overlay.put_letter(DeadLetter {
+    fn set_aside(
+        &mut self,
+        id: PartitionId,
+        record: Record,
+        fault: Fault,
+        stage: Stage,
+        now: Now,
+    ) -> Result<Outcome, PortError> {
+        let Some(partition) = self.partitions.get(&id) else { return Ok(Outcome::DeadLetter) };
+        let letter = DeadLetter {
             source: partition.source.clone(),
             offset: record.offset,
             record: Some(record),
@@ -179,8 +186,9 @@ impl Engine {
             times: 1,
             first_failed_ms: now.wall_ms,
             last_failed_ms: now.wall_ms,
-        });
-        Outcome::DeadLetter
+        };
+        self.put_letter(id, letter)?;
+        Ok(Outcome::DeadLetter)
     }
 
     /// Whether nothing more may be folded: too much memory is not committed, or too much is owed.

@@ -25,13 +25,13 @@ impl Engine {
         let trouble = lane.trouble.as_deref().cloned().unwrap_or_default();
         let (partition_id, Some(key)) = (lane.partition, lane.head_key()) else { return Ok(()) };
         let held = lane.head().and_then(|head| head.owed.as_deref().cloned());
-        let Some(partition) = self.partitions.get_mut(&partition_id) else { return Ok(()) };
+        let Some(partition) = self.partitions.get(&partition_id) else { return Ok(()) };
         let owed = match held {
             Some(owed) => owed,
             None => listed_owed(self.ports.reader.as_ref(), &partition.source, &key)?,
         };
         self.meters.records(&partition.source.topic, Outcome::DeadLetter, 1);
-        partition.overlay.put_letter(DeadLetter {
+        let letter = DeadLetter {
             source: partition.source.clone(),
             offset: RecordOffset::new(owed.offset),
             record: None,
@@ -51,20 +51,15 @@ impl Engine {
             times: 1,
             first_failed_ms: trouble.first_failed_ms,
             last_failed_ms: trouble.last_failed_ms,
-        });
-        self.mark_dead(partition_id, &key, owed.offset, reason)?;
+        };
+        let times = self.put_letter(partition_id, letter)?;
+        self.mark_dead(partition_id, &key, DeadLetterMark { offset: owed.offset, reason, times })?;
         self.settle(id);
         Ok(())
     }
 
     /// Marks the order's state while the letter's stamp is its last: the same content is owed again by the next event.
-    fn mark_dead(
-        &mut self,
-        partition: PartitionId,
-        key: &OwedKey,
-        offset: i64,
-        reason: DeadLetterReason,
-    ) -> Result<(), PortError> {
+    fn mark_dead(&mut self, partition: PartitionId, key: &OwedKey, mark: DeadLetterMark) -> Result<(), PortError> {
         let Some(partition) = self.partitions.get_mut(&partition) else { return Ok(()) };
         let mut state: OrderState = match partition.overlay.state(&key.identity) {
             Some(state) => state.as_ref().clone(),
@@ -74,7 +69,7 @@ impl Engine {
             },
         };
         if state.update_time == key.stamp {
-            state.dead_letter = Some(DeadLetterMark { offset, reason, times: 1 });
+            state.dead_letter = Some(mark);
             partition.overlay.put_state(key.identity.clone(), Arc::new(state));
         }
         Ok(())

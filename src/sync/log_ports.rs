@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::changelog::ChangelogRecord;
+use super::changelog::{ChangelogRecord, LetterStatus};
 use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
 use super::ports::{Closed, Epoch, PortError, Position, StateReader};
 use crate::order::{Identity, OrderState};
-use crate::record::{NextOffset, TopicPartition};
+use crate::record::{NextOffset, RecordOffset, TopicPartition};
 
 /// Everything of one commit, to be written by one transaction.
 #[derive(Debug, Default)]
@@ -103,6 +103,8 @@ pub struct CacheWrite {
     pub owed: Vec<(OwedKey, Owed)>,
     /// Debts that are settled; they need not be there.
     pub settled: Vec<OwedKey>,
+    /// The changed statuses of dead letters; `None` removes one.
+    pub letters: Vec<(RecordOffset, Option<LetterStatus>)>,
     /// Where the partition stands, where that is known.
     pub position: Option<Position>,
     /// Where in the changelog the store stands afterwards; `None` keeps what it had.

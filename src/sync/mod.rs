@@ -38,6 +38,8 @@ pub mod runner;
 pub mod sharing;
 pub mod standing;
 pub mod status;
+pub mod statuses;
+pub mod superseding;
 pub mod timer;
 pub mod token;
 pub mod token_log;

@@ -3,15 +3,17 @@
 //! Pure. It decides nothing about when to commit; it only keeps a cut whole: state, debt, letter and position of a
 //! record are in the same layer, always.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::changelog::LetterStatus;
 use super::dead_letter::DeadLetter;
 use super::owed::{Owed, OwedKey};
-use crate::order::{Identity, OrderState};
-use crate::record::NextOffset;
+use super::statuses::{OpenLetters, STATUS_BYTES, Statuses};
+use crate::order::{Identity, OrderState, UpdateTime};
+use crate::record::{NextOffset, RecordOffset};
 
 /// Rough cost of a state beside its document: struct, ids, map entry.
 const STATE_OVERHEAD: usize = 400;
@@ -19,6 +21,8 @@ const STATE_OVERHEAD: usize = 400;
 const OWED_OVERHEAD: usize = 150;
 /// Rough cost of a settled key.
 const SETTLED_OVERHEAD: usize = 100;
+/// Rough cost of an order that leaves.
+const REMOVED_OVERHEAD: usize = 150;
 
 /// The changes between two cuts.
 #[derive(Debug, Default)]
@@ -27,6 +31,8 @@ pub struct Layer {
     owed: Vec<(OwedKey, Owed)>,
     settled: Vec<OwedKey>,
     letters: Vec<DeadLetter>,
+    statuses: Statuses,
+    removed: BTreeMap<Identity, UpdateTime>,
     next: Option<NextOffset>,
     bytes: usize,
 }
@@ -39,6 +45,8 @@ impl Layer {
             && self.owed.is_empty()
             && self.settled.is_empty()
             && self.letters.is_empty()
+            && self.statuses.is_empty()
+            && self.removed.is_empty()
     }
 
     /// The changed states, each order once.
@@ -61,6 +69,16 @@ impl Layer {
         &self.letters
     }
 
+    /// The changed statuses of dead letters, those of the new ones among them.
+    pub fn statuses(&self) -> &Statuses {
+        &self.statuses
+    }
+
+    /// The orders that leave with this layer, with the stamps that no first event may come up to any more.
+    pub fn removed(&self) -> &BTreeMap<Identity, UpdateTime> {
+        &self.removed
+    }
+
     /// Where the partition stands after this layer, where it moved.
     pub fn next(&self) -> Option<NextOffset> {
         self.next
@@ -80,6 +98,7 @@ impl Layer {
 
     /// Lays `newer` over `self`.
     fn absorb(&mut self, newer: Self) {
+        self.bytes += newer.statuses.len() * STATUS_BYTES;
         for (identity, state) in newer.states {
             self.put_state(identity, state);
         }
@@ -89,6 +108,9 @@ impl Layer {
         self.settled.extend(newer.settled);
         self.bytes += newer.letters.iter().map(letter_bytes).sum::<usize>();
         self.letters.extend(newer.letters);
+        self.statuses.absorb(newer.statuses);
+        self.bytes += newer.removed.len() * REMOVED_OVERHEAD;
+        self.removed.extend(newer.removed);
         self.next = newer.next.or(self.next);
     }
 }
@@ -135,10 +157,44 @@ impl Overlay {
         self.pending.settled.iter()
     }
 
-    /// Adds a dead letter.
+    /// Adds a dead letter, and its status.
     pub fn put_letter(&mut self, letter: DeadLetter) {
+        self.put_status(letter.offset, Some(LetterStatus::open(&letter)));
         self.pending.bytes += letter_bytes(&letter);
         self.pending.letters.push(letter);
+    }
+
+    /// Changes the status of a dead letter; `None` removes it.
+    pub fn put_status(&mut self, offset: RecordOffset, status: Option<LetterStatus>) {
+        self.pending.bytes += STATUS_BYTES;
+        self.pending.statuses.put(offset, status);
+    }
+
+    /// The newest word on a letter's status; `None` where the store's is the truth.
+    pub fn status(&self, offset: RecordOffset) -> Option<Option<&LetterStatus>> {
+        let committing = || self.committing.as_ref().and_then(|layer| layer.statuses.get(offset));
+        self.pending.statuses.get(offset).or_else(committing)
+    }
+
+    /// Lays both layers over an order's open letters in the store.
+    pub fn lay_over(&self, identity: &Identity, open: &mut OpenLetters) {
+        for layer in self.committing.as_deref().into_iter().chain([&self.pending]) {
+            layer.statuses.lay_over(identity, open);
+        }
+    }
+
+    /// Lets an order leave with the next cut, which is to be taken before anything more is folded: so the order is gone
+    /// from that cut's position on, and no event of the cut was judged without it. `stamp` is the least that its app's
+    /// unit knows behind the order's last.
+    pub fn remove(&mut self, identity: Identity, stamp: UpdateTime) {
+        debug_assert!(!self.pending.states.contains_key(&identity), "an order that has just changed does not leave");
+        self.pending.bytes += REMOVED_OVERHEAD;
+        self.pending.removed.insert(identity, stamp);
+    }
+
+    /// The orders that leave with the cut that is being committed.
+    pub fn leaving(&self) -> Option<&BTreeMap<Identity, UpdateTime>> {
+        self.committing.as_ref().map(|layer| &layer.removed).filter(|removed| !removed.is_empty())
     }
 
     /// Moves the position: everything before `next` has its outcome in this layer or below.
@@ -183,10 +239,13 @@ impl Overlay {
         self.committing.take()
     }
 
-    /// The commit failed and changed nothing: the cut goes back under what was folded since.
+    /// The commit failed and changed nothing: the cut goes back under what was folded since. Its orders stay: the cut
+    /// that is tried next ends elsewhere, and whether they may leave is judged anew.
     pub fn aborted(&mut self) {
         if let Some(layer) = self.committing.take() {
             let mut base = Arc::try_unwrap(layer).unwrap_or_else(|shared| shared.duplicate());
+            base.bytes -= base.removed.len() * REMOVED_OVERHEAD;
+            base.removed.clear();
             base.absorb(std::mem::take(&mut self.pending));
             self.pending = base;
         }
@@ -200,6 +259,8 @@ impl Layer {
             owed: self.owed.clone(),
             settled: self.settled.clone(),
             letters: self.letters.clone(),
+            statuses: self.statuses.clone(),
+            removed: self.removed.clone(),
             next: self.next,
             bytes: self.bytes,
         }

@@ -35,6 +35,8 @@ pub struct Partition {
     pub left: BTreeMap<usize, Left>,
     /// Deliveries owed by apps that are not configured: they stay in the store, and nobody tries them.
     pub stranded: BTreeMap<AppId, usize>,
+    /// Dead letters of it that are open, those not yet committed among them.
+    pub open_letters: u64,
     /// The broker's end when reading started; `None` until then.
     pub end_at_start: Option<NextOffset>,
     /// The broker's end as last heard of.

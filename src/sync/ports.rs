@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::changelog::LetterStatus;
 use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
+use super::statuses::OpenLetters;
 use crate::douyin::verdict::Exchange;
 use crate::order::{AppId, Identity, OrderState, TimeUnit, UpdateTime};
 use crate::record::{NextOffset, Record, RecordOffset, TopicPartition};
@@ -81,6 +83,10 @@ pub struct PartitionCut {
     pub owed: Vec<(OwedKey, Owed)>,
     /// The debts that are settled: accepted or dead-lettered.
     pub settled: Vec<OwedKey>,
+    /// The changed statuses of dead letters; `None` removes one.
+    pub letters: Vec<(RecordOffset, Option<LetterStatus>)>,
+    /// The orders that leave.
+    pub removed: Vec<Identity>,
     /// Where the partition stands after this cut.
     pub position: Position,
 }
@@ -106,6 +112,12 @@ pub trait StateReader: Send + Sync {
     fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError>;
     /// One owed delivery, when its turn comes.
     fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError>;
+    /// The status of the dead letter of the record at `offset`.
+    fn letter(&self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<LetterStatus>, PortError>;
+    /// The open letters of an order. Asked at every acceptance: an order that has none costs no look at the disk.
+    fn open_letters(&self, source: &TopicPartition, identity: &Identity) -> Result<OpenLetters, PortError>;
+    /// How many letters of the partition are open.
+    fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError>;
 }
 
 /// An owed delivery that the store listed. One that is gone since is damage: nobody else settles.

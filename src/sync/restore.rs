@@ -164,7 +164,7 @@ impl Restore {
         let mut write = |gathered: Gathered, changelog: Option<NextOffset>| {
             let count = u64::try_from(gathered.states.len()).unwrap_or(u64::MAX);
             *orders += count;
-            meters.restored_orders(count);
+            meters.store().restored(count);
             cache.fill(vec![cache_write(source, gathered, changelog, now.wall_ms)])
         };
         let mut visit = |record: &ChangelogRecord| {

@@ -119,6 +119,7 @@ impl Engine {
         self.meters.partitions([status.restoring, running, leaving]);
         self.meters.in_flight(status.in_flight);
         self.meters.buffered_bytes(status.buffered_bytes);
+        self.meters.store().open_letters(self.partitions.values().map(|partition| partition.open_letters).sum());
         for desk in &self.desks {
             self.meters.owed(&desk.app_id, desk.owed);
         }

@@ -13,6 +13,7 @@ use super::event::TokenResult;
 use super::lag::Lag;
 use super::metric;
 use super::registry::{Cache, Registry, as_f64};
+use super::store_meters::StoreMeters;
 use crate::order::AppId;
 use crate::record::TopicPartition;
 
@@ -133,8 +134,7 @@ struct Inner {
     oldest_undelivered: Gauge,
     buffered_bytes: Gauge,
     intake_paused: [Gauge; 2],
-    restored_orders: Counter,
-    store_orders: Gauge,
+    store: StoreMeters,
     partitions: [Gauge; 3],
     samples: AtomicU64,
 }
@@ -181,8 +181,7 @@ impl Meters {
             oldest_undelivered: registry.gauge(&metric::OLDEST_UNDELIVERED, &[]),
             buffered_bytes: registry.gauge(&metric::BUFFERED_BYTES, &[]),
             intake_paused: [paused(IntakeLimit::Owed), paused(IntakeLimit::Bytes)],
-            restored_orders: registry.counter(&metric::RESTORED_ORDERS, &[]),
-            store_orders: registry.gauge(&metric::STORE_ORDERS, &[]),
+            store: StoreMeters::new(&registry),
             partitions: ["restoring", "running", "leaving"].map(|s| registry.gauge(&metric::PARTITIONS, &[s])),
             samples: AtomicU64::new(0),
             registry,
@@ -279,14 +278,9 @@ impl Meters {
         self.inner.partitions.iter().zip(counts).for_each(|(gauge, n)| gauge.set(as_f64(n)));
     }
 
-    /// The store holds `n` orders.
-    pub fn store_orders(&self, n: u64) {
-        self.inner.store_orders.set(as_f64(usize::try_from(n).unwrap_or(usize::MAX)));
-    }
-
-    /// `n` orders were read back from the changelog.
-    pub fn restored_orders(&self, n: u64) {
-        self.inner.restored_orders.increment(n);
+    /// The meters of what is stored.
+    pub fn store(&self) -> &StoreMeters {
+        &self.inner.store
     }
 
     pub(super) fn commit_failed(&self) {

@@ -31,6 +31,7 @@ fn exercise(meters: &Meters) {
     meters.accepted(70 * MS);
     meters.oldest_undelivered(1500 * MS);
     meters.buffered_bytes(4096);
+    meters.store().open_letters(3);
     meters.committed(4 * MS, 12);
     CommitFailed { error: "no disk", took: MS }.emit(meters);
     let offset = RecordOffset::new(4);
@@ -67,6 +68,7 @@ fn every_series_stands_in_the_text() {
     check(&meters, r#"order_sync_key_mismatch_total{topic="orders"} 1"#);
     check(&meters, "order_sync_oldest_undelivered_seconds 1.5");
     check(&meters, "order_sync_buffered_bytes 4096");
+    check(&meters, "order_sync_dead_letters_open 3");
     check(&meters, r#"order_sync_commits_total{result="ok"} 1"#);
     check(&meters, r#"order_sync_commits_total{result="failed"} 1"#);
     check(&meters, "order_sync_committed_records_total 12");

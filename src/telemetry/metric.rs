@@ -93,6 +93,15 @@ pub(super) const DEAD_LETTERS: Metric = counter(
     "Dead letters by reason code.",
     "Any increase: somebody has to look at each.",
 );
+pub(super) const DEAD_LETTERS_OPEN: Metric = gauge(
+    "order_sync_dead_letters_open",
+    &[],
+    "records",
+    "Dead letters that are open, of the partitions that this worker runs; the workers of a group add up. It survives \
+     restarts; one that a later push of its order supersedes is gone from it.",
+    "Above 0 for a day: what never was folded, or whose order is never pushed again, stays open until somebody deals \
+     with it.",
+);
 pub(super) const IN_FLIGHT: Metric = gauge(
     "order_sync_in_flight",
     &[],
@@ -233,6 +242,7 @@ pub const TABLE: &[&Metric] = &[
     &PUSH_ATTEMPTS,
     &PUSH_SECONDS,
     &DEAD_LETTERS,
+    &DEAD_LETTERS_OPEN,
     &IN_FLIGHT,
     &OWED,
     &LAG,

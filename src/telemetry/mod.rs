@@ -10,5 +10,7 @@ pub mod meters;
 pub mod metric;
 mod redact;
 mod registry;
+mod store_meters;
 
 pub use meters::{Meters, Outcome};
+pub use store_meters::StoreMeters;

@@ -43,6 +43,7 @@ mod schemas;
 mod store_contract;
 mod store_disk;
 mod store_kill;
+mod store_letters;
 mod storm;
 mod support;
 mod tokens_shared;

@@ -54,6 +54,8 @@ pub fn cut(source: &TopicPartition, next: i64) -> PartitionCut {
         states: Vec::new(),
         owed: Vec::new(),
         settled: Vec::new(),
+        letters: Vec::new(),
+        removed: Vec::new(),
         position: Position { commit_number: next.unsigned_abs(), ..Position::before(NextOffset::new(next)) },
     }
 }
@@ -267,6 +269,7 @@ fn cache_write(source: &TopicPartition, stamp: i64, settled: &[OwedKey], changel
         states: vec![(order("A"), Some(state(stamp)))],
         owed: vec![(key("A", stamp), owed(stamp))],
         settled: settled.to_vec(),
+        letters: Vec::new(),
         position: Some(cut(source, stamp).position),
         checkpoint: changelog.map(|at| Checkpoint { changelog: NextOffset::new(at), written_ms: at }),
     }

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex};
 
 use order_sync::order::fold::{MapInput, MapOrder, Mapped};
 use order_sync::order::{AppId, DeadLetterReason, Fault, Identity, OrderState};
-use order_sync::record::{NextOffset, TopicPartition};
+use order_sync::record::{NextOffset, RecordOffset, TopicPartition};
 use order_sync::store::MemoryStore;
 use order_sync::sync::cache::Cache;
+use order_sync::sync::changelog::LetterStatus;
 use order_sync::sync::commit::{CommitCut, CommitQueue};
 use order_sync::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use order_sync::sync::ports::{
     AttemptStart, Attempts, Epoch, Intake, OwedEntry, PortError, Position, Restorer, StartAt, StateReader,
     TokenGeneration,
 };
+use order_sync::sync::statuses::OpenLetters;
 use order_sync::sync::{Owed, OwedKey};
 
 use super::plant::Plant;
@@ -129,6 +131,18 @@ impl StateReader for Shelf {
             (owed, _) => owed,
         })
     }
+
+    fn letter(&self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<LetterStatus>, PortError> {
+        self.cache.letter(source, offset)
+    }
+
+    fn open_letters(&self, source: &TopicPartition, identity: &Identity) -> Result<OpenLetters, PortError> {
+        self.cache.open_letters(source, identity)
+    }
+
+    fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError> {
+        self.cache.open_letter_count(source)
+    }
 }
 
 /// A store directory; under a planted bug it says that it is not behind.
@@ -152,6 +166,18 @@ impl StateReader for Directory {
 
     fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {
         self.store.owed(source, key)
+    }
+
+    fn letter(&self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<LetterStatus>, PortError> {
+        self.store.letter(source, offset)
+    }
+
+    fn open_letters(&self, source: &TopicPartition, identity: &Identity) -> Result<OpenLetters, PortError> {
+        self.store.open_letters(source, identity)
+    }
+
+    fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError> {
+        self.store.open_letter_count(source)
     }
 }
 

@@ -8,9 +8,12 @@ use foldhash::fast::RandomState;
 
 use super::key::{ChangelogKey, KeyError};
 use super::record::ChangelogRecord;
+use super::status::LetterStatus;
 use crate::order::{Identity, OrderState};
+use crate::record::RecordOffset;
 use crate::sync::owed::{Owed, OwedKey};
 use crate::sync::ports::Position;
+use crate::sync::statuses::{STATUS_BYTES, Statuses};
 
 /// Rough cost of an entry beside its content.
 const ENTRY_OVERHEAD: usize = 300;
@@ -22,6 +25,8 @@ pub struct Gathered {
     pub states: HashMap<Identity, Option<Arc<OrderState>>, RandomState>,
     /// Owed deliveries, orders in key order, stamps ascending.
     pub owed: BTreeMap<OwedKey, Option<Owed>>,
+    /// Statuses of dead letters.
+    pub letters: Statuses,
     /// Where the partition stands.
     pub position: Option<Position>,
     bytes: usize,
@@ -44,8 +49,7 @@ pub enum GatherError {
 }
 
 impl Gathered {
-    /// Takes one record of the changelog; those of other source topics are skipped, and so are statuses of dead letters,
-    /// which the store does not keep before issue 5. True where it was of this topic.
+    /// Takes one record of the changelog; those of other source topics are skipped. True where it was of this topic.
     pub fn take(&mut self, topic: &str, record: &ChangelogRecord) -> Result<bool, GatherError> {
         let Some(key) = ChangelogKey::decode(&record.key, topic)? else { return Ok(false) };
         let bad = |key, why: &dyn std::error::Error| GatherError::Value { key, why: why.to_string() };
@@ -64,7 +68,10 @@ impl Gathered {
             (ChangelogKey::Position, None) => {
                 return Err(GatherError::Value { key: "position", why: "a position is never removed".to_owned() });
             }
-            (ChangelogKey::Letter(_), _) => {}
+            (ChangelogKey::Letter(offset), value) => {
+                let status = value.map(LetterStatus::decode).transpose().map_err(|e| bad("letter", &e))?;
+                self.put_letter(offset, status);
+            }
         }
         Ok(true)
     }
@@ -85,6 +92,13 @@ impl Gathered {
         }
     }
 
+    /// The newest status of a dead letter; `None` says that it is gone.
+    pub fn put_letter(&mut self, offset: RecordOffset, status: Option<LetterStatus>) {
+        let before = self.letters.len();
+        self.letters.put(offset, status);
+        self.bytes += (self.letters.len() - before) * STATUS_BYTES;
+    }
+
     /// Rough memory of all of it.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -92,6 +106,6 @@ impl Gathered {
 
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.states.is_empty() && self.owed.is_empty() && self.position.is_none()
+        self.states.is_empty() && self.owed.is_empty() && self.letters.is_empty() && self.position.is_none()
     }
 }

@@ -1,7 +1,7 @@
 //! A cut becomes records: each changed thing once, the position last.
 
 use super::key::ChangelogKey;
-use super::status::{LetterState, LetterStatus, StatusError};
+use super::status::{LetterStatus, StatusError};
 use crate::sync::commit::CutPart;
 use crate::sync::ports::PortError;
 
@@ -20,7 +20,8 @@ pub struct ChangelogRecord {
 /// the debt. (A debt is never owed and then settled in one cut, as it is due only when its cut is committed.)
 pub fn records(part: &CutPart) -> Result<Vec<ChangelogRecord>, PortError> {
     let (layer, topic) = (&part.layer, &part.source.topic);
-    let mut records = Vec::with_capacity(layer.owed().len() * 2 + layer.settled().len() + layer.letters().len() + 1);
+    let changes = layer.owed().len() * 2 + layer.settled().len() + layer.statuses().len() + layer.removed().len();
+    let mut records = Vec::with_capacity(changes + 1);
     for (identity, state) in layer.states() {
         let mut value = Vec::new();
         state.encode(&mut value);
@@ -39,10 +40,12 @@ pub fn records(part: &CutPart) -> Result<Vec<ChangelogRecord>, PortError> {
         put(&mut records, &ChangelogKey::Owed(key.clone()), topic, Some(value));
     }
     let fatal = |error: &dyn std::error::Error| PortError::Fatal(error.to_string());
-    for letter in layer.letters() {
-        let status = LetterStatus { state: LetterState::Open, reason: letter.reason, at_ms: letter.last_failed_ms };
-        let value = status.encode().map_err(|error: StatusError| fatal(&error))?;
-        put(&mut records, &ChangelogKey::Letter(letter.offset), topic, Some(value));
+    for (offset, status) in layer.statuses().iter() {
+        let value = status.map(LetterStatus::encode).transpose().map_err(|error: StatusError| fatal(&error))?;
+        put(&mut records, &ChangelogKey::Letter(offset), topic, value);
+    }
+    for identity in layer.removed().keys() {
+        put(&mut records, &ChangelogKey::State(identity.clone()), topic, None);
     }
     let position = part.position.encode().map_err(|error| fatal(&error))?;
     put(&mut records, &ChangelogKey::Position, topic, Some(position));

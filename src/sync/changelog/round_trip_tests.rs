@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{ChangelogKey, ChangelogRecord, Gathered, records};
+use super::{ChangelogKey, ChangelogRecord, Gathered, LetterState, LetterStatus, records};
 use crate::order::{
     AppId, DeadLetterReason, Digest, EventTime, Identity, OrderState, OrderType, Stage, Status, UpdateTime,
 };
@@ -61,22 +61,40 @@ fn letter(source: &TopicPartition, offset: i64) -> DeadLetter {
 struct Truth {
     states: HashMap<Identity, i64>,
     owed: BTreeMap<OwedKey, i64>,
+    letters: BTreeMap<RecordOffset, LetterState>,
     position: Option<Position>,
 }
 
-/// Writes cuts as an engine does: a debt is settled only in a later cut than the one that owes it.
+/// Writes cuts as an engine does: a debt is settled only in a later cut than the one that owes it. A settled debt closes
+/// the last letter, or lets its status go with the order, where that has not changed in this cut.
 fn write(cuts: &[Vec<(u8, bool)>]) -> (Truth, Vec<ChangelogRecord>) {
     let source = TopicPartition::new("orders", 3);
     let (mut truth, mut log, mut stamp) = (Truth::default(), Vec::new(), 0);
     for (number, steps) in (1..).zip(cuts) {
         let mut overlay = Overlay::default();
+        let mut gone = std::collections::HashSet::new();
         let committed: Vec<OwedKey> = truth.owed.keys().cloned().collect();
         for (order, settles) in steps {
             stamp += 1;
             if *settles && let Some(key) = committed.iter().find(|key| key.identity == identity(*order)) {
                 overlay.settle(key.clone());
                 truth.owed.remove(key);
-            } else {
+                let last = truth.letters.last_key_value().map(|(offset, _)| *offset);
+                if let Some(offset) = last.filter(|offset| offset.get() % 2 == 0) {
+                    let mut status = LetterStatus::open(&letter(&source, offset.get()));
+                    status.state = LetterState::Superseded;
+                    overlay.put_status(offset, Some(status));
+                    truth.letters.insert(offset, LetterState::Superseded);
+                } else if let Some(offset) = last
+                    && overlay.state(&key.identity).is_none()
+                    && truth.states.remove(&key.identity).is_some()
+                {
+                    overlay.remove(key.identity.clone(), UpdateTime(stamp));
+                    overlay.put_status(offset, None);
+                    truth.letters.remove(&offset);
+                    gone.insert(key.identity.clone());
+                }
+            } else if !gone.contains(&identity(*order)) {
                 let key = OwedKey { identity: identity(*order), stamp: UpdateTime(stamp) };
                 overlay.put_state(key.identity.clone(), Arc::new(state(stamp)));
                 overlay.owe(key.clone(), owed(stamp));
@@ -86,6 +104,7 @@ fn write(cuts: &[Vec<(u8, bool)>]) -> (Truth, Vec<ChangelogRecord>) {
         }
         overlay.advance(NextOffset::new(stamp));
         overlay.put_letter(letter(&source, stamp));
+        truth.letters.insert(RecordOffset::new(stamp), LetterState::Open);
         let position = Position { commit_number: number, ..Position::before(NextOffset::new(stamp)) };
         let Some(layer) = overlay.cut() else { continue };
         truth.position = Some(position.clone());
@@ -122,6 +141,8 @@ fn check(truth: &Truth, log: &[ChangelogRecord]) {
     for owed in found.owed.values().flatten() {
         assert_eq!(*owed, self::owed(owed.offset));
     }
+    let letters: BTreeMap<_, _> = found.letters.iter().filter_map(|(at, status)| Some((at, status?.state))).collect();
+    assert_eq!(letters, truth.letters);
     assert_eq!(found.position, truth.position);
 }
 
@@ -154,6 +175,8 @@ fn a_cut_is_each_thing_once_and_the_position_last() {
     // Content that stands as a dead letter is owed again under its stamp.
     overlay.owe(key(3, 3), owed(3));
     overlay.put_letter(letter(&source, 9));
+    overlay.put_status(RecordOffset::new(7), None);
+    overlay.remove(identity(4), UpdateTime(2));
     overlay.advance(NextOffset::new(10));
     let position = Position { commit_number: 1, ..Position::before(NextOffset::new(10)) };
     let layer = overlay.cut().unwrap();
@@ -173,7 +196,9 @@ fn a_cut_is_each_thing_once_and_the_position_last() {
             r#"[1,"owed","orders","tt1","A\"1",5] {"format":1,"offset":5,"timestamp_ms":5,"request":{"update_time":5}}"#.to_owned(),
             r#"[1,"owed","orders","tt1","A\"1",6] {"format":1,"offset":6,"timestamp_ms":6,"request":{"update_time":6}}"#.to_owned(),
             r#"[1,"owed","orders","tt1","A\"3",3] {"format":1,"offset":3,"timestamp_ms":3,"request":{"update_time":3}}"#.to_owned(),
-            r#"[1,"letter","orders",9] {"format":1,"state":"open","reason":"unknown_app","at_ms":2}"#.to_owned(),
+            r#"[1,"letter","orders",7] gone"#.to_owned(),
+            r#"[1,"letter","orders",9] {"format":1,"state":"open","reason":"unknown_app","at_ms":2,"times":1}"#.to_owned(),
+            r#"[1,"state","orders","tt1","A\"4"] gone"#.to_owned(),
             r#"[1,"position","orders"] {"format":1,"next":10,"commit_number":1}"#.to_owned(),
         ]
     );

@@ -1,9 +1,13 @@
 //! The status of a dead letter: one small record beside the letter, so that what is still open can be told without
-//! reading every letter. The commands of issue 5 change it; this release writes `open` only.
+//! reading every letter.
+//!
+//! It is written in the commit of its letter, so that every letter has one. A worker supersedes; the commands of issue 5
+//! redrive and discard. A letter without a status is closed: retention removes what is closed, never what is open.
 
 use serde::{Deserialize, Serialize};
 
-use crate::order::DeadLetterReason;
+use crate::order::{AppId, DeadLetterReason, Identity, UpdateTime};
+use crate::sync::dead_letter::DeadLetter;
 
 /// The format that this release writes; it reads no other.
 const FORMAT: u64 = 1;
@@ -31,6 +35,15 @@ pub struct LetterStatus {
     pub reason: DeadLetterReason,
     /// Wall clock of this status, milliseconds since the epoch.
     pub at_ms: i64,
+    /// How often the record has been dead-lettered.
+    pub times: u32,
+    /// The app, where it is one of ours.
+    pub app_id: Option<AppId>,
+    /// The order, where the event could be read so far.
+    pub order_id: Option<Box<str>>,
+    /// The stamp of a letter whose event was folded: an accepted push of that order with this stamp or a later one
+    /// supersedes it. `None`: the event never was folded, and no push says what it said.
+    pub stamp: Option<UpdateTime>,
 }
 
 /// A stored status cannot be read back.
@@ -58,6 +71,26 @@ pub(super) struct StoredStatus {
     reason: DeadLetterReason,
     /// Wall clock of this status, milliseconds since the epoch.
     at_ms: i64,
+    /// How often the record has been dead-lettered; 1 where it is left out.
+    #[serde(default = "once")]
+    #[schemars(range(min = 1))]
+    times: u32,
+    /// The app, where it is one of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    app_id: Option<AppId>,
+    /// The order, where the event could be read so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    order_id: Option<Box<str>>,
+    /// The stamp of the letter's delivery, where its event was folded: only then can a later push supersede it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
+    stamp: Option<UpdateTime>,
+}
+
+const fn once() -> u32 {
+    1
 }
 
 #[derive(Deserialize)]
@@ -65,11 +98,52 @@ struct Format {
     format: u64,
 }
 
+impl LetterState {
+    /// The word of the stored form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Redriven => "redriven",
+            Self::Superseded => "superseded",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
 impl LetterStatus {
+    /// The status that a letter begins with.
+    pub fn open(letter: &DeadLetter) -> Self {
+        Self {
+            state: LetterState::Open,
+            reason: letter.reason,
+            at_ms: letter.last_failed_ms,
+            times: letter.times,
+            app_id: letter.app_id.as_deref().map(AppId::new),
+            order_id: letter.order_id.as_deref().map(Into::into),
+            stamp: letter.update_time.map(UpdateTime),
+        }
+    }
+
+    /// Whether somebody still has to deal with it.
+    pub fn is_open(&self) -> bool {
+        self.state == LetterState::Open
+    }
+
+    /// The order that it belongs to, where all of its identity is known.
+    pub fn identity(&self) -> Option<Identity> {
+        Some(Identity::new(self.app_id.clone()?, self.order_id.as_deref()?))
+    }
+
+    /// Whether an accepted push with this stamp holds what the letter's event said.
+    pub fn is_superseded_by(&self, accepted: UpdateTime) -> bool {
+        self.is_open() && self.stamp.is_some_and(|stamp| stamp <= accepted)
+    }
+
     /// The stored form: one JSON object, `format` first.
     pub fn encode(&self) -> Result<Vec<u8>, StatusError> {
-        let stored = StoredStatus { format: FORMAT, state: self.state, reason: self.reason, at_ms: self.at_ms };
-        Ok(serde_json::to_vec(&stored)?)
+        let Self { state, reason, at_ms, times, stamp, .. } = *self;
+        let (app_id, order_id) = (self.app_id.clone(), self.order_id.clone());
+        Ok(serde_json::to_vec(&StoredStatus { format: FORMAT, state, reason, at_ms, times, app_id, order_id, stamp })?)
     }
 
     /// Reads the stored form.
@@ -78,8 +152,9 @@ impl LetterStatus {
         if format != FORMAT {
             return Err(StatusError::Format(format));
         }
-        let stored: StoredStatus = serde_json::from_slice(bytes)?;
-        Ok(Self { state: stored.state, reason: stored.reason, at_ms: stored.at_ms })
+        let StoredStatus { format: _, state, reason, at_ms, times, app_id, order_id, stamp } =
+            serde_json::from_slice(bytes)?;
+        Ok(Self { state, reason, at_ms, times, app_id, order_id, stamp })
     }
 }
 
@@ -89,12 +164,56 @@ mod tests {
 
     #[test]
     fn the_stored_form_is_fixed_and_comes_back() {
-        let status = LetterStatus { state: LetterState::Open, reason: DeadLetterReason::UnknownApp, at_ms: 7 };
-        let stored = status.encode().unwrap();
-        let expect = r#"{"format":1,"state":"open","reason":"unknown_app","at_ms":7}"#;
-        assert_eq!(std::str::from_utf8(&stored).unwrap(), expect);
-        assert_eq!(LetterStatus::decode(&stored).unwrap(), status);
+        let check = |status: &LetterStatus, expect: &str| {
+            let stored = status.encode().unwrap();
+            assert_eq!(std::str::from_utf8(&stored).unwrap(), expect);
+            assert_eq!(LetterStatus::decode(&stored).unwrap(), *status);
+        };
+        let (state, reason) = (LetterState::Open, DeadLetterReason::UnknownApp);
+        let mut status = LetterStatus { state, reason, at_ms: 7, times: 1, app_id: None, order_id: None, stamp: None };
+        check(&status, r#"{"format":1,"state":"open","reason":"unknown_app","at_ms":7,"times":1}"#);
+        status.order_id = Some("A\"1".into());
+        assert_eq!(status.identity(), None);
+        check(&status, r#"{"format":1,"state":"open","reason":"unknown_app","at_ms":7,"times":1,"order_id":"A\"1"}"#);
+        (status.state, status.reason) = (LetterState::Superseded, DeadLetterReason::RetriesExhausted);
+        (status.times, status.app_id, status.stamp) = (3, Some(AppId::new("tt1")), Some(UpdateTime(1_700_000_000)));
+        check(
+            &status,
+            concat!(
+                r#"{"format":1,"state":"superseded","reason":"retries_exhausted","at_ms":7,"times":3,"#,
+                r#""app_id":"tt1","order_id":"A\"1","stamp":1700000000}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn entries_without_the_later_members_are_read_and_other_formats_refused() {
+        let old = LetterStatus::decode(br#"{"format":1,"state":"open","reason":"unknown_app","at_ms":7}"#).unwrap();
+        assert_eq!((old.times, old.identity(), old.stamp), (1, None, None));
         let error = LetterStatus::decode(br#"{"format":2}"#).unwrap_err();
         assert_eq!(error.to_string(), "unknown format 2 of a dead letter's status");
+    }
+
+    #[test]
+    fn only_what_was_folded_is_superseded_and_by_its_stamp_or_a_later_one() {
+        let stamped = |state, stamp: Option<i64>| LetterStatus {
+            state,
+            reason: DeadLetterReason::RejectedByPlatform,
+            at_ms: 7,
+            times: 1,
+            app_id: None,
+            order_id: None,
+            stamp: stamp.map(UpdateTime),
+        };
+        let check = |state, stamp, accepted, expect| {
+            assert_eq!(stamped(state, stamp).is_superseded_by(UpdateTime(accepted)), expect, "{state:?} {stamp:?}");
+        };
+        check(LetterState::Open, Some(5), 4, false);
+        check(LetterState::Open, Some(5), 5, true);
+        check(LetterState::Open, Some(5), 6, true);
+        check(LetterState::Open, None, 6, false);
+        for closed in [LetterState::Redriven, LetterState::Superseded, LetterState::Discarded] {
+            check(closed, Some(5), 6, false);
+        }
     }
 }

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex};
 use order_sync::douyin::verdict::{Answer, Exchange};
 use order_sync::order::fold::{MapInput, MapOrder, Mapped};
 use order_sync::order::{AppId, Fault, Identity, OrderState};
-use order_sync::record::{NextOffset, TopicPartition};
+use order_sync::record::{NextOffset, RecordOffset, TopicPartition};
+use order_sync::sync::changelog::LetterStatus;
 use order_sync::sync::commit::{CommitCut, CommitQueue};
 use order_sync::sync::ports::{
     AttemptStart, Attempts, Epoch, Intake, Membership, OwedEntry, PortError, Position, Restorer, StartAt, StateReader,
     TokenGeneration,
 };
+use order_sync::sync::statuses::{OpenLetters, Statuses};
 use order_sync::sync::{Owed, OwedKey};
 
 /// Committed cuts, in memory.
@@ -19,6 +21,7 @@ use order_sync::sync::{Owed, OwedKey};
 pub struct Shelf {
     pub states: HashMap<Identity, OrderState>,
     pub owed: BTreeMap<OwedKey, Owed>,
+    pub letters: Statuses,
     pub position: Option<Position>,
 }
 
@@ -44,6 +47,12 @@ impl FakeStore {
             }
             for (key, owed) in part.layer.owed() {
                 one.owed.insert(key.clone(), owed.clone());
+            }
+            for (offset, status) in part.layer.statuses().iter() {
+                one.letters.put(offset, status.cloned());
+            }
+            for identity in part.layer.removed().keys() {
+                assert!(one.states.remove(identity).is_some(), "{identity:?} was not there");
             }
             one.position = Some(part.position.clone());
         }
@@ -71,6 +80,25 @@ impl StateReader for FakeStore {
 
     fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {
         Ok(self.0.lock().unwrap().get(source).and_then(|shelf| shelf.owed.get(key).cloned()))
+    }
+
+    fn letter(&self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<LetterStatus>, PortError> {
+        let shelves = self.0.lock().unwrap();
+        Ok(shelves.get(source).and_then(|shelf| shelf.letters.get(offset).flatten().cloned()))
+    }
+
+    fn open_letters(&self, source: &TopicPartition, identity: &Identity) -> Result<OpenLetters, PortError> {
+        let mut open = OpenLetters::new();
+        if let Some(shelf) = self.0.lock().unwrap().get(source) {
+            shelf.letters.lay_over(identity, &mut open);
+        }
+        Ok(open)
+    }
+
+    fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError> {
+        let shelves = self.0.lock().unwrap();
+        let letters = shelves.get(source).into_iter().flat_map(|shelf| shelf.letters.iter());
+        Ok(letters.map(|(_, status)| u64::from(status.is_some_and(LetterStatus::is_open))).sum())
     }
 }
 

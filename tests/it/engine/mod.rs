@@ -4,6 +4,7 @@ mod chaos;
 mod delivery;
 mod evidence;
 pub mod fakes;
+mod letters;
 mod partitions;
 mod restoring;
 pub mod scene;
