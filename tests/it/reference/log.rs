@@ -70,16 +70,21 @@ pub(crate) struct Folded {
     pub(crate) outcomes: Vec<Outcome>,
     /// The pushes of each (app id, order id), in log order.
     pub(crate) pushes: BTreeMap<(String, String), Vec<Push>>,
+    /// The state in which each order is left.
+    pub(crate) states: BTreeMap<(String, String), State>,
 }
 
-struct State {
-    document: Value,
-    order_type: String,
-    offset: i64,
-    event_ids: Vec<String>,
-    sequence: Option<i64>,
-    occurred_at: i64,
-    update_time: i64,
+/// The state of one order.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) document: Value,
+    pub(crate) order_type: String,
+    pub(crate) status: String,
+    pub(crate) offset: i64,
+    pub(crate) event_ids: Vec<String>,
+    pub(crate) sequence: Option<i64>,
+    pub(crate) occurred_at: i64,
+    pub(crate) update_time: i64,
     sent: (Value, Value),
 }
 
@@ -112,6 +117,7 @@ pub(crate) fn fold_log(records: &[Input<'_>], settings: &Settings) -> Folded {
             };
         folded.outcomes.push(outcome);
     }
+    folded.states = states;
     folded
 }
 
@@ -191,6 +197,7 @@ fn advance(
     let next = State {
         document,
         order_type,
+        status: event.status.clone(),
         offset,
         event_ids: event_ids.split_off(newest),
         sequence: event.sequence.or(state.and_then(|state| state.sequence)),

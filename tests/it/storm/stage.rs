@@ -1,26 +1,27 @@
 //! What a storm needs: a topic full of seeded records, a sandbox with faults, and workers to start and to kill.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use order_sync::app::demo::{LogSpec, generate};
-use order_sync::kafka::producer::{Outgoing, Producer};
-use order_sync::order::AppId;
 use order_sync::sandbox::{Faults, Sandbox, SandboxHandle, SandboxOptions};
 use tempfile::TempDir;
 
-use crate::reference::{App, Folded, Input, Settings, fold_log};
+use super::log::{APPS, fold, poison, produce};
+use crate::reference::{Folded, Outcome};
 use crate::support::real_kafka::RealKafka;
 
 pub struct Storm {
     pub seed: u64,
     pub records: usize,
     pub partitions: i32,
-    pub kills: usize,
     pub faults: &'static str,
+    /// Orders of which the platform rejects every state.
+    pub poison: usize,
+    /// Attempts per second, app and worker: how long the work takes, so that there is time for trouble.
+    pub pace: u32,
     pub commit: Commit,
 }
 
@@ -33,12 +34,6 @@ pub enum Commit {
     Transactions,
 }
 
-/// One record as it was produced.
-pub struct Produced {
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
-}
-
 pub struct Stage {
     pub topic: String,
     pub group: String,
@@ -48,12 +43,13 @@ pub struct Stage {
     pub commit: Commit,
     brokers: String,
     home: TempDir,
+    poison: BTreeSet<String>,
     pushes: usize,
+    pace: u32,
 }
 
-/// When the log begins: well in the past, so that no event lies ahead of the clock.
-const BEGINS_AT: i64 = 1_760_000_000_000;
-const APPS: [(&str, bool); 2] = [("tt1", false), ("tt2", true)];
+/// How long nothing may be applied: a session, an open transaction, an outage, and a slow machine.
+const STILL: Duration = Duration::from_secs(120);
 
 impl Stage {
     pub fn set(kafka: &RealKafka, storm: &Storm) -> Self {
@@ -61,18 +57,59 @@ impl Stage {
         let partitions = produce(kafka, &topic, storm);
         let expected: BTreeMap<i32, Folded> =
             partitions.iter().map(|(partition, records)| (*partition, fold(records, storm.partitions))).collect();
-        let pushes = expected.values().flat_map(|folded| folded.pushes.values()).map(Vec::len).sum();
+        let poison = poison(&partitions, &expected, storm);
+        let taken = |folded: &Folded| {
+            folded
+                .pushes
+                .iter()
+                .filter(|((_, order), _)| !poison.contains(order))
+                .map(|(_, pushes)| pushes.len())
+                .sum::<usize>()
+        };
+        let pushes = expected.values().map(taken).sum::<usize>();
+        let mut faults = Faults::default();
+        for order in &poison {
+            faults.add(&format!("code:40003@order:{order}")).unwrap();
+        }
+        faults.add(storm.faults).unwrap();
         let sandbox = Sandbox::start(SandboxOptions {
             seed: storm.seed,
-            faults: Faults::parse(storm.faults).unwrap(),
+            faults,
             memory_bytes: 2 << 30,
+            keep: 2000,
             ..SandboxOptions::default()
         })
         .unwrap();
         let home = TempDir::new().unwrap();
         let group = RealKafka::name("storm-group");
         let (commit, brokers) = (storm.commit, kafka.brokers.clone());
-        Self { topic, group, sandbox, expected, commit, brokers, home, pushes }
+        println!(
+            "{} records, {pushes} pushes, {} poison orders; logs in {}",
+            storm.records,
+            poison.len(),
+            home.path().display()
+        );
+        Self { topic, group, sandbox, expected, commit, brokers, home, poison, pushes, pace: storm.pace }
+    }
+
+    pub fn apps() -> [&'static str; 2] {
+        APPS.map(|(app, _)| app)
+    }
+
+    /// Whether the platform rejects every state of this order.
+    pub fn is_poison(&self, order: &str) -> bool {
+        self.poison.contains(order)
+    }
+
+    /// The dead letters that a partition must have: those of the reference, and those of the poison.
+    pub fn letters(&self, folded: &Folded) -> BTreeMap<i64, &'static str> {
+        let set_aside = folded.outcomes.iter().zip(0..).filter_map(|(outcome, offset)| match outcome {
+            Outcome::DeadLetter(reason) => Some((offset, *reason)),
+            Outcome::Advanced | Outcome::Unchanged | Outcome::Duplicate | Outcome::Stale | Outcome::Tombstone => None,
+        });
+        let pushes =
+            folded.pushes.iter().filter(|((_, order), _)| self.is_poison(order)).flat_map(|(_, pushes)| pushes);
+        set_aside.chain(pushes.map(|push| (push.offset, "rejected_by_platform"))).collect()
     }
 
     fn config(&self, worker: usize) -> String {
@@ -89,13 +126,16 @@ impl Stage {
             "[kafka]\nbrokers = \"{}\"\ngroup_id = \"{}\"\ntopics = [\"{}\"]\nexactly_once = {}\n\
              [kafka.properties]\n\"session.timeout.ms\" = \"6000\"\n\
              [store]\npath = \"{}\"\n[douyin]\nbase_url = \"{}\"\nrequest_timeout = \"2s\"\n\
-             [delivery]\ninitial_interval = \"50ms\"\nmax_interval = \"2s\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
+             [delivery]\ninitial_interval = \"50ms\"\nmax_interval = \"2s\"\n\
+             requests_per_second = {}\n\
+             [circuit]\nwindow = \"3s\"\nprobe_max_interval = \"2s\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
             self.brokers,
             self.group,
             self.topic,
             self.commit == Commit::Transactions,
             self.store(worker).display(),
             self.sandbox.base_url(),
+            self.pace,
             apps.concat(),
         )
     }
@@ -125,8 +165,19 @@ impl Stage {
             .unwrap()
     }
 
-    /// Waits until this share of all pushes was applied.
-    pub fn wait_for_applied(&self, worker: &mut Child, share: f64) {
+    /// Pushes that were applied.
+    pub fn applied(&self) -> u64 {
+        self.sandbox.report().applied
+    }
+
+    /// Pushes that will be.
+    pub fn pushes(&self) -> u64 {
+        u64::try_from(self.pushes).unwrap()
+    }
+
+    /// Waits until this share of all pushes was applied. A worker that ends before its time is a failure, and so is a
+    /// long time in which nothing is applied.
+    pub fn wait_for_applied(&self, workers: &mut [Child], share: f64) {
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -134,24 +185,17 @@ impl Stage {
             reason = "a share"
         )]
         let enough = (self.pushes as f64 * share) as u64;
-        let since = Instant::now();
-        while self.sandbox.report().applied < enough {
-            self.still_there(worker);
-            assert!(
-                since.elapsed() < Duration::from_secs(200),
-                "{:?} applied of {enough}",
-                self.sandbox.report().applied
-            );
+        let (mut applied, mut since) = (0, Instant::now());
+        while applied < enough {
+            for worker in &mut *workers {
+                self.still_there(worker);
+            }
+            let now = self.applied();
+            if now > applied {
+                (applied, since) = (now, Instant::now());
+            }
+            assert!(since.elapsed() < STILL, "{applied} applied of {enough}, then nothing:\n{}", self.last_words());
             std::thread::park_timeout(Duration::from_millis(20));
-        }
-    }
-
-    /// The same while several workers run; one that has ended before its time is a failure.
-    pub fn wait_for_applied_by(&self, workers: &mut [Child], share: f64) {
-        let (last, others) = workers.split_last_mut().unwrap();
-        self.wait_for_applied(last, share);
-        for worker in others {
-            self.still_there(worker);
         }
     }
 
@@ -182,68 +226,28 @@ impl Stage {
         }
     }
 
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// How often a worker has said that an app's circuit is open.
+    pub fn circuits_opened(&self, app: &str) -> usize {
+        let words = "the platform is away: the app's orders wait";
+        self.log().lines().filter(|line| line.contains(words) && line.contains(app)).count()
+    }
+
     pub fn last_words(&self) -> String {
-        let log = std::fs::read_to_string(self.log_file()).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().rev().take(20).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 }
 
-/// Writes the seeded log, and a few records that are too large, and returns what every partition holds.
-fn produce(kafka: &RealKafka, topic: &str, storm: &Storm) -> BTreeMap<i32, Vec<Produced>> {
-    let log = generate(&LogSpec {
-        seed: storm.seed,
-        orders: storm.records / 3,
-        apps: APPS.iter().map(|(app, _)| AppId::new(*app)).collect(),
-        one_dirty_in: 20,
-        begins_at: BEGINS_AT,
-    });
-    assert!(log.len() >= storm.records);
-    let producer = Producer::connect(&kafka.brokers).unwrap();
-    let mut partitions: BTreeMap<i32, Vec<Produced>> = BTreeMap::new();
-    let count = u64::try_from(storm.partitions).unwrap();
-    for (number, record) in log.into_iter().take(storm.records).enumerate() {
-        let partition = i32::try_from(record.partition_hint % count).unwrap();
-        let mut entry = Produced { key: record.key, value: record.value };
-        if number % 20_000 == 10_000 {
-            entry.value = Some(vec![b'x'; (1 << 20) + number]);
+impl Drop for Stage {
+    /// What failed is worth reading: logs and stores stay.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.home.disable_cleanup(true);
         }
-        let outgoing = Outgoing {
-            partition: Some(partition),
-            key: entry.key.as_deref(),
-            value: entry.value.as_deref(),
-            ..Outgoing::default()
-        };
-        producer.send(topic, outgoing).unwrap();
-        partitions.entry(partition).or_default().push(entry);
     }
-    producer.flush().unwrap();
-    partitions
-}
-
-fn fold(records: &[Produced], partitions: i32) -> Folded {
-    let inputs: Vec<Input<'_>> = records
-        .iter()
-        .zip(0..)
-        .map(|(record, offset)| Input {
-            offset,
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            header_bytes: 0,
-        })
-        .collect();
-    let apps = APPS.iter().map(|(app, milliseconds)| App {
-        app_id: (*app).to_owned(),
-        client_key: Some(format!("ck-{app}")),
-        is_in_milliseconds: *milliseconds,
-    });
-    let settings = Settings {
-        apps: apps.collect(),
-        is_text_strict: false,
-        now_ms: 1_900_000_000_000,
-        max_clock_skew_ms: 600_000,
-        removed_stamp: 0,
-        partitions,
-    };
-    fold_log(&inputs, &settings)
 }

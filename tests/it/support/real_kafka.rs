@@ -4,6 +4,7 @@
 //! The script stops it when this process has ended, however it ends. Topics and groups get names of their own, so that
 //! one broker serves every test.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -127,6 +128,14 @@ impl RealKafka {
 
     /// Every committed record of a topic, partition by partition, as `(partition, record)`.
     pub fn read_all(&self, topic: &str) -> Vec<(i32, Record)> {
+        let mut records = Vec::new();
+        self.read_each(topic, |partition, record| records.push((partition, record)));
+        records.sort_by_key(|(partition, record)| (*partition, record.offset));
+        records
+    }
+
+    /// Takes every committed record of a topic, those of one partition in their order.
+    pub fn read_each(&self, topic: &str, mut take: impl FnMut(i32, Record)) {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &self.brokers)
             .set("group.id", Self::name("reader"))
@@ -134,13 +143,12 @@ impl RealKafka {
             .set("enable.partition.eof", "true")
             .create()
             .unwrap();
-        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
-        let partitions = metadata.topics()[0].partitions().len();
         let mut list = TopicPartitionList::new();
-        list.add_partition_range(topic, 0, i32::try_from(partitions).unwrap() - 1);
+        let partitions = Self::partitions(&consumer, topic);
+        list.add_partition_range(topic, 0, partitions - 1);
         list.set_all_offsets(Offset::Beginning).unwrap();
         consumer.assign(&list).unwrap();
-        let (mut records, mut ended) = (Vec::new(), 0);
+        let mut ended = 0;
         while ended < partitions {
             match consumer.poll(Duration::from_secs(30)).expect("an answer within 30 s") {
                 Ok(message) => {
@@ -157,14 +165,29 @@ impl RealKafka {
                         value: message.payload().map(Box::from),
                         headers,
                     };
-                    records.push((message.partition(), record));
+                    take(message.partition(), record);
                 }
                 Err(KafkaError::PartitionEOF(_)) => ended += 1,
                 Err(error) => panic!("{error}"),
             }
         }
-        records.sort_by_key(|(partition, record)| (*partition, record.offset));
-        records
+    }
+
+    /// A group's committed offsets in a topic, by partition.
+    pub fn committed(&self, group: &str, topic: &str) -> BTreeMap<i32, i64> {
+        let consumer: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", &self.brokers).set("group.id", group).create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(topic, 0, Self::partitions(&consumer, topic) - 1);
+        let found = consumer.committed_offsets(list, Duration::from_secs(10)).unwrap();
+        let elements = found.elements();
+        let known = elements.iter().map(|element| (element.partition(), element.offset()));
+        known.filter_map(|(partition, offset)| Some((partition, offset.to_raw().filter(|at| *at >= 0)?))).collect()
+    }
+
+    fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {
+        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+        i32::try_from(metadata.topics()[0].partitions().len()).unwrap()
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
