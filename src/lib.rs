@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod douyin;
 pub mod http;
+pub mod inspect;
 pub mod kafka;
 pub mod order;
 pub mod record;

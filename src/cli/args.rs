@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::shell::Globals;
-use super::{check, demo, exit::Exit, explain, map, run, sandbox, schema, store, topics};
+use super::{check, dead_letters, demo, exit::Exit, explain, map, run, sandbox, schema, store, topics};
 
 /// Keeps Douyin's order centre on a merchant's latest order state.
 ///
@@ -23,7 +23,6 @@ pub struct Cli {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Command {
     /// Run the worker: consume, fold, push, until it is told to stop
     Run(run::Args),
@@ -33,6 +32,8 @@ pub enum Command {
     Topics(topics::Args),
     /// Look into the local store, have it rebuilt, or write it into a changelog
     Store(store::Args),
+    /// List, show and export what was set aside; reads Kafka only
+    DeadLetters(dead_letters::Args),
     /// Show what the worker would make of events, without Kafka, store or network
     Map(map::Args),
     /// Say how the worker judges an answer of the platform, and what it would do next
@@ -55,6 +56,7 @@ Examples:
                                                     what would these events become?
   order-sync check --config order-sync.toml         is everything right before the start?
   order-sync run --config order-sync.toml           the worker
+  order-sync dead-letters list                      what was set aside, and why?
   order-sync explain --status 200 --body '{{\"err_code\":40014,\"err_msg\":\"bad access token\",\"body\":\"\"}}'
 
 Settings come from config/default.toml (built in), then the file, then the environment

@@ -25,11 +25,13 @@ pub enum Exit {
     Kafka,
     /// 8
     Abandoned,
+    /// 130, what a shell tells of a process that Ctrl-C has ended.
+    Interrupted,
 }
 
 impl Exit {
     /// Every code, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Done,
         Self::Failure,
         Self::Usage,
@@ -39,6 +41,7 @@ impl Exit {
         Self::Store,
         Self::Kafka,
         Self::Abandoned,
+        Self::Interrupted,
     ];
 
     /// The number that the shell sees.
@@ -53,6 +56,7 @@ impl Exit {
             Self::Store => 6,
             Self::Kafka => 7,
             Self::Abandoned => 8,
+            Self::Interrupted => 130,
         }
     }
 
@@ -70,12 +74,13 @@ impl Exit {
             Self::Abandoned => {
                 "the shutdown took longer than `shutdown_timeout`; nothing is lost, some work is repeated"
             }
+            Self::Interrupted => "a tool that reads was ended by Ctrl-C; what it had printed by then is right",
         }
     }
 
     /// The list as text, one line per code.
     pub fn table() -> String {
-        Self::ALL.map(|exit| format!("  {}  {}\n", exit.code(), exit.meaning())).concat()
+        Self::ALL.map(|exit| format!("{:>3}  {}\n", exit.code(), exit.meaning())).concat()
     }
 }
 
@@ -140,7 +145,8 @@ mod tests {
 
     #[test]
     fn codes_count_up() {
-        for (index, exit) in Exit::ALL.iter().enumerate() {
+        let ours = Exit::ALL.iter().filter(|exit| **exit != Exit::Interrupted);
+        for (index, exit) in ours.enumerate() {
             assert_eq!(usize::from(exit.code()), index);
         }
     }

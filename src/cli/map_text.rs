@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::map_log::Mapped;
+use super::render::printable;
 
 /// A line that says it, and for a push the request, indented, with the texts of `order_detail` unfolded.
 pub(super) fn describe(number: i64, mapped: &Mapped) -> String {
@@ -20,13 +21,8 @@ pub(super) fn describe(number: i64, mapped: &Mapped) -> String {
     format!("line {number}  order {order}  {}{rest}", mapped.outcome)
 }
 
-/// Ids come from events: what could steer a terminal is shown escaped.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
-}
-
 /// Puts JSON in place of the strings that hold JSON.
-fn unfold(value: &mut Value) {
+pub(super) fn unfold(value: &mut Value) {
     let Value::Object(members) = value else { return };
     for (name, member) in members {
         let is_text = matches!(

@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod check;
+pub mod dead_letters;
 pub mod demo;
 mod demo_report;
 pub mod entry;
@@ -16,6 +17,7 @@ mod map_lines;
 mod map_log;
 mod map_rules;
 mod map_text;
+mod reading;
 pub mod render;
 pub mod run;
 pub mod runtime;
@@ -23,6 +25,7 @@ pub mod sandbox;
 pub mod schema;
 pub mod shell;
 pub mod store;
+mod times;
 pub mod topics;
 
 pub use entry::main;

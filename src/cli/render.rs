@@ -109,6 +109,11 @@ pub fn note(text: impl AsRef<str>) {
     drop(writeln!(io::stderr(), "{}", text.as_ref()));
 }
 
+/// Ids and messages come from foreign hands: what could steer a terminal is shown escaped.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -176,7 +176,8 @@ fn order_types(reader: &mut Reader<'_, '_>) -> Vec<OrderType> {
 
 fn client_key(reader: &mut Reader<'_, '_>, app_id: &str, order_types: &[OrderType]) -> Option<String> {
     let client_key = reader.maybe_text("client_key");
-    let needed = reader.context.need != Need::Judge && order_types.iter().any(|kind| *kind != OrderType::Normal);
+    let needed = !matches!(reader.context.need, Need::Judge | Need::Inspect)
+        && order_types.iter().any(|kind| *kind != OrderType::Normal);
     if needed && client_key.is_none() && !reader.faulty("client_key") {
         let other = other_apps(reader, app_id);
         let what =

@@ -45,7 +45,8 @@ pub(super) enum Absent {
     Nothing(&'static str),
     /// It must be given. The text is an example.
     Fault(&'static str),
-    /// It must be given to run ([`super::Need::Run`]), and may be missing for everything else. The text is an example.
+    /// It must be given to run or to read ([`super::Need::Run`], [`super::Need::Inspect`]), and may be missing for
+    /// everything else. The text is an example.
     FaultToRun(&'static str),
 }
 

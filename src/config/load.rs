@@ -26,6 +26,8 @@ pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 pub enum Need {
     /// Running, or checking before a run: everything must be there.
     Run,
+    /// Reading what workers have written to Kafka: `[kafka]` must be there; apps and secrets may be missing.
+    Inspect,
     /// Mapping events without Kafka, store or network: `[kafka]` and secrets may be missing, and are empty then.
     Map,
     /// The same without a settings file: what stands outside of it counts, and apps may be missing too.

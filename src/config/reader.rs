@@ -92,7 +92,7 @@ impl Reader<'_, '_> {
         let missing = match key.absent {
             Absent::Default(text) => return default(key, text),
             Absent::Nothing(_) => return None,
-            Absent::FaultToRun(_) if self.context.need != Need::Run => return None,
+            Absent::FaultToRun(_) if !matches!(self.context.need, Need::Run | Need::Inspect) => return None,
             Absent::Fault(example) | Absent::FaultToRun(example) => example,
         };
         self.missing(name, &format!("for example: {name} = {missing}"));

@@ -11,6 +11,7 @@ pub mod producer;
 pub mod properties;
 pub mod property_faults;
 pub mod rebase;
+pub mod scan;
 pub mod source;
 pub mod status;
 pub mod token_topic;

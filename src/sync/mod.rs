@@ -35,6 +35,7 @@ pub mod restore;
 pub mod restore_thread;
 pub mod rules;
 pub mod runner;
+pub mod scan;
 pub mod sharing;
 pub mod standing;
 pub mod status;

@@ -8,7 +8,7 @@ mod lag;
 pub mod logging;
 pub mod meters;
 pub mod metric;
-mod redact;
+pub mod redact;
 mod registry;
 mod store_meters;
 

@@ -20,7 +20,7 @@ const NAMES: [&str; 8] = [
 const MASK: &str = "***";
 
 /// `line` with the values of secret names masked; the very line where there is none.
-pub(super) fn scrub(line: &str) -> Cow<'_, str> {
+pub fn scrub(line: &str) -> Cow<'_, str> {
     let mut out: Option<String> = None;
     let mut done = 0;
     let mut at = 0;

@@ -47,3 +47,4 @@ mod store_letters;
 mod storm;
 mod support;
 mod tokens_shared;
+mod tools;

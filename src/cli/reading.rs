@@ -1,0 +1,116 @@
+//! What the tools that read workers' topics have in common: the reader, its progress bar, how they end, and what is said
+//! where something is not there.
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::exit::{self, Exit};
+use super::shell::Shell;
+use super::{render, runtime};
+use crate::config::{Config, Need};
+use crate::inspect::Statuses;
+use crate::kafka::convert::silence_caught_panics;
+use crate::kafka::scan::Scanner;
+use crate::sync::ports::PortError;
+use crate::sync::scan::{LogScan as _, ScanError, Span};
+
+/// A tool at work.
+pub(super) struct Reading {
+    /// The settings.
+    pub(super) config: Config,
+    /// Reads topics.
+    pub(super) scan: Scanner,
+    /// Drawn on stderr, and only where that is a terminal.
+    pub(super) bar: ProgressBar,
+}
+
+/// Lets a tool work until it has ended or the person ends it.
+pub(super) fn with(
+    shell: &mut Shell,
+    work: impl FnOnce(&mut Reading, &mut Shell) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    let config = shell.config(Need::Inspect)?;
+    silence_caught_panics();
+    runtime::block_on(|stop| async move {
+        let scan = Scanner::connect(&config.kafka, stop.clone()).map_err(kafka)?;
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template("{msg} {bar:32} {percent:>3} %  {per_sec}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let mut reading = Reading { config, scan, bar };
+        let result = tokio::task::block_in_place(|| work(&mut reading, shell));
+        reading.bar.finish_and_clear();
+        match result {
+            Err(error) if stop.is_cancelled() && !render::is_closed_stdout(&error) => Ok(Exit::Interrupted),
+            result => result,
+        }
+    })
+}
+
+/// An error of Kafka, with its exit code and what to look at.
+pub(super) fn kafka(error: impl Into<ScanError>) -> anyhow::Error {
+    match error.into() {
+        ScanError::Port(error @ PortError::Passing(_)) => {
+            let next = "see whether kafka.brokers is right and reached from here: `order-sync check`";
+            exit::fail(Exit::Kafka, anyhow::anyhow!("{error}; {next}"))
+        }
+        error @ (ScanError::Port(PortError::Fatal(_) | PortError::Damaged(_)) | ScanError::Stopped) => {
+            exit::fail(Exit::Kafka, error)
+        }
+    }
+}
+
+impl Reading {
+    /// How far the dead-letter topic reaches: all of its partitions, or one.
+    pub(super) fn letters(&mut self, only: Option<i32>) -> anyhow::Result<Vec<Span>> {
+        let (topic, group) = (self.config.kafka.dead_letter_topic.clone(), &self.config.kafka.group_id);
+        let missing = format!(
+            "the dead-letter topic {topic} does not exist: no worker of group {group} has run on this cluster, or \
+             kafka.group_id or kafka.dead_letter_topic is another one. `order-sync topics create` makes it"
+        );
+        self.extents(&topic, only)?.with_context(|| missing).map_err(|error| exit::fail(Exit::Kafka, error))
+    }
+
+    /// How far a topic reaches, all of its partitions or one; `None` where it does not exist.
+    pub(super) fn extents(&mut self, topic: &str, only: Option<i32>) -> anyhow::Result<Option<Vec<Span>>> {
+        let Some(count) = self.scan.partitions(topic).map_err(kafka)? else { return Ok(None) };
+        let partitions: Vec<i32> = match only {
+            None => (0..count).collect(),
+            Some(partition) if partition < count => vec![partition],
+            Some(partition) => {
+                let words =
+                    format!("{topic} has {count} partitions, counted from 0: there is no partition {partition}");
+                return Err(exit::fail(Exit::Usage, anyhow::anyhow!(words)));
+            }
+        };
+        self.scan.extents(topic, &partitions).map(Some).map_err(kafka)
+    }
+
+    /// Lets the spans begin with the first record of this time or later.
+    pub(super) fn begin_at(&mut self, topic: &str, spans: &mut [Span], at_ms: i64) -> anyhow::Result<()> {
+        let partitions: Vec<i32> = spans.iter().map(|span| span.partition).collect();
+        let found = self.scan.at_time(topic, &partitions, at_ms).map_err(kafka)?;
+        for (span, found) in spans.iter_mut().zip(found) {
+            span.from = found.unwrap_or(span.until).clamp(span.from, span.until);
+        }
+        Ok(())
+    }
+
+    /// What the changelog says of dead letters.
+    pub(super) fn statuses(&mut self, only: Option<i32>) -> anyhow::Result<Statuses> {
+        let topic = self.config.kafka.changelog_topic.clone();
+        if let Some(spans) = self.extents(&topic, only)? {
+            return Ok(Statuses::of(&topic, &self.config.kafka.topics, &spans));
+        }
+        render::note(format!(
+            "note: there is no changelog {topic}: without transactions (kafka.exactly_once) nobody keeps what became of a \
+             dead letter, and every one is shown as open"
+        ));
+        Ok(Statuses::unknown())
+    }
+
+    /// Shows how much has been read, and of how much.
+    pub(super) fn progress(bar: &ProgressBar, (read, total): (u64, u64)) {
+        bar.set_length(total);
+        bar.set_position(read);
+    }
+}
