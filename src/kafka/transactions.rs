@@ -22,7 +22,8 @@ use super::status::Status;
 use crate::config;
 use crate::record::NextOffset;
 use crate::sync::Letter;
-use crate::sync::changelog::ChangelogRecord;
+use crate::sync::changelog::write_records;
+use crate::sync::commit::CutPart;
 use crate::sync::log_ports::{Receipt, TransactError, Transaction, TransactionLog};
 use crate::sync::ports::PortError;
 
@@ -196,10 +197,13 @@ impl TransactionLog for Transactions {
         }
         let filled = fill(&producer, &self.config, transaction).and_then(|()| {
             let offsets = offsets(transaction)?;
-            producer.send_offsets_to_transaction(&offsets, &fence.metadata, STEP_TIMEOUT)
+            Ok(producer.send_offsets_to_transaction(&offsets, &fence.metadata, STEP_TIMEOUT)?)
         });
         if let Err(error) = filled {
-            let words = self.judge("a commit was aborted", &error);
+            let words = match error {
+                FillError::Kafka(error) => self.judge("a commit was aborted", &error),
+                FillError::Content(error) => error,
+            };
             self.abort(producer);
             return Err(words.into());
         }
@@ -253,14 +257,33 @@ fn nothing_was_committed(error: &KafkaError) -> bool {
     matches!(error, KafkaError::Flush(_))
 }
 
-fn fill(producer: &BaseProducer<Ends>, config: &config::Kafka, transaction: &Transaction) -> Result<(), KafkaError> {
+/// Why a transaction could not be filled.
+enum FillError {
+    Kafka(KafkaError),
+    /// The content itself.
+    Content(PortError),
+}
+
+impl From<KafkaError> for FillError {
+    fn from(error: KafkaError) -> Self {
+        Self::Kafka(error)
+    }
+}
+
+impl From<PortError> for FillError {
+    fn from(error: PortError) -> Self {
+        Self::Content(error)
+    }
+}
+
+fn fill(producer: &BaseProducer<Ends>, config: &config::Kafka, transaction: &Transaction) -> Result<(), FillError> {
     for part in &transaction.parts {
-        for ChangelogRecord { key, value } in &part.records {
+        write_records(part, &mut |key, value| {
             let mut record: BaseRecord<'_, [u8], [u8]> =
                 BaseRecord::to(&config.changelog_topic).partition(part.source.partition).key(key);
-            record.payload = value.as_deref();
-            queue(producer, record)?;
-        }
+            record.payload = value;
+            queue(producer, record).map_err(FillError::Kafka)
+        })?;
     }
     for Letter { partition, key, value, headers: all } in &transaction.letters {
         let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&config.dead_letter_topic).partition(*partition);
@@ -289,13 +312,13 @@ fn queue(producer: &BaseProducer<Ends>, mut record: BaseRecord<'_, [u8], [u8]>) 
 fn offsets(transaction: &Transaction) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::new();
     for part in &transaction.parts {
-        list.add_partition_offset(&part.source.topic, part.source.partition, Offset::Offset(part.next.get()))?;
+        list.add_partition_offset(&part.source.topic, part.source.partition, Offset::Offset(part.position.next.get()))?;
     }
     Ok(list)
 }
 
 fn receipts(transaction: &Transaction, ends: &HashMap<i32, i64>) -> Vec<Receipt> {
-    let receipt = |part: &crate::sync::log_ports::TransactionPart| {
+    let receipt = |part: &CutPart| {
         let end = ends.get(&part.source.partition).filter(|end| **end > 0)?;
         Some((part.source.clone(), NextOffset::new(*end)))
     };

@@ -20,10 +20,13 @@ use crate::record::Record;
 use crate::telemetry::meters::IntakeLimit;
 use crate::telemetry::{Meters, Outcome, event};
 
+/// A cut is held to this part of `delivery.max_buffered_bytes` while another one is under way.
+const CUTS_PER_BUFFER: usize = 4;
+
 impl Engine {
     /// Folds up to [`FOLD_SLICE`] records, partitions in turn. True where more waits and may be folded at once.
     pub(super) fn fold_slice(&mut self, now: Now) -> bool {
-        if self.fold_queue.is_empty() || self.intake_is_full() || !self.is_running() {
+        if self.fold_queue.is_empty() || self.intake_is_full() || self.next_cut_is_full() || !self.is_running() {
             return false;
         }
         let allowed = self.feed.allowance(self.ahead(), self.rules.max_in_flight, now.mono);
@@ -215,6 +218,14 @@ impl Engine {
         } else {
             self.ports.intake.resume(&sources);
         }
+    }
+
+    /// Whether a cut is under way and the next one is as large as it should be. A commit copies its cut on the way out, so
+    /// that a cut is held to a quarter of what may be buffered; it is taken as soon as the one under way has ended.
+    fn next_cut_is_full(&self) -> bool {
+        self.cycle.is_under_way()
+            && self.partitions.values().map(|p| p.overlay.pending_bytes()).sum::<usize>()
+                >= self.rules.max_buffered_bytes / CUTS_PER_BUFFER
     }
 
     /// Memory of what is folded and not committed.

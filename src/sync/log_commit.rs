@@ -6,12 +6,10 @@
 use std::time::Duration;
 
 use super::cache::Cache;
-use super::changelog::{ChangelogRecord, Gathered, records};
+use super::changelog::{ChangelogRecord, Gathered};
 use super::commit::{CommitCut, CutCommit, CutPart, LetterDesk};
 use super::letter::Letter;
-use super::log_ports::{
-    ChangelogSource, Patience, Receipt, TransactError, Transaction, TransactionLog, TransactionPart,
-};
+use super::log_ports::{ChangelogSource, Patience, Receipt, TransactError, Transaction, TransactionLog};
 use super::ports::{PortError, Position, StateReader as _};
 use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::event;
@@ -43,7 +41,7 @@ enum Fate {
 impl CutCommit for LogCommit {
     fn commit(&mut self, cut: &CommitCut) -> Result<(), PortError> {
         let letters = self.letters.letters(cut)?;
-        let receipts = self.transact(cut, &letters)?;
+        let receipts = self.transact(cut, letters)?;
         self.cache.commit(cut, &receipts, self.patience.wall_ms())
     }
 
@@ -61,10 +59,10 @@ impl CutCommit for LogCommit {
 
 impl LogCommit {
     /// Writes the cut by one transaction; comes back only when it is known whether it is there.
-    fn transact(&mut self, cut: &CommitCut, letters: &[Letter]) -> Result<Vec<Receipt>, PortError> {
+    fn transact(&mut self, cut: &CommitCut, letters: Vec<Letter>) -> Result<Vec<Receipt>, PortError> {
+        let transaction = Transaction { parts: cut.parts.clone(), letters };
         loop {
-            let parts = cut.parts.iter().map(transaction_part).collect::<Result<_, _>>()?;
-            match self.log.transact(&Transaction { parts, letters: letters.to_vec() }) {
+            match self.log.transact(&transaction) {
                 Ok(receipts) => return Ok(receipts),
                 Err(TransactError::Aborted(error)) => return Err(error),
                 Err(TransactError::Unknown(words)) => {
@@ -138,15 +136,6 @@ impl LogCommit {
         }
         Ok((position.map_or_else(|| self.cache.position(&part.source), |found| Ok(Some(found)))?, end))
     }
-}
-
-fn transaction_part(part: &CutPart) -> Result<TransactionPart, PortError> {
-    Ok(TransactionPart {
-        source: part.source.clone(),
-        epoch: part.epoch,
-        next: part.position.next,
-        records: records(part)?,
-    })
 }
 
 #[cfg(test)]

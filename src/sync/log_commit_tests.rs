@@ -100,7 +100,7 @@ fn a_number_that_the_next_owner_wrote_is_not_taken_for_ours() {
     let mut site = site(&[Plan::UnknownAborted]);
     let ours = cut(vec![part(0, 1, 1, "A", 5, &[]), part(1, 1, 1, "B", 6, &[])]);
     // Partition 0 has moved, and its new owner has made a commit of the same number.
-    let theirs = transaction_part(&part(0, 9, 1, "A", 4, &[])).unwrap();
+    let theirs = part(0, 9, 1, "A", 4, &[]);
     site.log.content().write(&Transaction { parts: vec![theirs], letters: Vec::new() }, true);
     site.log.content().plans.push_back(Plan::Abort);
     assert!(site.commit.commit(&ours).is_err(), "partition 1 says that it was never made, so it is tried again");
@@ -111,7 +111,7 @@ fn a_number_that_the_next_owner_wrote_is_not_taken_for_ours() {
 #[test]
 fn what_the_next_owner_went_on_with_is_not_kept() {
     let mut site = site(&[Plan::UnknownCommitted]);
-    let theirs = transaction_part(&part(0, 9, 3, "A", 9, &[])).unwrap();
+    let theirs = part(0, 9, 3, "A", 9, &[]);
     let ours = cut(vec![part(0, 1, 2, "A", 5, &[]), part(1, 1, 1, "B", 6, &[])]);
     site.log.content().write(&Transaction { parts: vec![theirs], letters: Vec::new() }, true);
     // The position of partition 0 that is read is the newest: theirs came before ours only in this little log.

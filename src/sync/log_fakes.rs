@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::changelog::ChangelogRecord;
+use super::changelog::{ChangelogRecord, records};
 use super::commit::{CommitCut, CutPart, LetterDesk};
 use super::letter::{Letter, Origin};
 use super::log_ports::{
@@ -66,12 +66,12 @@ impl Content {
         let mut receipts = Vec::new();
         for part in &transaction.parts {
             let partition = part.source.partition;
-            for record in &part.records {
-                self.log.push(Place { partition, record: Some(record.clone()), is_committed });
+            for record in records(part).unwrap() {
+                self.log.push(Place { partition, record: Some(record), is_committed });
             }
             receipts.push((part.source.clone(), NextOffset::new(self.end())));
             if is_committed {
-                self.offsets.insert(part.source.clone(), part.next.get());
+                self.offsets.insert(part.source.clone(), part.position.next.get());
             }
         }
         self.log.push(Place { partition: -1, record: None, is_committed });

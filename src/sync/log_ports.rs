@@ -6,32 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::changelog::{ChangelogRecord, LetterStatus};
+use super::commit::CutPart;
 use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
-use super::ports::{Closed, Epoch, PortError, Position, StateReader};
+use super::ports::{Closed, PortError, Position, StateReader};
 use crate::order::{Identity, OrderState};
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
 
 /// Everything of one commit, to be written by one transaction.
 #[derive(Debug, Default)]
 pub struct Transaction {
-    /// The partitions that it is written for; never empty.
-    pub parts: Vec<TransactionPart>,
+    /// The partitions that it is written for, never empty: the records that each part of a cut becomes go to the changelog
+    /// partition of the source's number, and the group is told the offset of each, changed or not.
+    pub parts: Vec<CutPart>,
     /// The dead letters.
     pub letters: Vec<Letter>,
-}
-
-/// What a transaction writes for one partition.
-#[derive(Debug)]
-pub struct TransactionPart {
-    /// The source partition; its records go to the changelog partition of the same number.
-    pub source: TopicPartition,
-    /// The assignment that the content was made in.
-    pub epoch: Epoch,
-    /// The offset that the group is told.
-    pub next: NextOffset,
-    /// The changelog's records, the position last.
-    pub records: Vec<ChangelogRecord>,
 }
 
 /// A transaction has not succeeded for certain.

@@ -218,6 +218,11 @@ impl Overlay {
         self.pending.states.len() + self.committing.as_ref().map_or(0, |layer| layer.states.len())
     }
 
+    /// Rough memory of what the next cut holds so far.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending.bytes
+    }
+
     /// Rough memory of both layers.
     pub fn bytes(&self) -> usize {
         self.pending.bytes + self.committing.as_ref().map_or(0, |layer| layer.bytes)

@@ -13,9 +13,9 @@ use order_sync::store::MemoryStore;
 use order_sync::sync::Letter;
 use order_sync::sync::cache::Cache;
 use order_sync::sync::changelog::{ChangelogKey, ChangelogRecord};
-use order_sync::sync::log_ports::{
-    CacheStore as _, ChangelogSource as _, TransactError, Transaction, TransactionLog, TransactionPart,
-};
+use order_sync::sync::commit::CutPart;
+use order_sync::sync::log_ports::{CacheStore as _, ChangelogSource as _, TransactError, Transaction, TransactionLog};
+use order_sync::sync::overlay::Overlay;
 use order_sync::sync::ports::{Epoch, PortError, Position, StateReader as _};
 use order_sync::sync::restore::{Restore, RestoreNow, RestoreSite, Step};
 use order_sync::telemetry::Meters;
@@ -61,8 +61,10 @@ impl Site {
 
     fn transaction(&self, epoch: Epoch, number: u64, next: i64) -> Transaction {
         let letter = Letter { partition: 0, key: None, value: Some(b"v".to_vec()), headers: Vec::new() };
-        let records = vec![position(&self.source, number, next)];
-        let part = TransactionPart { source: self.source.clone(), epoch, next: NextOffset::new(next), records };
+        let mut overlay = Overlay::default();
+        overlay.advance(NextOffset::new(next));
+        let position = Position { commit_number: number, ..Position::before(NextOffset::new(next)) };
+        let part = CutPart { source: self.source.clone(), epoch, layer: overlay.cut().unwrap(), position };
         Transaction { parts: vec![part], letters: vec![letter] }
     }
 

@@ -6,8 +6,9 @@ use std::sync::MutexGuard;
 use std::time::Duration;
 
 use order_sync::record::NextOffset;
-use order_sync::sync::changelog::ChangelogRecord;
-use order_sync::sync::log_ports::{Receipt, TransactError, Transaction, TransactionLog, TransactionPart};
+use order_sync::sync::changelog::records;
+use order_sync::sync::commit::CutPart;
+use order_sync::sync::log_ports::{Receipt, TransactError, Transaction, TransactionLog};
 use order_sync::sync::ports::{Closed, PortError};
 
 use super::audit::Written;
@@ -64,7 +65,7 @@ impl Log {
             if view.is_lost {
                 return Err(PortError::Passing("no member".to_owned()));
             }
-            let strange = |part: &&TransactionPart| view.owned.get(&number(&part.source)) != Some(&part.epoch);
+            let strange = |part: &&CutPart| view.owned.get(&number(&part.source)) != Some(&part.epoch);
             if self.wire.plant != Plant::OwnershipNotChecked
                 && let Some(part) = transaction.parts.iter().find(strange)
             {
@@ -75,10 +76,10 @@ impl Log {
         let mut receipts = Vec::new();
         for part in &transaction.parts {
             self.wait(STEP)?;
-            let records: Vec<ChangelogRecord> = match self.wire.plant {
-                Plant::SettledNotWritten => part.records.iter().filter(|r| r.value.is_some()).cloned().collect(),
-                _ => part.records.clone(),
-            };
+            let mut records = records(part)?;
+            if self.wire.plant == Plant::SettledNotWritten {
+                records.retain(|record| record.value.is_some());
+            }
             let end = self.ask()?.append(self.wire.store, epoch, number(&part.source), &records);
             receipts.push((part.source.clone(), NextOffset::new(end.map_err(|r| self.refused(r))?)));
         }
@@ -90,7 +91,7 @@ impl Log {
         lettered.map_err(|r| self.refused(r))?;
         self.wait(STEP)?;
         let mut offsets: Vec<(usize, i64)> =
-            transaction.parts.iter().map(|part| (number(&part.source), part.next.get())).collect();
+            transaction.parts.iter().map(|part| (number(&part.source), part.position.next.get())).collect();
         if self.wire.plant == Plant::OffsetsNotSentAgain {
             offsets.retain(|(partition, next)| self.sent.get(partition) != Some(next));
         }

@@ -36,32 +36,12 @@ impl ChangelogKey {
     /// The key's bytes, for a partition of `topic`: `[1,"owed","orders","tt1","A1",1700000000]`.
     pub fn encode(&self, topic: &str) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
-        let mut digits = itoa::Buffer::new();
-        let mut head = |kind: &str| {
-            out.put("[1,\"");
-            out.put(kind);
-            out.put("\",");
-            write_string(topic, &mut out);
-        };
         match self {
-            Self::Position => head("position"),
-            Self::State(identity) => {
-                head("state");
-                write_identity(identity, &mut out);
-            }
-            Self::Owed(key) => {
-                head("owed");
-                write_identity(&key.identity, &mut out);
-                out.put(",");
-                out.put(digits.format(key.stamp.0));
-            }
-            Self::Letter(offset) => {
-                head("letter");
-                out.put(",");
-                out.put(digits.format(offset.get()));
-            }
+            Self::Position => write_position(topic, &mut out),
+            Self::State(identity) => write_state(topic, identity, &mut out),
+            Self::Owed(key) => write_owed(topic, key, &mut out),
+            Self::Letter(offset) => write_letter(topic, *offset, &mut out),
         }
-        out.put("]");
         out
     }
 
@@ -72,6 +52,44 @@ impl ChangelogKey {
         reader.end()?;
         Ok(key)
     }
+}
+
+/// Replaces `out` by the key of the position.
+pub(super) fn write_position(topic: &str, out: &mut Vec<u8>) {
+    begin("position", topic, out);
+    out.put("]");
+}
+
+/// Replaces `out` by the key of an order's state.
+pub(super) fn write_state(topic: &str, identity: &Identity, out: &mut Vec<u8>) {
+    begin("state", topic, out);
+    write_identity(identity, out);
+    out.put("]");
+}
+
+/// Replaces `out` by the key of an owed delivery.
+pub(super) fn write_owed(topic: &str, key: &OwedKey, out: &mut Vec<u8>) {
+    begin("owed", topic, out);
+    write_identity(&key.identity, out);
+    out.put(",");
+    out.put(itoa::Buffer::new().format(key.stamp.0));
+    out.put("]");
+}
+
+/// Replaces `out` by the key of a dead letter's status.
+pub(super) fn write_letter(topic: &str, offset: RecordOffset, out: &mut Vec<u8>) {
+    begin("letter", topic, out);
+    out.put(",");
+    out.put(itoa::Buffer::new().format(offset.get()));
+    out.put("]");
+}
+
+fn begin(kind: &str, topic: &str, out: &mut Vec<u8>) {
+    out.clear();
+    out.put("[1,\"");
+    out.put(kind);
+    out.put("\",");
+    write_string(topic, out);
 }
 
 fn write_identity(identity: &Identity, out: &mut Vec<u8>) {

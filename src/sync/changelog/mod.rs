@@ -14,6 +14,6 @@ mod round_trip_tests;
 
 pub use gather::{GatherError, Gathered};
 pub use key::{ChangelogKey, KeyError};
-pub use record::{ChangelogRecord, records};
+pub use record::{ChangelogRecord, PutRecord, records, write_records};
 pub use schema::changelog_schema;
 pub use status::{LetterState, LetterStatus, StatusError};

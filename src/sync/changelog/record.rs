@@ -1,8 +1,13 @@
 //! A cut becomes records: each changed thing once, the position last.
 
-use super::key::ChangelogKey;
+use std::collections::HashSet;
+
+use foldhash::fast::RandomState;
+
+use super::key;
 use super::status::{LetterStatus, StatusError};
 use crate::sync::commit::CutPart;
+use crate::sync::owed::OwedKey;
 use crate::sync::ports::PortError;
 
 /// One record of the changelog, in the partition of its source partition's number.
@@ -19,39 +24,55 @@ pub struct ChangelogRecord {
 /// A debt that the cut settles and owes again, as an event does whose content stands as a dead letter, is one record:
 /// the debt. (A debt is never owed and then settled in one cut, as it is due only when its cut is committed.)
 pub fn records(part: &CutPart) -> Result<Vec<ChangelogRecord>, PortError> {
-    let (layer, topic) = (&part.layer, &part.source.topic);
-    let changes = layer.owed().len() * 2 + layer.settled().len() + layer.statuses().len() + layer.removed().len();
-    let mut records = Vec::with_capacity(changes + 1);
-    for (identity, state) in layer.states() {
-        let mut value = Vec::new();
-        state.encode(&mut value);
-        put(&mut records, &ChangelogKey::State(identity.clone()), topic, Some(value));
-    }
-    let owed_again: std::collections::HashSet<_> = match (layer.owed(), layer.settled()) {
-        ([], _) | (_, []) => std::collections::HashSet::new(),
-        (owed, _) => owed.iter().map(|(key, _)| key).collect(),
-    };
-    for key in layer.settled().iter().filter(|key| !owed_again.contains(key)) {
-        put(&mut records, &ChangelogKey::Owed(key.clone()), topic, None);
-    }
-    for (key, owed) in layer.owed() {
-        let mut value = Vec::new();
-        owed.encode(&mut value);
-        put(&mut records, &ChangelogKey::Owed(key.clone()), topic, Some(value));
-    }
-    let fatal = |error: &dyn std::error::Error| PortError::Fatal(error.to_string());
-    for (offset, status) in layer.statuses().iter() {
-        let value = status.map(LetterStatus::encode).transpose().map_err(|error: StatusError| fatal(&error))?;
-        put(&mut records, &ChangelogKey::Letter(offset), topic, value);
-    }
-    for identity in layer.removed().keys() {
-        put(&mut records, &ChangelogKey::State(identity.clone()), topic, None);
-    }
-    let position = part.position.encode().map_err(|error| fatal(&error))?;
-    put(&mut records, &ChangelogKey::Position, topic, Some(position));
+    let mut records = Vec::new();
+    write_records(part, &mut |key, value| {
+        records.push(ChangelogRecord { key: key.to_vec(), value: value.map(<[u8]>::to_vec) });
+        Ok(())
+    })?;
     Ok(records)
 }
 
-fn put(records: &mut Vec<ChangelogRecord>, key: &ChangelogKey, topic: &str, value: Option<Vec<u8>>) {
-    records.push(ChangelogRecord { key: key.encode(topic), value });
+/// Takes key and value of one record.
+pub type PutRecord<'p, E> = dyn FnMut(&[u8], Option<&[u8]>) -> Result<(), E> + 'p;
+
+/// Calls `put` with key and value of each of the [`records`], one after another: a cut of a catch-up is tens of megabytes,
+/// which need not stand in memory once more. An error of `put` ends it.
+pub fn write_records<E: From<PortError>>(part: &CutPart, put: &mut PutRecord<'_, E>) -> Result<(), E> {
+    let (layer, topic) = (&part.layer, &part.source.topic);
+    let (mut key, mut value) = (Vec::with_capacity(128), Vec::with_capacity(4096));
+    for (identity, state) in layer.states() {
+        value.clear();
+        state.encode(&mut value);
+        key::write_state(topic, identity, &mut key);
+        put(&key, Some(&value))?;
+    }
+    let owed_again: HashSet<&OwedKey, RandomState> = match (layer.owed(), layer.settled()) {
+        ([], _) | (_, []) => HashSet::default(),
+        (owed, _) => owed.iter().map(|(key, _)| key).collect(),
+    };
+    for settled in layer.settled().iter().filter(|settled| !owed_again.contains(settled)) {
+        key::write_owed(topic, settled, &mut key);
+        put(&key, None)?;
+    }
+    for (debt, owed) in layer.owed() {
+        value.clear();
+        owed.encode(&mut value);
+        key::write_owed(topic, debt, &mut key);
+        put(&key, Some(&value))?;
+    }
+    for (offset, status) in layer.statuses().iter() {
+        let value = status.map(LetterStatus::encode).transpose().map_err(|error: StatusError| fatal(&error))?;
+        key::write_letter(topic, offset, &mut key);
+        put(&key, value.as_deref())?;
+    }
+    for identity in layer.removed().keys() {
+        key::write_state(topic, identity, &mut key);
+        put(&key, None)?;
+    }
+    key::write_position(topic, &mut key);
+    put(&key, Some(&part.position.encode().map_err(|error| fatal(&error))?))
+}
+
+fn fatal(error: &dyn std::error::Error) -> PortError {
+    PortError::Fatal(error.to_string())
 }
