@@ -132,7 +132,8 @@ struct Bench {
 
 impl Bench {
     fn open(path: &Path, orders: u64, partitions: u64) -> Self {
-        let config = config::Store { path: path.to_owned(), cache_bytes: number("--cache-mib", 32) << 20 };
+        let config =
+            config::Store { path: path.to_owned(), cache_bytes: number("--cache-mib", 32) << 20, retain: None };
         let owner = Owner { group_id: "bench".to_owned(), cluster_id: None, changelog: None, now_ms: 0 };
         let sources: Vec<_> =
             (0..partitions).map(|n| TopicPartition::new("orders", i32::try_from(n).unwrap())).collect();

@@ -7,5 +7,6 @@ mod log_mode;
 pub mod memory_fold;
 pub mod rebase;
 pub mod settings;
+mod threads;
 pub mod topics;
 pub mod worker;

@@ -12,7 +12,7 @@ use crate::order::event::EventRules;
 use crate::order::{AppId, TimeUnit};
 use crate::retry::RetryPolicy;
 use crate::sync::circuit::CircuitRules;
-use crate::sync::rules::{AppRules, End, Rules};
+use crate::sync::rules::{AppRules, End, RetentionRules, Rules};
 
 /// Orders of one app in memory, some 20 MB: enough for any rate, and little enough for an app that waits for days.
 const MAX_LANES: usize = 100_000;
@@ -107,6 +107,7 @@ pub fn rules(config: &Config, outcomes: Arc<OutcomeTable>, end: End) -> Rules {
         max_in_flight: delivery.max_in_flight,
         max_lanes: MAX_LANES,
         max_owed: delivery.max_owed,
+        retention: config.store.retain.map(RetentionRules::new),
         max_buffered_bytes: delivery.max_buffered_bytes,
         commit_interval: config.kafka.commit_interval,
         revoke_timeout: config.kafka.revoke_timeout,

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::{Phase, WorkerHealth};
 use super::log_mode::{self, Closing};
 use super::settings;
+use super::threads;
 use super::topics::{self, Own, Prepared, Preparing};
 use crate::config::Config;
 use crate::douyin::OutcomeTable;
@@ -25,7 +26,7 @@ use crate::kafka::token_topic::TokenTopic;
 use crate::kafka::transactions;
 use crate::store::{Owner, SledStore};
 use crate::sync::cache::Cache;
-use crate::sync::commit::{CommitThread, CutCommit, LetterDesk, LocalCommit};
+use crate::sync::commit::{CommitThread, LetterDesk, LocalCommit};
 use crate::sync::engine::{Drained, Ended, Engine, Ports};
 use crate::sync::intake::IntakeBudget;
 use crate::sync::letter::Origin;
@@ -34,6 +35,7 @@ use crate::sync::restore_thread::RestoreThread;
 use crate::sync::rules::End;
 use crate::sync::runner::{self, Queue};
 use crate::sync::status::{Status, StatusBoard};
+use crate::sync::sweep::{SweepThread, Sweeper};
 use crate::telemetry::{Meters, event};
 
 /// Bytes of records that may be under way from the consumer to the engine.
@@ -112,11 +114,11 @@ impl Worker {
     /// Waits for the end, and tells it once.
     pub async fn ended(&mut self) -> Result<Ended, WorkerError> {
         let Some(ended) = &mut self.ended else {
-            return Err(broken("the worker has ended, and has said how"));
+            return Err(threads::broken("the worker has ended, and has said how"));
         };
         let result = ended.await;
         self.ended = None;
-        result.unwrap_or_else(|_| Err(broken("the engine's thread has panicked; please report it")))
+        result.unwrap_or_else(|_| Err(threads::broken("the engine's thread has panicked; please report it")))
     }
 }
 
@@ -155,6 +157,7 @@ impl Site {
         let consumer = Consumer::start(&config.kafka, Arc::clone(&inbox), Arc::clone(&budget));
         let consumer = consumer.map_err(WorkerError::Kafka)?;
         let closing = Closing::default();
+        let (sweeper, sweeping) = self.sweeper(&store, &inbox)?;
         let parts = if config.kafka.exactly_once {
             match self.log_parts(&consumer, store, &inbox, &closing)? {
                 Some(parts) => parts,
@@ -163,9 +166,10 @@ impl Site {
         } else {
             self.local_parts(&consumer, store, &inbox)?
         };
-        let Parts { reader, commits, restore, threads } = parts;
+        let Parts { reader, commits, restore, mut threads } = parts;
+        threads.extend(sweeping);
         let (attempts, token_topic) = self.attempts(&inbox)?;
-        let engine = self.engine(&consumer, reader, commits, restore, attempts, budget)?;
+        let engine = self.engine(&consumer, reader, commits, (restore, sweeper), attempts, budget)?;
         self.health.set_phase(Phase::Running(consumer.status()));
         self.forward_stop(queue);
         let ended = runner::run(engine, &inputs, wall_ms);
@@ -189,7 +193,7 @@ impl Site {
         consumer: &Consumer,
         reader: Arc<dyn StateReader>,
         commits: CommitThread,
-        restore: Option<RestoreThread>,
+        (restore, sweeper): (Option<RestoreThread>, Option<SweepThread>),
         attempts: HttpEdge,
         budget: Arc<IntakeBudget>,
     ) -> Result<Engine, WorkerError> {
@@ -202,6 +206,7 @@ impl Site {
             commits: Box::new(commits),
             membership: config.kafka.exactly_once.then(|| Box::new(consumer.membership()) as Box<dyn Membership>),
             restore: restore.map(|restore| Box::new(restore) as Box<dyn Restorer>),
+            sweeper: sweeper.map(|sweeper| Box::new(sweeper) as Box<dyn Sweeper>),
             budget,
         };
         let rules = settings::rules(config, outcomes, self.options.end);
@@ -230,6 +235,19 @@ impl Site {
         Ok((edge.sharing(tokens, &config.douyin), Some(topic)))
     }
 
+    /// Looks for orders that may leave, where any ever may.
+    fn sweeper(
+        &self,
+        store: &SledStore,
+        inbox: &Arc<dyn Inbox>,
+    ) -> Result<(Option<SweepThread>, Option<JoinHandle<()>>), WorkerError> {
+        if self.options.config.store.retain.is_none() {
+            return Ok((None, None));
+        }
+        let (sweeper, run) = SweepThread::new(Arc::new(store.clone()), Arc::clone(inbox));
+        Ok((Some(sweeper), Some(threads::spawn("sweep", run, inbox)?)))
+    }
+
     fn letters(&self) -> Result<LetterDesk, WorkerError> {
         let config = &self.options.config;
         Ok(LetterDesk {
@@ -246,7 +264,7 @@ impl Site {
             letters: self.letters()?,
             offsets: Box::new(consumer.commits()),
         };
-        let (commits, committer) = spawn_commit(Box::new(commit), inbox)?;
+        let (commits, committer) = threads::spawn_commit(Box::new(commit), inbox)?;
         Ok(Parts { reader: Arc::new(store), commits, restore: None, threads: vec![committer] })
     }
 
@@ -264,11 +282,11 @@ impl Site {
         let Some(transactions) = begun.map_err(WorkerError::Kafka)? else { return Ok(None) };
         let cache = Cache::new(Arc::new(store), self.options.meters.clone());
         let commit = log_mode::commit(kafka, transactions, cache.clone(), self.letters()?, closing.clone());
-        let (commits, committer) = spawn_commit(Box::new(commit.map_err(WorkerError::Kafka)?), inbox)?;
+        let (commits, committer) = threads::spawn_commit(Box::new(commit.map_err(WorkerError::Kafka)?), inbox)?;
         let site = log_mode::restore_site(kafka, cache.clone(), self.options.meters.clone());
         let site = site.map_err(WorkerError::Kafka)?;
         let (restore, run) = RestoreThread::new(site, Arc::clone(inbox), wall_ms);
-        let restorer = spawn("restore", run, inbox)?;
+        let restorer = threads::spawn("restore", run, inbox)?;
         Ok(Some(Parts { reader: Arc::new(cache), commits, restore: Some(restore), threads: vec![committer, restorer] }))
     }
 
@@ -293,46 +311,6 @@ struct Parts {
     commits: CommitThread,
     restore: Option<RestoreThread>,
     threads: Vec<JoinHandle<()>>,
-}
-
-fn spawn_commit(
-    commit: Box<dyn CutCommit>,
-    inbox: &Arc<dyn Inbox>,
-) -> Result<(CommitThread, JoinHandle<()>), WorkerError> {
-    let (thread, run) = CommitThread::new(commit, Arc::clone(inbox));
-    Ok((thread, spawn("commit", run, inbox)?))
-}
-
-/// Starts a thread beside the engine. Where it dies, the engine is told and ends.
-fn spawn(
-    name: &'static str,
-    run: impl FnOnce() + Send + 'static,
-    inbox: &Arc<dyn Inbox>,
-) -> Result<JoinHandle<()>, WorkerError> {
-    let guard = DeathNotice(name, Arc::clone(inbox));
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(move || {
-            run();
-            drop(guard);
-        })
-        .map_err(|error| broken(&format!("cannot start the {name} thread: {error}")))
-}
-
-fn broken(words: &str) -> WorkerError {
-    WorkerError::Engine(PortError::Fatal(words.to_owned()))
-}
-
-/// Tells the engine when it is dropped by a panic.
-struct DeathNotice(&'static str, Arc<dyn Inbox>);
-
-impl Drop for DeathNotice {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let words = format!("the {} thread has panicked; please report it", self.0);
-            self.1.send(Input::Failed(PortError::Fatal(words))).ok();
-        }
-    }
 }
 
 /// The wall clock, milliseconds since the epoch.

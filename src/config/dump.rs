@@ -5,7 +5,7 @@
 use secrecy::ExposeSecret as _;
 use toml_edit::{Array, Value};
 
-use super::value::size;
+use super::value::{NEVER, size};
 use super::{
     App, Circuit, Config, Douyin, GoodsEntryType, Kafka, LogFormat, Secret, StartFrom, TextLimit, TicketLists,
     TokenKind, format_duration, is_hidden,
@@ -24,6 +24,7 @@ impl Config {
         dump.head("[store]");
         dump.put("path", self.store.path.display().to_string());
         dump.put("cache_bytes", size(self.store.cache_bytes));
+        dump.put("retain", self.store.retain.map_or_else(|| NEVER.to_owned(), format_duration));
         for app in &self.apps {
             dump.app(app);
         }

@@ -84,6 +84,8 @@ pub(super) enum Kind {
     Code,
     /// A duration within bounds, both included.
     Span(Duration, Duration),
+    /// The same, or `"never"`.
+    SpanOrNever(Duration, Duration),
     /// A time, or `"earliest"`, `"latest"`.
     Start,
     /// A table of texts, numbers and switches, whose keys are another system's; values are secret.

@@ -208,7 +208,9 @@ fn every_fault_is_told_at_once() {
 #[test]
 fn contradictions_and_bounds() {
     let cases = [
-        ("later issue", "store.retain=90d"),
+        ("later issue", "douyin.shop=1"),
+        ("too short a memory", "store.retain=6d"),
+        ("never is a word", "store.retain=0"),
         ("changelog into the source", "kafka.changelog_topic=orders"),
         ("dead letters into the source", "kafka.dead_letter_topic=orders"),
         ("topic twice", "kafka.topics=orders,orders"),

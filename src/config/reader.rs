@@ -147,6 +147,11 @@ impl Reader<'_, '_> {
         if let Some(Value::Span(span)) = self.value(name) { span } else { Duration::ZERO }
     }
 
+    /// `None` for "never".
+    pub(super) fn span_or_never(&mut self, name: &str) -> Option<Duration> {
+        if let Some(Value::Span(span)) = self.value(name) { Some(span) } else { None }
+    }
+
     pub(super) fn properties(&mut self, name: &str) -> Properties {
         if let Some(Value::Properties(properties)) = self.value(name) { properties } else { Properties::new() }
     }

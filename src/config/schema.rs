@@ -58,6 +58,7 @@ fn one(key: &Key) -> Value {
         }),
         Kind::Code => json!({ "type": "integer" }),
         Kind::Span(..) => json!({ "type": "string", "pattern": "^[0-9]+ *(ms|s|m|h|d)$" }),
+        Kind::SpanOrNever(..) => json!({ "type": "string", "pattern": "^([0-9]+ *(ms|s|m|h|d)|never)$" }),
         Kind::Start => json!({ "type": ["string", "integer"] }),
         Kind::Properties => json!({ "type": "object" }),
     };

@@ -1,6 +1,7 @@
 //! `[store]`: the local, durable state.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::key::{Absent, Key, Kind, Section, Shape};
 use super::reader::Reader;
@@ -12,7 +13,16 @@ pub struct Store {
     pub path: PathBuf,
     /// `cache_bytes`: bound of sled's page cache (32 MiB).
     pub cache_bytes: u64,
+    /// `retain`: how long orders stay that are at their end (90 days); `None` for ever.
+    pub retain: Option<Duration>,
 }
+
+/// The shortest `retain`. A refund after the redemption, or a correction, comes within days as a matter of course; without
+/// its order it is refused, or begins with nothing. A store holds the last week's orders in any case, so that less than a
+/// week would save little and cost such events.
+const RETAIN_MIN: Duration = Duration::from_secs(7 * 86_400);
+/// The longest, ten years: beyond it, "never" is meant.
+const RETAIN_MAX: Duration = Duration::from_secs(3_650 * 86_400);
 
 pub(super) const SECTION: Section = Section {
     path: "store",
@@ -33,6 +43,15 @@ pub(super) const SECTION: Section = Section {
             doc: "Memory for the store's page cache. Raise it when orders come back long after their first event and \
                   the disk is slow.",
         },
+        Key {
+            name: "retain",
+            kind: Kind::SpanOrNever(RETAIN_MIN, RETAIN_MAX),
+            absent: Absent::Default("\"90d\""),
+            doc: "How long an order stays that is at its end (redeemed, cancelled, timed out or refunded), delivered, and \
+                  without an open dead letter, counted from its last update_time. Then it leaves the store and the \
+                  changelog, and an event of it that comes later is a dead letter: choose more than the longest time \
+                  between an order's end and a last refund or correction.",
+        },
     ],
 };
 
@@ -41,5 +60,6 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> Store {
     Store {
         path: reader.path("path").unwrap_or_default(),
         cache_bytes: reader.number("cache_bytes").unwrap_or(u64::MAX),
+        retain: reader.span_or_never("retain"),
     }
 }

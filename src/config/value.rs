@@ -9,6 +9,9 @@ use super::key::Kind;
 use super::origin::Findings;
 use super::properties::{self, Locate, Properties};
 
+/// The word for a time that does not come.
+pub(super) const NEVER: &str = "never";
+
 /// A value of the right type and within its range. Deliberately without `Debug`: it may hold a secret.
 #[derive(Clone)]
 pub(super) enum Value {
@@ -17,6 +20,7 @@ pub(super) enum Value {
     Number(u64),
     Code(i64),
     Span(Duration),
+    Never,
     Texts(Vec<String>),
     Properties(Properties),
     /// Given, but not fit for its key; the fault has been told.
@@ -59,6 +63,10 @@ fn check(kind: Kind, item: &Item) -> Result<Value, String> {
         }
         Kind::Code => value.as_integer().map(Value::Code).ok_or_else(|| wrong(kind, value)),
         Kind::Span(min, max) => span(value, min, max).map(Value::Span),
+        Kind::SpanOrNever(..) if value.as_str() == Some(NEVER) => Ok(Value::Never),
+        Kind::SpanOrNever(min, max) => {
+            span(value, min, max).map(Value::Span).map_err(|what| format!("{what}; or write \"{NEVER}\""))
+        }
         Kind::Start => {
             let plain = value.as_datetime().map(ToString::to_string).or_else(|| Some(value.as_integer()?.to_string()));
             plain.map_or_else(|| text(kind, value), Ok).map(Value::Text)
@@ -77,7 +85,7 @@ pub(super) fn from_text(kind: Kind, given: &str) -> Item {
         Kind::Words(_) | Kind::Texts | Kind::CommaTexts => {
             Some(toml_edit::Value::Array(commas(given).into_iter().collect()))
         }
-        Kind::Text | Kind::Secret | Kind::Word(_) | Kind::Span(..) | Kind::Start => None,
+        Kind::Text | Kind::Secret | Kind::Word(_) | Kind::Span(..) | Kind::SpanOrNever(..) | Kind::Start => None,
     };
     Item::Value(value.unwrap_or_else(|| given.into()))
 }
@@ -98,6 +106,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Span(min, max) => {
             format!("a duration from \"{}\" to \"{}\"", duration::format_duration(min), duration::format_duration(max))
         }
+        Kind::SpanOrNever(min, max) => format!("{}, or \"{NEVER}\"", expected(Kind::Span(min, max))),
         Kind::Start => "\"earliest\", \"latest\" or a time".to_owned(),
         Kind::Properties => "a table of names and values".to_owned(),
     }

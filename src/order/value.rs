@@ -117,6 +117,19 @@ impl Status {
         Self::RefundFailed,
     ];
 
+    /// Whether an order may stay as it is for good: nothing is expected to follow.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Redeemed | Self::Cancelled | Self::TimedOut | Self::Refunded => true,
+            Self::PendingPayment
+            | Self::Paid
+            | Self::AwaitingConfirmation
+            | Self::Booked
+            | Self::Refunding
+            | Self::RefundFailed => false,
+        }
+    }
+
     /// The word of the contract.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -182,6 +195,11 @@ pub struct UpdateTime(pub i64);
 impl UpdateTime {
     /// What an order has before its first stamp.
     pub const ZERO: Self = Self(0);
+
+    /// Whether it is one of milliseconds: in seconds no event's time comes near the least time in milliseconds.
+    pub const fn is_milliseconds(self) -> bool {
+        self.0 >= EventTime::MIN.0
+    }
 
     /// The stamp of the next state: the event's time in the app's unit, and above the last one in any case.
     #[must_use]

@@ -144,10 +144,29 @@ impl SledStore {
     ) -> Result<(), PortError> {
         let Some(partition) = self.partition(source) else { return Ok(()) };
         partition.tree().scan(keys::STATES, |key, row| {
-            let identity = keys::identity(key).ok_or_else(|| self.unreadable(source, &"a row is no state's"))?;
-            let state = OrderState::decode(row).map_err(|error| self.unreadable(source, &error))?;
+            let (identity, state) = self.read_state(source, key, row)?;
             visit(identity, state)
         })
+    }
+
+    pub(super) fn read_state(
+        &self,
+        source: &TopicPartition,
+        key: &[u8],
+        row: &[u8],
+    ) -> Result<(Identity, OrderState), PortError> {
+        let identity = keys::identity(key).ok_or_else(|| self.unreadable(source, &"a row is no state's"))?;
+        Ok((identity, OrderState::decode(row).map_err(|error| self.unreadable(source, &error))?))
+    }
+
+    pub(super) fn read_letter(
+        &self,
+        source: &TopicPartition,
+        key: &[u8],
+        row: &[u8],
+    ) -> Result<(RecordOffset, LetterStatus), PortError> {
+        let offset = keys::letter_offset(key).ok_or_else(|| self.unreadable(source, &"a row is no letter's"))?;
+        Ok((offset, LetterStatus::decode(row).map_err(|error| self.unreadable(source, &error))?))
     }
 
     /// Calls `visit` for every status of a dead letter of the partition.
@@ -158,8 +177,7 @@ impl SledStore {
     ) -> Result<(), PortError> {
         let Some(partition) = self.partition(source) else { return Ok(()) };
         partition.tree().scan(keys::LETTERS, |key, row| {
-            let offset = keys::letter_offset(key).ok_or_else(|| self.unreadable(source, &"a row is no letter's"))?;
-            let status = LetterStatus::decode(row).map_err(|error| self.unreadable(source, &error))?;
+            let (offset, status) = self.read_letter(source, key, row)?;
             visit(offset, status)
         })
     }

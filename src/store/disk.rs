@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Bound, Deref};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -135,6 +135,24 @@ impl Tree {
     ) -> Result<(), PortError> {
         let mut rows = self.tree.scan_prefix(prefix);
         while let Some((key, value)) = guarded(&self.path, "read", || self.next(&mut rows))? {
+            visit(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    /// Visits up to `rows` rows whose keys begin with `prefix` and lie behind `after`, in the order of their keys.
+    pub(super) fn page(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        rows: usize,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), PortError>,
+    ) -> Result<(), PortError> {
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let mut found = self.tree.range::<&[u8], _>((from, Bound::Unbounded));
+        for _ in 0..rows {
+            let row = guarded(&self.path, "read", || self.next(&mut found))?;
+            let Some((key, value)) = row.filter(|(key, _)| key.starts_with(prefix)) else { break };
             visit(&key, &value)?;
         }
         Ok(())

@@ -3,6 +3,7 @@
 //! It survives nothing but [`MemoryStore::crash`], which keeps what was flushed and drops what was not.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::units::{self, Units};
@@ -66,6 +67,33 @@ impl MemoryStore {
         Self { content: Arc::new(Mutex::new(content)) }
     }
 
+    /// Up to `rows` states behind `after`.
+    pub(super) fn states_behind(
+        &self,
+        source: &TopicPartition,
+        after: Option<&Identity>,
+        rows: usize,
+    ) -> Vec<(Identity, Arc<OrderState>)> {
+        let content = self.content();
+        let Some(partition) = content.partitions.get(source) else { return Vec::new() };
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = partition.states.range::<Identity, _>((from, Bound::Unbounded));
+        behind.take(rows).map(|(identity, state)| (identity.clone(), Arc::clone(state))).collect()
+    }
+
+    /// The same for the statuses of dead letters.
+    pub(super) fn letters_behind(
+        &self,
+        source: &TopicPartition,
+        after: Option<RecordOffset>,
+        rows: usize,
+    ) -> Vec<(RecordOffset, LetterStatus)> {
+        let content = self.content();
+        let letters = content.partitions.get(source).into_iter().flat_map(|partition| partition.letters.iter());
+        let behind = letters.filter(|(offset, _)| after.is_none_or(|after| *offset > after));
+        behind.filter_map(|(offset, status)| Some((offset, status?.clone()))).take(rows).collect()
+    }
+
     fn content(&self) -> MutexGuard<'_, Content> {
         // Every change under the lock is whole or not begun, so a panic elsewhere leaves the content sound.
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
@@ -96,7 +124,7 @@ impl Partition {
     fn has_milliseconds(&self, app_id: &AppId) -> bool {
         let removed = self.position.iter().filter_map(|position| position.removed_stamps.get(app_id));
         let states = self.states.iter().filter(|(identity, _)| identity.app_id == *app_id);
-        removed.chain(states.map(|(_, state)| &state.update_time)).any(|stamp| units::is_milliseconds(*stamp))
+        removed.chain(states.map(|(_, state)| &state.update_time)).any(|stamp| stamp.is_milliseconds())
     }
 }
 

@@ -9,6 +9,7 @@ mod letters;
 pub mod memory;
 pub mod meta;
 mod owed_log;
+mod pages;
 pub mod sled_store;
 mod units;
 

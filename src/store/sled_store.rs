@@ -14,7 +14,7 @@ use super::meta::{Meta, Owner};
 use super::owed_log::{self, OwedLog};
 use super::units;
 use crate::config;
-use crate::order::{AppId, Identity, OrderState, TimeUnit};
+use crate::order::{AppId, Identity, OrderState, TimeUnit, UpdateTime};
 use crate::record::{RecordOffset, TopicPartition};
 use crate::sync::changelog::LetterStatus;
 use crate::sync::ports::{OwedEntry, PartitionCut, PortError, Position, StateReader, StateWriter, UnitLedger};
@@ -164,12 +164,12 @@ impl Partition {
     fn has_milliseconds(&self, app_id: &AppId) -> Result<bool, PortError> {
         let position = self.tree.get(keys::POSITION)?;
         let position = position.map(|row| Position::decode(&row)).transpose().map_err(damaged)?;
-        if position.and_then(|p| p.removed_stamps.get(app_id).copied()).is_some_and(units::is_milliseconds) {
+        if position.and_then(|p| p.removed_stamps.get(app_id).copied()).is_some_and(UpdateTime::is_milliseconds) {
             return Ok(true);
         }
         let mut prefix = Vec::new();
         keys::states(app_id, &mut prefix);
-        let test = |row: &[u8]| Ok(units::is_milliseconds(OrderState::decode(row).map_err(damaged)?.update_time));
+        let test = |row: &[u8]| Ok(OrderState::decode(row).map_err(damaged)?.update_time.is_milliseconds());
         self.tree.any(&prefix, test)
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::order::{AppId, EventTime, TimeUnit, UpdateTime};
+use crate::order::{AppId, TimeUnit};
 use crate::sync::ports::PortError;
 
 /// The apps' units as a store remembers them.
@@ -31,9 +31,4 @@ pub(super) fn agree(
         agreed.insert(app_id.clone(), *unit);
     }
     Ok(agreed)
-}
-
-/// Whether a stamp is one of milliseconds: in seconds no event's time comes near the least time in milliseconds.
-pub(super) const fn is_milliseconds(stamp: UpdateTime) -> bool {
-    stamp.0 >= EventTime::MIN.0
 }

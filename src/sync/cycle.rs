@@ -99,14 +99,21 @@ impl Engine {
         if self.cycle.is_under_way() {
             return None;
         }
-        if !self.partitions.values().any(|p| p.overlay.is_dirty()) {
+        let is_dirty = self.partitions.values().any(|p| p.overlay.is_dirty());
+        if !is_dirty {
             // What could not be committed has left with its partitions.
             self.cycle.failures = 0;
+        }
+        if !is_dirty && !self.retention.has_candidates() {
             return None;
         }
         let urgent = !self.leaving.is_empty() || !self.is_running();
         if now.mono < self.cycle.not_before && (!urgent || self.cycle.is_failing()) {
             return Some(self.cycle.not_before);
+        }
+        self.cycle.not_before = now.mono + self.rules.commit_interval;
+        if !urgent && !self.cycle.is_failing() {
+            self.let_leave(now);
         }
         let mut cut = CommitCut::default();
         let mut under_way = UnderWay { parts: Vec::new(), started: now.mono, records: 0 };
@@ -114,12 +121,19 @@ impl Engine {
             let Some(layer) = partition.overlay.cut() else { continue };
             let next = layer.next().unwrap_or(partition.position.next);
             under_way.records += u64::try_from(next.get() - partition.position.next.get()).unwrap_or(0);
-            let position =
+            let mut position =
                 Position { next, commit_number: partition.position.commit_number + 1, ..partition.position.clone() };
+            for (identity, stamp) in layer.removed() {
+                let last = position.removed_stamps.entry(identity.app_id.clone()).or_insert(*stamp);
+                *last = (*last).max(*stamp);
+            }
             under_way.parts.push((partition.id, position.clone()));
             cut.parts.push(CutPart { source: partition.source.clone(), epoch: partition.epoch, layer, position });
         }
-        self.cycle.not_before = now.mono + self.rules.commit_interval;
+        if cut.parts.is_empty() {
+            // What might have left stays.
+            return self.retention.has_candidates().then_some(self.cycle.not_before);
+        }
         self.cycle.under_way = Some(under_way);
         if self.cycle.doubt == Doubt::Raised {
             self.cycle.doubt = Doubt::BeingResolved;
@@ -144,6 +158,7 @@ impl Engine {
                 self.meters.committed(now.mono.saturating_sub(under_way.started), under_way.records);
                 for (id, position) in under_way.parts {
                     self.part_committed(id, position);
+                    self.fold_on(id);
                 }
             }
             Err(error @ (PortError::Fatal(_) | PortError::Damaged(_))) => self.fail(error),
@@ -152,6 +167,7 @@ impl Engine {
                     if let Some(partition) = self.partitions.get_mut(&id) {
                         partition.overlay.aborted();
                     }
+                    self.fold_on(id);
                 }
                 let wait = RETRY_MIN.saturating_mul(1 << self.cycle.failures.min(8)).min(RETRY_MAX);
                 self.cycle.failures = self.cycle.failures.saturating_add(1);
@@ -168,11 +184,19 @@ impl Engine {
         }
     }
 
+    /// A record that has waited for this commit need not wait any more, however it ended.
+    fn fold_on(&mut self, id: PartitionId) {
+        if self.partitions.get_mut(&id).is_some_and(|partition| std::mem::take(&mut partition.held)) {
+            self.fold_queue.push_back(id);
+        }
+    }
+
     fn part_committed(&mut self, id: PartitionId, position: Position) {
         let Some(partition) = self.partitions.get_mut(&id) else { return };
         partition.position = position;
         let Some(layer) = partition.overlay.committed() else { return };
         self.meters.lag(&partition.source, partition.lag());
+        self.meters.store().removed(u64::try_from(layer.removed().len()).unwrap_or(u64::MAX));
         for letter in layer.letters() {
             event::DeadLettered {
                 source: &letter.source,

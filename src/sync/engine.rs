@@ -17,8 +17,10 @@ use super::lane::Lanes;
 use super::pace::Pace;
 use super::partition::{Partition, PartitionId};
 use super::ports::{Attempts, Input, Intake, Membership, PortError, Restorer, StateReader, Ticket};
+use super::retention::Retention;
 use super::rules::{Now, Rules};
 use super::status::StatusBoard;
+use super::sweep::Sweeper;
 use super::timer::Timer;
 use crate::record::TopicPartition;
 use crate::telemetry::Meters;
@@ -37,6 +39,8 @@ pub struct Ports {
     pub restore: Option<Box<dyn Restorer>>,
     /// Whether our partitions are still ours; `None` without transactions, where nobody else has them.
     pub membership: Option<Box<dyn Membership>>,
+    /// Looks through the store for orders that may leave; `None` where none ever do.
+    pub sweeper: Option<Box<dyn Sweeper>>,
     /// What the consumer may have handed over and is not folded.
     pub budget: Arc<IntakeBudget>,
 }
@@ -109,6 +113,7 @@ pub struct Engine {
     pub(super) next_timer: u64,
     pub(super) feed: Feed,
     pub(super) cycle: CommitCycle,
+    pub(super) retention: Retention,
     pub(super) leaving: Vec<Leaving>,
     pub(super) deferred: Vec<Input>,
     pub(super) held_by_bytes: bool,
@@ -154,6 +159,7 @@ impl Engine {
             next_timer: 0,
             feed: Feed::default(),
             cycle: CommitCycle::default(),
+            retention: Retention::default(),
             leaving: Vec::new(),
             deferred: Vec::new(),
             held_by_bytes: false,
@@ -187,6 +193,7 @@ impl Engine {
             }
             Input::Committed(result) => self.committed(result, now),
             Input::EndProbed { source, next, at_end } => self.end_probed(&source, next, at_end),
+            Input::Swept(swept) => self.swept(swept, now),
             Input::Failed(error) => self.fail(error),
             Input::Shutdown => self.shut_down(now),
         }
@@ -199,6 +206,7 @@ impl Engine {
         let next_start = self.deliver_due(now);
         let folded = self.fold_slice(now);
         self.hold_intake();
+        let next_page = self.sweep_due(now);
         let next_commit = self.commit_due(now);
         self.finish_leaving(now);
         self.wind_up(now);
@@ -209,7 +217,8 @@ impl Engine {
         if folded {
             return Turn::Busy;
         }
-        let wake = [next_start, next_commit, self.next_timer_at(), self.drain_look(now), self.fold_look(now)];
+        let wake =
+            [next_start, next_commit, next_page, self.next_timer_at(), self.drain_look(now), self.fold_look(now)];
         Turn::Until(wake.into_iter().flatten().fold(self.next_status, Duration::min).max(now.mono))
     }
 

@@ -12,6 +12,7 @@ use super::intake::IntakeBudget;
 use super::owed::{Owed, OwedKey};
 use super::partition::PartitionId;
 use super::ports::PortError;
+use super::retention::newer;
 use super::rules::{FOLD_SLICE, Now, RECORD_BYTES_MAX};
 use crate::order::event::decode;
 use crate::order::fold::{Advanced, FoldRules, fold};
@@ -22,6 +23,14 @@ use crate::telemetry::{Meters, Outcome, event};
 
 /// A cut is held to this part of `delivery.max_buffered_bytes` while another one is under way.
 const CUTS_PER_BUFFER: usize = 4;
+
+/// What came of folding a record.
+enum Folding<T> {
+    /// It has its outcome.
+    Done(T),
+    /// It has to wait for the commit under way, with which an order leaves that it is about.
+    Held(Record),
+}
 
 impl Engine {
     /// Folds up to [`FOLD_SLICE`] records, partitions in turn. True where more waits and may be folded at once.
@@ -54,10 +63,17 @@ impl Engine {
         while left > 0 {
             let Some(id) = self.fold_queue.pop_front() else { return most - left };
             let Some(record) = self.partitions.get_mut(&id).and_then(|p| p.inbox.pop_front()) else { continue };
-            self.ports.budget.refill(IntakeBudget::cost(&record));
-            if let Err(error) = self.fold_record(id, record, now) {
-                self.fail(error);
-                return most - left;
+            let cost = IntakeBudget::cost(&record);
+            match self.fold_record(id, record, now) {
+                Ok(Folding::Done(())) => self.ports.budget.refill(cost),
+                Ok(Folding::Held(record)) => {
+                    self.hold(id, record);
+                    continue;
+                }
+                Err(error) => {
+                    self.fail(error);
+                    return most - left;
+                }
             }
             self.progress += 1;
             self.folded += 1;
@@ -71,10 +87,18 @@ impl Engine {
         most
     }
 
-    fn fold_record(&mut self, id: PartitionId, record: Record, now: Now) -> Result<(), PortError> {
-        let Some(partition) = self.partitions.get_mut(&id) else { return Ok(()) };
+    /// Puts a record back until the commit under way has ended: [`Engine::committed`] goes on with its partition.
+    fn hold(&mut self, id: PartitionId, record: Record) {
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            partition.inbox.push_front(record);
+            partition.held = true;
+        }
+    }
+
+    fn fold_record(&mut self, id: PartitionId, record: Record, now: Now) -> Result<Folding<()>, PortError> {
+        let Some(partition) = self.partitions.get_mut(&id) else { return Ok(Folding::Done(())) };
         if partition.folded.covers(record.offset) {
-            return Ok(());
+            return Ok(Folding::Done(()));
         }
         let next = record.offset.next();
         let topic = Arc::clone(&partition.source.topic);
@@ -88,7 +112,10 @@ impl Engine {
             let words = "the record has no key and its topic has several partitions; key it by order_id";
             self.set_aside(id, record, Fault::new(DeadLetterReason::MissingKey, words), Stage::Decode, now)?
         } else {
-            self.fold_event(id, record, now)?
+            match self.fold_event(id, record, now)? {
+                Folding::Done(outcome) => outcome,
+                Folding::Held(record) => return Ok(Folding::Held(record)),
+            }
         };
         if let Some(partition) = self.partitions.get_mut(&id) {
             partition.folded = next;
@@ -97,18 +124,18 @@ impl Engine {
         if outcome != Outcome::Delivered {
             self.meters.records(&topic, outcome, 1);
         }
-        Ok(())
+        Ok(Folding::Done(()))
     }
 
     /// Judges and folds one event. [`Outcome::Delivered`] stands for `owed`: it is counted when it is accepted.
-    fn fold_event(&mut self, id: PartitionId, record: Record, now: Now) -> Result<Outcome, PortError> {
+    fn fold_event(&mut self, id: PartitionId, record: Record, now: Now) -> Result<Folding<Outcome>, PortError> {
         let value = record.value.as_deref().unwrap_or_default();
         let event = match decode(value, &self.rules.event, now.wall_ms) {
             Ok(event) => event,
-            Err(fault) => return self.set_aside(id, record, fault, Stage::Decode, now),
+            Err(fault) => return self.set_aside(id, record, fault, Stage::Decode, now).map(Folding::Done),
         };
         let identity = Identity::new(event.app_id.clone(), event.order_id.as_ref());
-        let Some(partition) = self.partitions.get(&id) else { return Ok(Outcome::Duplicate) };
+        let Some(partition) = self.partitions.get_mut(&id) else { return Ok(Folding::Done(Outcome::Duplicate)) };
         if record.key.as_deref().is_some_and(|key| key != event.order_id.as_bytes()) {
             self.meters.key_mismatch(&partition.source.topic);
         }
@@ -120,20 +147,25 @@ impl Engine {
             stored.as_deref()
         };
         let unit = self.rules.apps.iter().find(|app| app.app_id == identity.app_id).map(|app| app.unit);
-        let Some(unit) = unit else { return Ok(Outcome::Duplicate) };
+        let Some(unit) = unit else { return Ok(Folding::Done(Outcome::Duplicate)) };
+        if partition.waits_for_leavers(&identity, state.is_some(), event.occurred_at.in_unit(unit)) {
+            return Ok(Folding::Held(record));
+        }
         let removed = partition.position.removed_stamps.get(&identity.app_id).copied();
         let rules = FoldRules { unit, removed_stamp: removed.unwrap_or(UpdateTime::ZERO) };
         let transition = fold(state, &event, record.offset.get(), rules, self.rules.mapper.as_ref());
-        match transition {
-            Ok(Transition::Duplicate) => Ok(Outcome::Duplicate),
-            Ok(Transition::Stale) => Ok(Outcome::Stale),
+        partition.newest = Some(newer(partition.newest, event.occurred_at));
+        let outcome = match transition {
+            Ok(Transition::Duplicate) => Outcome::Duplicate,
+            Ok(Transition::Stale) => Outcome::Stale,
             Ok(Transition::Advanced(advanced)) => {
                 self.advance(id, identity, advanced, &record);
-                Ok(Outcome::Delivered)
+                Outcome::Delivered
             }
-            Ok(Transition::Unchanged(advanced)) => Ok(self.unchanged(id, identity, advanced, &record)),
-            Err(fault) => self.set_aside(id, record, fault, Stage::Fold, now),
-        }
+            Ok(Transition::Unchanged(advanced)) => self.unchanged(id, identity, advanced, &record),
+            Err(fault) => self.set_aside(id, record, fault, Stage::Fold, now)?,
+        };
+        Ok(Folding::Done(outcome))
     }
 
     fn advance(&mut self, id: PartitionId, identity: Identity, advanced: Advanced, record: &Record) {

@@ -1,11 +1,12 @@
 //! One assigned source partition: its place in the log, the records not yet folded, and what is not yet committed.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use super::left::Left;
 use super::overlay::Overlay;
 use super::ports::{Epoch, Position};
-use crate::order::AppId;
+use crate::order::{AppId, EventTime};
 use crate::record::{NextOffset, Record, TopicPartition};
 
 /// Names an assigned partition of this process; never used twice.
@@ -37,6 +38,12 @@ pub struct Partition {
     pub stranded: BTreeMap<AppId, usize>,
     /// Dead letters of it that are open, those not yet committed among them.
     pub open_letters: u64,
+    /// The time of the newest event that was folded in this assignment.
+    pub newest: Option<EventTime>,
+    /// When retention last went through it, since the engine's start.
+    pub swept: Option<Duration>,
+    /// Whether its next record waits for the commit under way, as orders leave with it.
+    pub held: bool,
     /// The broker's end when reading started; `None` until then.
     pub end_at_start: Option<NextOffset>,
     /// The broker's end as last heard of.

@@ -14,6 +14,7 @@ use super::changelog::LetterStatus;
 use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
 use super::statuses::OpenLetters;
+use super::sweep::Swept;
 use crate::douyin::verdict::Exchange;
 use crate::order::{AppId, Identity, OrderState, TimeUnit, UpdateTime};
 use crate::record::{NextOffset, Record, RecordOffset, TopicPartition};
@@ -338,6 +339,8 @@ pub enum Input {
         /// Whether nothing is left to read.
         at_end: Result<bool, PortError>,
     },
+    /// A page of the store was looked through for orders that may leave; sent by the sweep's thread.
+    Swept(Swept),
     /// An edge cannot go on; the worker stops with these words.
     Failed(PortError),
     /// Drain and stop.

@@ -226,6 +226,13 @@ pub(super) const STORE_ORDERS: Metric = gauge(
      written.",
     "",
 );
+pub(super) const REMOVED_ORDERS: Metric = counter(
+    "order_sync_removed_orders_total",
+    &[],
+    "orders",
+    "Orders that have left, as `store.retain` has it: at their end, delivered, and untouched for so long.",
+    "Beside a growing rate of `older_than_retained` dead letters: events come later than `store.retain` allows for.",
+);
 pub(super) const PARTITIONS: Metric = gauge(
     "order_sync_partitions",
     &["state"],
@@ -261,6 +268,7 @@ pub const TABLE: &[&Metric] = &[
     &INTAKE_PAUSED,
     &RESTORED_ORDERS,
     &STORE_ORDERS,
+    &REMOVED_ORDERS,
     &PARTITIONS,
     &BUILD,
 ];

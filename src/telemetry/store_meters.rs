@@ -10,6 +10,7 @@ pub struct StoreMeters {
     orders: Gauge,
     restored: Counter,
     open_letters: Gauge,
+    removed: Counter,
 }
 
 impl StoreMeters {
@@ -18,6 +19,7 @@ impl StoreMeters {
             orders: registry.gauge(&metric::STORE_ORDERS, &[]),
             restored: registry.counter(&metric::RESTORED_ORDERS, &[]),
             open_letters: registry.gauge(&metric::DEAD_LETTERS_OPEN, &[]),
+            removed: registry.counter(&metric::REMOVED_ORDERS, &[]),
         }
     }
 
@@ -29,6 +31,11 @@ impl StoreMeters {
     /// `n` orders were read back from the changelog.
     pub fn restored(&self, n: u64) {
         self.restored.increment(n);
+    }
+
+    /// `n` orders have left, as retention has it.
+    pub fn removed(&self, n: u64) {
+        self.removed.increment(n);
     }
 
     /// So many dead letters are open, of the partitions that run.

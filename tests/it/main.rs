@@ -37,6 +37,7 @@ mod run;
 mod run_letters;
 mod run_lost;
 mod run_refused;
+mod run_retention;
 mod run_secured;
 mod run_tokens;
 mod schemas;

@@ -18,7 +18,7 @@ pub fn owner() -> Owner {
 }
 
 pub fn open(path: &std::path::Path) -> SledStore {
-    SledStore::open(&config::Store { path: path.to_owned(), cache_bytes: 32 << 20 }, &owner()).unwrap()
+    SledStore::open(&config::Store { path: path.to_owned(), cache_bytes: 32 << 20, retain: None }, &owner()).unwrap()
 }
 
 pub fn order(id: &str) -> Identity {
@@ -313,7 +313,7 @@ fn as_a_cache_it_takes_what_it_has_already_and_forgets_a_partition() {
 #[test]
 fn a_store_of_another_regime_is_refused_once_it_is_in_use() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = config::Store { path: folder.path().to_owned(), cache_bytes: 32 << 20 };
+    let settings = config::Store { path: folder.path().to_owned(), cache_bytes: 32 << 20, retain: None };
     let of = |changelog: Option<&str>| Owner { changelog: changelog.map(str::to_owned), ..owner() };
     let refused = |changelog: Option<&str>, expect: &str| {
         let words = SledStore::open(&settings, &of(changelog)).unwrap_err().to_string();

@@ -19,7 +19,7 @@ fn source() -> TopicPartition {
 }
 
 fn settings(path: &Path) -> config::Store {
-    config::Store { path: path.to_owned(), cache_bytes: 32 << 20 }
+    config::Store { path: path.to_owned(), cache_bytes: 32 << 20, retain: None }
 }
 
 /// Opening is refused for good, with words that name the directory and hold `expect`.

@@ -8,6 +8,7 @@ use order_sync::store::{MemoryStore, SledStore};
 use order_sync::sync::changelog::{LetterState, LetterStatus};
 use order_sync::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use order_sync::sync::ports::{PartitionCut, StateReader, StateWriter};
+use order_sync::sync::sweep::StatePages;
 
 use super::store_contract::{cut, open, order, state};
 
@@ -40,6 +41,8 @@ fn open_of(store: &dyn StateReader, id: &str) -> Vec<i64> {
     store.open_letters(&source(), &order(id)).unwrap().into_keys().map(RecordOffset::get).collect()
 }
 
+trait Pages: StatePages + StateWriter {}
+impl<T: StatePages + StateWriter> Pages for T {}
 trait Store: CacheStore + StateWriter {}
 impl<T: CacheStore + StateWriter> Store for T {}
 
@@ -117,6 +120,48 @@ fn an_order_leaves_with_its_cut() {
             assert_eq!(position.removed_stamps[&AppId::new("tt1")], UpdateTime(5));
         },
     );
+}
+
+/// Reads a store in pages of so many rows, to the end.
+fn all_pages(store: &dyn StatePages, source: &TopicPartition, rows: usize) -> (Vec<String>, Vec<i64>) {
+    let (mut orders, mut letters) = (Vec::new(), Vec::new());
+    loop {
+        let (after, before) = (orders.last().cloned(), orders.len());
+        store.page_states(source, after.as_ref(), rows, &mut |identity, _| orders.push(identity)).unwrap();
+        assert!(orders.len() - before <= rows);
+        if orders.len() - before < rows {
+            break;
+        }
+    }
+    loop {
+        let (after, before) = (letters.last().copied(), letters.len());
+        store.page_letters(source, after, rows, &mut |offset, _| letters.push(offset)).unwrap();
+        if letters.len() - before < rows {
+            break;
+        }
+    }
+    (orders.iter().map(|order| order.order_id.to_string()).collect(), letters.iter().map(|at| at.get()).collect())
+}
+
+#[test]
+fn pages_have_every_row_once() {
+    let check = |store: &mut dyn Pages| {
+        assert_eq!(all_pages(store, &source(), 3), (vec![], vec![]));
+        let ids = ["", "A", "A\0", "AB", "B", "\u{10ffff}", "单"];
+        let mut first = changing((0..7).map(|n| (n * 300, Some(status(None, LetterState::Open, 1)))).collect(), 1);
+        first.states = ids.iter().map(|id| (order(id), Arc::clone(&state(5)))).collect();
+        first.owed = vec![(super::store_contract::key("A", 5), super::store_contract::owed(1))];
+        let other = PartitionCut { states: vec![(order("Z"), state(5))], ..cut(&TopicPartition::new("orders", 1), 1) };
+        store.commit(&[first, other]).unwrap();
+        for rows in [1, 2, 3, 7, 8, 100] {
+            let (orders, letters) = all_pages(store, &source(), rows);
+            assert_eq!(orders, ["", "A", "A\0", "AB", "B", "单", "\u{10ffff}"], "{rows}");
+            assert_eq!(letters, [0, 300, 600, 900, 1200, 1500, 1800], "{rows}");
+        }
+    };
+    check(&mut MemoryStore::new());
+    let folder = tempfile::tempdir().unwrap();
+    check(&mut open(folder.path()));
 }
 
 /// A million open letters, in one partition: what they cost in memory, by the process's own measure.

@@ -65,6 +65,7 @@ impl Life {
             attempts: Box::new(edge.clone()),
             commits: Box::new(edge.clone()),
             restore: Some(Box::new(edge.clone())),
+            sweeper: None,
             membership: Some(Box::new(Silence(wire.clone()))),
             budget: Arc::clone(&budget),
         };

@@ -54,6 +54,7 @@ pub(crate) fn rules(settings: Settings) -> Rules {
         revoke_timeout: Duration::from_secs(10),
         shutdown_timeout: Duration::from_secs(10),
         requests_per_second: None,
+        retention: None,
         end: End::WhenTold,
     }
 }

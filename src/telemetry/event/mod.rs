@@ -22,6 +22,6 @@ pub use delivery::{
     TokenRefused,
 };
 pub use intake::{CommitFailed, IntakePaused, IntakeResumed};
-pub use partition::{OwedByUnknownApp, PartitionAssigned, PartitionRevoked};
+pub use partition::{OwedByUnknownApp, PartitionAssigned, PartitionRevoked, RetentionPass};
 pub use token::{TokenRecordIgnored, TokenResult, TokenShared};
 pub use worker::{ShutdownFinished, ShutdownStarted, WorkerFailed, WorkerStarted};

@@ -1,6 +1,8 @@
 //! Partitions that come and go.
 
-use tracing::{error, info, warn};
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
 
 use crate::order::AppId;
 use crate::record::{NextOffset, TopicPartition};
@@ -84,6 +86,37 @@ impl PartitionRevoked<'_> {
                 abandoned_attempts = self.abandoned_attempts,
                 "a partition was taken away; its next owner repeats what was not committed"
             );
+        }
+    }
+}
+
+/// Retention went through all orders of a partition.
+#[derive(Debug)]
+pub struct RetentionPass<'a> {
+    /// Which.
+    pub source: &'a TopicPartition,
+    /// Orders looked at.
+    pub seen: usize,
+    /// Orders that have left.
+    pub removed: usize,
+    /// Statuses of dead letters that were dealt with long ago, and are forgotten.
+    pub forgotten: usize,
+    /// From its first page to its last.
+    pub took: Duration,
+}
+
+impl RetentionPass<'_> {
+    /// Says so; a pass that changed nothing is everyday life.
+    pub fn emit(self) {
+        let Self { source, seen, removed, forgotten, took } = self;
+        let took_s = took.as_secs();
+        if removed + forgotten > 0 {
+            info!(
+                topic = %source.topic, partition = source.partition, orders = seen, removed, forgotten, took_s,
+                "orders that were at their end have left"
+            );
+        } else {
+            debug!(topic = %source.topic, partition = source.partition, orders = seen, took_s, "no order may leave yet");
         }
     }
 }

@@ -14,12 +14,13 @@ use order_sync::sync::ports::{
     TokenGeneration,
 };
 use order_sync::sync::statuses::{OpenLetters, Statuses};
+use order_sync::sync::sweep::{StatePages, SweepAsk, Sweeper};
 use order_sync::sync::{Owed, OwedKey};
 
 /// Committed cuts, in memory.
 #[derive(Default)]
 pub struct Shelf {
-    pub states: HashMap<Identity, OrderState>,
+    pub states: BTreeMap<Identity, OrderState>,
     pub owed: BTreeMap<OwedKey, Owed>,
     pub letters: Statuses,
     pub position: Option<Position>,
@@ -102,6 +103,39 @@ impl StateReader for FakeStore {
     }
 }
 
+impl StatePages for FakeStore {
+    fn page_states(
+        &self,
+        source: &TopicPartition,
+        after: Option<&Identity>,
+        rows: usize,
+        visit: &mut dyn FnMut(Identity, OrderState),
+    ) -> Result<(), PortError> {
+        let shelves = self.0.lock().unwrap();
+        let states = shelves.get(source).into_iter().flat_map(|shelf| &shelf.states);
+        let behind = states.filter(|(identity, _)| after.is_none_or(|after| *identity > after));
+        behind.take(rows).for_each(|(identity, state)| visit(identity.clone(), state.clone()));
+        Ok(())
+    }
+
+    fn page_letters(
+        &self,
+        source: &TopicPartition,
+        after: Option<RecordOffset>,
+        rows: usize,
+        visit: &mut dyn FnMut(RecordOffset, LetterStatus),
+    ) -> Result<(), PortError> {
+        let page: Vec<_> = {
+            let shelves = self.0.lock().unwrap();
+            let letters = shelves.get(source).into_iter().flat_map(|shelf| shelf.letters.iter());
+            let behind = letters.filter(|(offset, _)| after.is_none_or(|after| *offset > after));
+            behind.filter_map(|(offset, status)| Some((offset, status?.clone()))).take(rows).collect()
+        };
+        page.into_iter().for_each(|(offset, status)| visit(offset, status));
+        Ok(())
+    }
+}
+
 /// What the engine asked of its edges and nobody has answered yet.
 #[derive(Default)]
 pub struct Asked {
@@ -109,6 +143,7 @@ pub struct Asked {
     pub probes: Vec<(TopicPartition, NextOffset)>,
     pub attempts: VecDeque<AttemptStart>,
     pub fetches: Vec<AppId>,
+    pub sweeps: VecDeque<SweepAsk>,
     pub paused: HashSet<TopicPartition>,
     pub in_doubt: bool,
     pub restores: Vec<(Epoch, TopicPartition)>,
@@ -126,6 +161,12 @@ impl CommitQueue for Edge {
 
     fn probe_end(&mut self, source: TopicPartition, next: NextOffset) {
         self.0.lock().unwrap().probes.push((source, next));
+    }
+}
+
+impl Sweeper for Edge {
+    fn ask(&mut self, ask: SweepAsk) {
+        self.0.lock().unwrap().sweeps.push_back(ask);
     }
 }
 

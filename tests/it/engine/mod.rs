@@ -7,6 +7,7 @@ pub mod fakes;
 mod letters;
 mod partitions;
 mod restoring;
+mod retention;
 pub mod scene;
 mod suspension;
 pub mod world;

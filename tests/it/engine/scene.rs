@@ -11,7 +11,7 @@ use order_sync::sync::IntakeBudget;
 use order_sync::sync::circuit::CircuitRules;
 use order_sync::sync::engine::{Engine, Ports};
 use order_sync::sync::ports::StateReader;
-use order_sync::sync::rules::{AppRules, End, Rules};
+use order_sync::sync::rules::{AppRules, End, RetentionRules, Rules};
 use order_sync::sync::status::StatusBoard;
 use order_sync::telemetry::Meters;
 
@@ -27,6 +27,8 @@ pub struct Scene {
     pub end: End,
     pub give_up_after: Duration,
     pub shutdown_timeout: Duration,
+    /// When orders leave.
+    pub retention: Option<RetentionRules>,
     /// Where the truth is.
     pub truth: Truth,
 }
@@ -51,6 +53,7 @@ impl Default for Scene {
             end: End::WhenTold,
             give_up_after: Duration::from_secs(900),
             shutdown_timeout: Duration::from_secs(10),
+            retention: None,
             truth: Truth::Store,
         }
     }
@@ -91,10 +94,12 @@ pub fn engine(
         revoke_timeout: Duration::from_secs(10),
         shutdown_timeout: scene.shutdown_timeout,
         requests_per_second: None,
+        retention: scene.retention.clone(),
         end: scene.end,
     };
     let ports = Ports {
         reader,
+        sweeper: Some(Box::new(edge.clone())),
         intake: Box::new(edge.clone()),
         attempts: Box::new(edge.clone()),
         commits: Box::new(edge.clone()),

@@ -12,6 +12,7 @@ use order_sync::sync::engine::{Ended, Engine, Turn};
 use order_sync::sync::ports::{Assigned, AttemptStart, Epoch, Input, PortError, StartAt, TokenFrom, TokenGeneration};
 use order_sync::sync::rules::Now;
 use order_sync::sync::status::{AppStatus, Status, StatusBoard};
+use order_sync::sync::sweep::{Swept, sweep};
 use order_sync::sync::{DeadLetter, IntakeBudget};
 use order_sync::telemetry::Meters;
 
@@ -190,6 +191,17 @@ impl World {
         }
     }
 
+    /// Looks through the pages of the store that the engine asked for.
+    pub fn answer_sweeps(&mut self) -> usize {
+        let asks = std::mem::take(&mut self.asked.lock().unwrap().sweeps);
+        let count = asks.len();
+        for ask in asks {
+            let page = sweep(&self.store, &ask);
+            self.handle(Input::Swept(Swept { epoch: ask.epoch, source: ask.source, page }));
+        }
+        count
+    }
+
     /// Answers every attempt under way.
     pub fn answer_attempts(&mut self, platform: &mut dyn FnMut(&AttemptStart) -> Exchange) -> usize {
         let attempts = std::mem::take(&mut self.asked.lock().unwrap().attempts);
@@ -219,6 +231,7 @@ impl World {
         while self.now.mono < end && self.ended.is_none() {
             self.turn();
             self.answer_tokens();
+            self.answer_sweeps();
             while self.answer_attempts(platform) > 0 {
                 self.turn();
             }

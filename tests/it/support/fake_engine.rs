@@ -183,6 +183,7 @@ fn take(input: Input, seen: &mut Seen, positions: &mut BTreeMap<TopicPartition, 
         | Input::Committed(_)
         | Input::Restored { .. }
         | Input::EndProbed { .. }
+        | Input::Swept(_)
         | Input::Shutdown) => seen.faults.push(format!("not for an engine's consumer: {other:?}")),
     }
 }
