@@ -1,6 +1,7 @@
 //! Shell: the composition root, supervision and the admin HTTP.
 
 pub mod admin;
+mod company;
 pub mod demo;
 pub mod health;
 mod log_mode;

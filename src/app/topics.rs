@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::company::Company;
 use crate::config;
 use crate::kafka::changelog::Changelog;
 use crate::kafka::topics::{Ensured, Topics};
@@ -50,8 +51,8 @@ pub struct Preparing {
 }
 
 /// Waits until every source topic is there, and makes the worker's own topics where they are missing and may be made.
-/// Brokers that let it commit no transaction are refused before anything is made. `say` is told what is waited for, once
-/// per change.
+/// Brokers that let it commit no transaction are refused before anything is made; without transactions, a group that has
+/// a member is refused before it is joined. `say` is told what is waited for, once per change.
 pub fn prepare(
     config: &config::Kafka,
     mut preparing: Preparing,
@@ -59,9 +60,9 @@ pub fn prepare(
     say: &dyn Fn(&str),
 ) -> Result<Prepared, PortError> {
     let topics = Topics::connect(config)?;
-    let (mut wait, mut told) = (WAIT_MIN, String::new());
+    let (mut wait, mut told, mut company) = (WAIT_MIN, String::new(), Company::default());
     while !stop.is_cancelled() {
-        match ensure(&topics, config, &mut preparing) {
+        match ensure(&topics, config, &mut preparing, &mut company) {
             Ok(()) => return Ok(Prepared::Ready { cluster_id: topics.cluster_id() }),
             Err(PortError::Passing(words)) => {
                 if words != told {
@@ -78,7 +79,12 @@ pub fn prepare(
     Ok(Prepared::Stopped)
 }
 
-fn ensure(topics: &Topics, config: &config::Kafka, preparing: &mut Preparing) -> Result<(), PortError> {
+fn ensure(
+    topics: &Topics,
+    config: &config::Kafka,
+    preparing: &mut Preparing,
+    company: &mut Company,
+) -> Result<(), PortError> {
     topics.widest(config)?;
     if let Some(id) = &preparing.transactional_id {
         transaction_rights::ask(config, id)?;
@@ -98,7 +104,7 @@ fn ensure(topics: &Topics, config: &config::Kafka, preparing: &mut Preparing) ->
     if preparing.own == Own::WithTokens {
         tell(&config.token_topic(), topics.ensure_tokens(config)?);
     }
-    Ok(())
+    if config.exactly_once { Ok(()) } else { company.look(topics, config) }
 }
 
 /// Why a changelog that is missing must not be made, in words: the group has been at work, so its states were somewhere.

@@ -126,7 +126,7 @@ pub(super) mod tests {
             dead_letter_topic: "group.dead-letters".to_owned(),
             create_topics: true,
             changelog_topic: "group.changelog".to_owned(),
-            exactly_once: false,
+            exactly_once: true,
             revoke_timeout: Duration::from_secs(10),
             commit_interval: Duration::from_millis(100),
             start_from: config::StartFrom::Earliest,

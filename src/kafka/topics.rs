@@ -80,6 +80,15 @@ impl Topics {
         }
     }
 
+    /// Who is in a group: client id and host of each member. Not told: members under group.protocol = "consumer".
+    pub fn members(&self, group: &str) -> Result<Vec<String>, PortError> {
+        let found = self.asker.client().fetch_group_list(Some(group), ASK_TIMEOUT);
+        let found = found.map_err(|error| port_error("cannot learn who is in the group", &error))?;
+        let groups = found.groups().iter().filter(|info| info.name() == group);
+        let members = groups.flat_map(rdkafka::groups::GroupInfo::members);
+        Ok(members.map(|member| format!("{} at {}", member.client_id(), member.client_host())).collect())
+    }
+
     /// The partition count of every source topic that is there.
     pub fn sources(&self, config: &config::Kafka) -> Result<BTreeMap<String, Option<i32>>, PortError> {
         config.topics.iter().map(|topic| Ok((topic.clone(), self.partition_count(topic)?))).collect()

@@ -34,6 +34,7 @@ mod map;
 mod owed_memory;
 mod reference;
 mod run;
+mod run_alone;
 mod run_letters;
 mod run_lost;
 mod run_refused;

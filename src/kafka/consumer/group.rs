@@ -28,9 +28,13 @@ impl Worker {
                 }
                 self.start_at = Instant::now();
                 self.accept();
+                self.look_for_others()?;
             }
             Rebalance::Revoke { partitions, lost } => {
                 tracing::info!(partitions = partitions.len(), lost, "the group takes partitions");
+                if lost {
+                    self.company = self.company.lost();
+                }
                 let told = self.revoke(&partitions, lost);
                 context::release(&self.consumer, &partitions);
                 self.status.hold(self.partitions.len());

@@ -1,5 +1,6 @@
 //! The group's consumer: a thread of its own reads partitions, serves rebalances and tells the engine.
 
+mod alone;
 mod bell;
 mod context;
 mod deliver;

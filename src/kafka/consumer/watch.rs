@@ -34,6 +34,12 @@ impl Watch {
         Self { subscribed, suspicious: true, probe_at: now, ends_at: now + ENDS_EVERY, counts }
     }
 
+    /// How many partitions the topics have that we have subscribed to.
+    pub(super) fn partitions(&self) -> usize {
+        let counts = self.subscribed.iter().filter_map(|topic| self.counts.get(topic));
+        counts.map(|count| usize::try_from(*count).unwrap_or_default()).sum()
+    }
+
     /// Something went wrong somewhere: look at the brokers and topics.
     pub(super) fn suspect(&mut self) {
         self.suspicious = true;

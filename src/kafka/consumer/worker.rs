@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 
+use super::alone::Company;
 use super::partition::{GroupConsumer, Reading, Stage};
 use super::shared::Shared;
 use super::watch::Watch;
@@ -47,6 +48,7 @@ pub(super) struct Worker {
     /// Which partition is served first, for fairness.
     pub(super) turn: usize,
     pub(super) watch: Watch,
+    pub(super) company: Company,
     /// When a start that failed is tried again.
     pub(super) start_at: Instant,
 }
@@ -86,6 +88,7 @@ impl Worker {
             epoch: Epoch::default(),
             turn: 0,
             watch: Watch::new(now),
+            company: Company::of(config),
             start_at: now,
         }
     }

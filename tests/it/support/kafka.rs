@@ -16,7 +16,7 @@ pub fn settings(brokers: &str, group: &str, topics: &[&str]) -> config::Kafka {
         dead_letter_topic: format!("{group}.dead-letters"),
         create_topics: true,
         changelog_topic: format!("{group}.changelog"),
-        exactly_once: false,
+        exactly_once: true,
         revoke_timeout: Duration::from_secs(10),
         commit_interval: Duration::from_millis(100),
         start_from: StartFrom::Earliest,
