@@ -41,6 +41,7 @@ mod run_refused;
 mod run_retention;
 mod run_secured;
 mod run_tokens;
+mod run_tokens_fleet;
 mod schemas;
 mod store_contract;
 mod store_disk;
