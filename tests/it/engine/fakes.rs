@@ -131,7 +131,9 @@ impl StatePages for FakeStore {
             let behind = letters.filter(|(offset, _)| after.is_none_or(|after| *offset > after));
             behind.filter_map(|(offset, status)| Some((offset, status?.clone()))).take(rows).collect()
         };
-        page.into_iter().for_each(|(offset, status)| visit(offset, status));
+        for (offset, status) in page {
+            visit(offset, status);
+        }
         Ok(())
     }
 }

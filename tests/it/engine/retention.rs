@@ -214,7 +214,7 @@ fn an_event_waits_for_the_cut_that_its_order_leaves_with() {
         }
         world.run(3 * S, &mut |_| ok());
         assert_eq!(world.status().folded, 5);
-        let is_new_order = !world.sent.iter().any(|(_, request)| request.contains("Z"));
+        let is_new_order = !world.sent.iter().any(|(_, request)| request.contains('Z'));
         assert_eq!(
             (is_new_order, world.letters.len()),
             (commits, usize::from(commits)),
