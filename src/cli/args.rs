@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::shell::Globals;
-use super::{check, dead_letters, demo, exit::Exit, explain, map, run, sandbox, schema, store, topics};
+use super::{check, dead_letters, demo, exit::Exit, explain, map, orders, run, sandbox, schema, store, topics};
 
 /// Keeps Douyin's order centre on a merchant's latest order state.
 ///
@@ -34,6 +34,8 @@ pub enum Command {
     Store(store::Args),
     /// List, show and export what was set aside; reads Kafka only
     DeadLetters(dead_letters::Args),
+    /// Show what became of an order, list and export orders; reads Kafka only
+    Orders(orders::Args),
     /// Show what the worker would make of events, without Kafka, store or network
     Map(map::Args),
     /// Say how the worker judges an answer of the platform, and what it would do next
@@ -57,6 +59,7 @@ Examples:
   order-sync check --config order-sync.toml         is everything right before the start?
   order-sync run --config order-sync.toml           the worker
   order-sync dead-letters list                      what was set aside, and why?
+  order-sync orders show A1001                      what became of this order?
   order-sync explain --status 200 --body '{{\"err_code\":40014,\"err_msg\":\"bad access token\",\"body\":\"\"}}'
 
 Settings come from config/default.toml (built in), then the file, then the environment

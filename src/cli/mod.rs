@@ -17,6 +17,7 @@ mod map_lines;
 mod map_log;
 mod map_rules;
 mod map_text;
+pub mod orders;
 mod reading;
 pub mod render;
 pub mod run;

@@ -95,10 +95,11 @@ impl Reading {
         Ok(())
     }
 
-    /// What the changelog says of dead letters.
-    pub(super) fn statuses(&mut self, only: Option<i32>) -> anyhow::Result<Statuses> {
+    /// What the changelog says of the dead letters in these partitions.
+    pub(super) fn statuses(&mut self, letters: &[Span]) -> anyhow::Result<Statuses> {
         let topic = self.config.kafka.changelog_topic.clone();
-        if let Some(spans) = self.extents(&topic, only)? {
+        if let Some(mut spans) = self.extents(&topic, None)? {
+            spans.retain(|span| letters.iter().any(|letters| letters.partition == span.partition));
             return Ok(Statuses::of(&topic, &self.config.kafka.topics, &spans));
         }
         render::note(format!(

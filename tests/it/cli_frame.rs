@@ -35,7 +35,9 @@ fn the_help_teaches() {
 
 #[test]
 fn every_command_has_examples() {
-    for command in ["run", "check", "map", "explain", "sandbox", "demo", "schema", "topics", "store", "dead-letters"] {
+    for command in
+        ["run", "check", "map", "explain", "sandbox", "demo", "schema", "topics", "store", "dead-letters", "orders"]
+    {
         let text = help(&[command, "--help"]);
         assert!(text.contains(&format!("  order-sync {command}")), "{command} shows no example:\n{text}");
     }

@@ -62,7 +62,7 @@ impl Select {
             // A letter is written after its last failure, by the same clock.
             reading.begin_at(&topic, &mut spans, since)?;
         }
-        let statuses = reading.statuses(self.partition)?;
+        let statuses = reading.statuses(&spans)?;
         reading.bar.set_message(topic.clone());
         let filter = Filter {
             reasons: self.reason.clone(),

@@ -64,7 +64,7 @@ fn find(id: &LetterId, personal: Personal, reading: &mut Reading) -> anyhow::Res
     let bar = reading.bar.clone();
     bar.set_message(topic.clone());
     let mut found = None;
-    for span in spans {
+    for span in spans.iter().copied() {
         let mut progress = |read| Reading::progress(&bar, read);
         found = find_letter(&mut reading.scan, &topic, span, id, &mut progress).map_err(reading::kafka)?;
     }
@@ -75,7 +75,7 @@ fn find(id: &LetterId, personal: Personal, reading: &mut Reading) -> anyhow::Res
         );
         return Err(exit::fail(Exit::Failure, anyhow::anyhow!(words)));
     };
-    let status = reading.statuses(Some(partition))?.take(&mut reading.scan, id, letter.row.written_ms);
+    let status = reading.statuses(&spans)?.take(&mut reading.scan, id, letter.row.written_ms);
     let status = status.map_err(reading::kafka)?;
     let attempts = letter.attempt_log();
     let table = settings::outcomes(&reading.config)?;

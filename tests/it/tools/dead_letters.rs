@@ -71,6 +71,25 @@ fn real_kafka_dead_letters_are_filtered() {
 }
 
 #[test]
+fn real_kafka_what_a_later_push_has_said_is_superseded() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    world.heal(kafka);
+    let told = world.run(&["dead-letters", "list", "--output", "json"]).lines();
+    let statuses: Vec<&str> = told.iter().map(|line| line["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["superseded", "open", "open"]);
+    let told = world.run(&["dead-letters", "list", "--status", "superseded", "--output", "json"]).lines();
+    assert_eq!((told.len(), &told[0]["order_id"]), (1, &REFUSED.into()));
+    let shown = world.run(&["dead-letters", "show", &format!("{}/0/6", world.topic)]).out();
+    assert!(shown.contains("superseded: a later state of the order was accepted"), "{shown}");
+    let counts = world.run(&["dead-letters", "list", "--group-by", "status", "--output", "json"]).lines();
+    assert_eq!(counts[0], serde_json::json!({"group_by": "status", "value": "open", "count": 2}));
+    let order = world.run(&["orders", "show", REFUSED, "--output", "json"]).lines();
+    assert_eq!((&order[0]["delivery"], &order[0]["status"]), (&"delivered".into(), &"redeemed".into()));
+    assert_eq!(order[0]["folded_again"], "agrees");
+}
+
+#[test]
 fn real_kafka_what_is_exported_is_the_original_and_private() {
     use std::os::unix::fs::PermissionsExt as _;
     let Some(kafka) = RealKafka::shared() else { return };

@@ -21,7 +21,7 @@ pub const REFUSED: &str = "R-拒绝-1";
 pub struct World {
     pub site: Site,
     pub topic: String,
-    _sandbox: SandboxHandle,
+    sandbox: SandboxHandle,
 }
 
 /// One event of an order.
@@ -71,10 +71,27 @@ impl World {
         let sandbox = Sandbox::start(SandboxOptions { faults, ..SandboxOptions::default() }).unwrap();
         let mode = format!("exactly_once = {exactly_once}");
         let site = Site::with(&kafka.brokers, &topic, &sandbox.base_url(), &mode);
-        let mut worker = site.spawn(&["--until-caught-up"]);
+        let world = Self { site, topic, sandbox };
+        world.catch_up();
+        world
+    }
+
+    /// The platform takes everything from now on, and the refused order has a newer event: a worker delivers it.
+    pub fn heal(&self, kafka: &RealKafka) {
+        self.sandbox.set_faults(Faults::default());
+        let producer = Producer::connect(&kafka.brokers).unwrap();
+        let value = event(REFUSED, 3, "redeemed").to_string();
+        let (key, value) = (Some(REFUSED.as_bytes()), Some(value.as_bytes()));
+        let outgoing = Outgoing { partition: Some(0), key, value, ..Outgoing::default() };
+        producer.send(&self.topic, outgoing).unwrap();
+        producer.flush().unwrap();
+        self.catch_up();
+    }
+
+    fn catch_up(&self) {
+        let mut worker = self.site.spawn(&["--until-caught-up"]);
         eventually("the worker has caught up", || worker.try_wait().unwrap().is_some());
-        assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", site.log());
-        Self { site, topic, _sandbox: sandbox }
+        assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", self.site.log());
     }
 
     /// Runs a command of the binary with the world's settings.
@@ -92,7 +109,7 @@ impl World {
     pub fn steady(&self, text: &str) -> String {
         let text = text.replace(&self.topic, "orders").replace(self.site.group(), "group");
         let words = text.split_inclusive([' ', '"', '\n']).map(|word| {
-            let bare = word.trim_end_matches([' ', '"', '\n']);
+            let bare = word.trim_end_matches([' ', '"', '\n', ',']);
             let rest = &word[bare.len()..];
             let of_run = |prefix: &str| bare.starts_with(prefix);
             if of_run("2026-") || of_run("2027-") {

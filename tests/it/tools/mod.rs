@@ -3,4 +3,6 @@
 mod dead_letters;
 mod fixture;
 mod many_letters;
+mod many_orders;
+mod orders;
 mod scan;

@@ -1,0 +1,11 @@
+//! `order-sync orders`: what became of an order, which orders are not delivered, and all states; read from Kafka, beside a
+//! running fleet or with none.
+
+mod command;
+mod export;
+mod list;
+mod show;
+mod show_text;
+mod source;
+
+pub use command::{Args, execute};

@@ -1,0 +1,295 @@
+//! `order-sync orders show`: one order, from the changelog, its source partition and the dead letters.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use serde_json::json;
+
+use super::show_text;
+use super::source::{self, Events, Reach};
+use crate::app::settings;
+use crate::cli::exit::{self, Exit};
+use crate::cli::map_rules::Mapping;
+use crate::cli::reading::{self, Reading};
+use crate::cli::render::{self, Output};
+use crate::cli::shell::Shell;
+use crate::cli::times;
+use crate::inspect::{
+    Agreement, Entry, Filter, Judge, Judged, LetterDetail, Letters, Mask, OrderLog, OrderLogs, Personal, candidates,
+    read_order, timeline,
+};
+use crate::order::event::EventRules;
+use crate::order::fold::FoldRules;
+use crate::order::{AppId, Identity, TimeUnit, UpdateTime};
+use crate::record::{NextOffset, TopicPartition};
+use crate::sync::scan::{LogScan as _, Span};
+
+/// Dead letters are looked for among so many of the newest of the order's partition.
+const LETTERS_READ: i64 = 100_000;
+/// Dead letters of one order that are shown.
+const LETTERS_MAX: usize = 200;
+
+/// Options of `order-sync orders show`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    /// The merchant's order number
+    #[arg(value_name = "ORDER_ID")]
+    pub order_id: String,
+    /// Of this app only
+    #[arg(long, value_name = "APP_ID")]
+    pub app: Option<String>,
+    /// Of the timeline, the newest so many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// Do not read the source topic
+    #[arg(long, conflicts_with = "all_events")]
+    pub no_events: bool,
+    /// Read the source partition from the order's creation to its end, however long that is
+    #[arg(long)]
+    pub all_events: bool,
+    /// Read events from this time on: RFC 3339, or milliseconds since the epoch
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    pub since: Option<i64>,
+    /// Show the order's document, with personal data in full
+    #[arg(long)]
+    pub show_personal_data: bool,
+}
+
+const HELP: &str = "\
+The order is looked for in the partitions in which the Java client and librdkafka put its key, and only
+where it is not there in all of them; what was read is said. Events are read around the last applied one
+(150,000 offsets on either side) unless --all-events is given, and judged again by folding them.
+
+With --output json one object per app and partition; its names are described in docs/cli-json.md:
+  {\"app_id\", \"order_id\", \"order_type\", \"status\", \"update_time\", \"delivery\", \"timeline\", …}
+
+Examples:
+  order-sync orders show A1001
+  order-sync orders show A1001 --all-events --output json";
+
+/// One order, before it is text or JSON.
+pub(super) struct Shown {
+    pub(super) place: TopicPartition,
+    pub(super) identity: Identity,
+    pub(super) log: OrderLog,
+    pub(super) events: Events,
+    pub(super) timeline: Vec<Entry>,
+    /// Entries that are older than those.
+    pub(super) left_out: usize,
+    pub(super) agreement: Agreement,
+    pub(super) letters: usize,
+}
+
+/// Runs `order-sync orders show`.
+pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
+    reading::with(shell, |reading, shell| {
+        let (found, letters) = find(args, reading)?;
+        let mut shown = Vec::new();
+        for ((place, identity), log) in found {
+            let letters = letters_of(&letters, &place, &identity);
+            shown.push(judge(args, reading, place, identity, log, &letters)?);
+        }
+        reading.bar.finish_and_clear();
+        if shown.is_empty() {
+            let words = format!(
+                "no order {:?} in the changelog, and no dead letter of it: look at its id, at --app, and whether the worker \
+                 has read its events yet",
+                args.order_id
+            );
+            return Err(exit::fail(Exit::Failure, anyhow::anyhow!(words)));
+        }
+        for one in &shown {
+            match shell.output() {
+                Output::Json => shell.out.json(&to_json(one, args))?,
+                Output::Text => show_text::print(one, document(one, args), shell)?,
+            }
+        }
+        Ok(Exit::Done)
+    })
+}
+
+/// Looks into the partitions that the key's hash names, then, where nothing is there, into all others.
+fn find(args: &Args, reading: &mut Reading) -> anyhow::Result<(OrderLogs, Vec<Judged>)> {
+    let mut first = BTreeSet::new();
+    let sources = reading.config.kafka.topics.clone();
+    for source in &sources {
+        let count = reading.scan.partitions(source).map_err(reading::kafka)?.unwrap_or(0);
+        first.extend(candidates(args.order_id.as_bytes(), count));
+    }
+    let mut looked = Vec::new();
+    for only in [Some(&first), None] {
+        let (logs, letters) = look(args, reading, &sources, only, &mut looked)?;
+        if !logs.is_empty() {
+            let partitions = looked.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            reading.bar.suspend(|| render::note(format!("note: read partitions {partitions}")));
+            return Ok((logs, letters));
+        }
+    }
+    Ok((OrderLogs::new(), Vec::new()))
+}
+
+/// Reads some partitions of changelog and dead letters, or all that were not read yet.
+fn look(
+    args: &Args,
+    reading: &mut Reading,
+    sources: &[String],
+    only: Option<&BTreeSet<i32>>,
+    looked: &mut Vec<i32>,
+) -> anyhow::Result<(OrderLogs, Vec<Judged>)> {
+    let chosen = |spans: &mut Vec<Span>, looked: &[i32]| {
+        spans.retain(|span| match only {
+            Some(only) => only.contains(&span.partition),
+            None => !looked.contains(&span.partition),
+        });
+    };
+    let changelog = reading.config.kafka.changelog_topic.clone();
+    let Some(mut spans) = reading.extents(&changelog, None)? else {
+        let words = format!(
+            "there is no changelog {changelog}: the states of orders can be read from Kafka only where the workers commit by \
+             transactions (kafka.exactly_once); `order-sync store check` looks into a worker's own store"
+        );
+        return Err(exit::fail(Exit::Kafka, anyhow::anyhow!(words)));
+    };
+    chosen(&mut spans, looked);
+    let (bar, total) = (reading.bar.clone(), spans.iter().map(Span::offsets).sum());
+    bar.set_message(changelog.clone());
+    let mut progress = |read| Reading::progress(&bar, (read, total));
+    let mut logs = read_order(&mut reading.scan, &changelog, &spans, sources, &args.order_id, &mut progress)
+        .map_err(reading::kafka)?;
+    logs.retain(|(_, identity), _| args.app.as_deref().is_none_or(|app| app == identity.app_id.as_str()));
+    let letters = letters(args, reading, &spans)?;
+    for (letter, _) in &letters {
+        let app = letter.row.app_id.as_deref().unwrap_or_default();
+        if !app.is_empty() {
+            let identity = Identity::new(AppId::new(app), args.order_id.as_str());
+            logs.entry((letter.row.id.source.clone(), identity)).or_default();
+        }
+    }
+    looked.extend(spans.iter().map(|span| span.partition));
+    Ok((logs, letters))
+}
+
+/// The order's dead letters among the newest of these partitions, with their statuses.
+fn letters(args: &Args, reading: &mut Reading, partitions: &[Span]) -> anyhow::Result<Vec<Judged>> {
+    let topic = reading.config.kafka.dead_letter_topic.clone();
+    let Some(mut spans) = reading.extents(&topic, None)? else { return Ok(Vec::new()) };
+    spans.retain(|span| partitions.iter().any(|partition| partition.partition == span.partition));
+    for span in &mut spans {
+        let newest = NextOffset::new(span.until.get() - LETTERS_READ);
+        if newest > span.from {
+            span.from = newest;
+            render::note(format!("note: of {topic}/{} the newest {LETTERS_READ} offsets are read", span.partition));
+        }
+    }
+    let filter =
+        Filter { orders: vec![args.order_id.clone()], apps: args.app.iter().cloned().collect(), ..Filter::default() };
+    let statuses = reading.statuses(&spans)?;
+    let mut letters = Letters::new(&topic, &spans, statuses, filter);
+    let bar = reading.bar.clone();
+    bar.set_message(topic.clone());
+    let mut found = Vec::new();
+    while found.len() < LETTERS_MAX {
+        let mut progress = |read| Reading::progress(&bar, read);
+        let Some(listed) = letters.next(&mut reading.scan, &mut progress).map_err(reading::kafka)? else { break };
+        let (partition, offset) = listed.row.place;
+        let span = Span { partition, from: NextOffset::new(offset.get()), until: offset.next() };
+        let read = reading.scan.read(&topic, &[span], &mut |seen| {
+            found.extend(LetterDetail::read(seen).map(|letter| (letter, listed.state())));
+            ControlFlow::Continue(())
+        });
+        read.map_err(reading::kafka)?;
+    }
+    Ok(found)
+}
+
+fn letters_of(letters: &[Judged], place: &TopicPartition, identity: &Identity) -> Vec<Judged> {
+    let is_its = |letter: &LetterDetail| {
+        let app = letter.row.app_id.as_deref();
+        letter.row.id.source == *place && app.is_none_or(|app| app == identity.app_id.as_str())
+    };
+    letters.iter().filter(|(letter, _)| is_its(letter)).cloned().collect()
+}
+
+fn judge(
+    args: &Args,
+    reading: &mut Reading,
+    place: TopicPartition,
+    identity: Identity,
+    log: OrderLog,
+    letters: &[Judged],
+) -> anyhow::Result<Shown> {
+    let reach = match (args.no_events, args.all_events) {
+        (true, _) => Reach::Nothing,
+        (false, true) => Reach::All,
+        (false, false) => Reach::Near,
+    };
+    let events = source::events(reading, &place, &identity, &log, reach, args.since)?;
+    let config = &reading.config;
+    let units: BTreeMap<AppId, TimeUnit> = settings::units(config);
+    let is_configured = units.contains_key(&identity.app_id);
+    let mapper = if is_configured { Mapping::configured(config) } else { Mapping::AnyApp(Box::new(config.clone())) };
+    let mut rules: EventRules = settings::event_rules(config);
+    if !is_configured {
+        rules.apps.push(identity.app_id.clone());
+    }
+    let unit = units.get(&identity.app_id).copied().unwrap_or(TimeUnit::Seconds);
+    let judge = Judge { events: rules, rules: FoldRules { unit, removed_stamp: UpdateTime::ZERO }, mapper: &mapper };
+    let (mut entries, agreement) = timeline(&identity, &log, &events.records, letters, &judge);
+    let left_out = entries.len().saturating_sub(args.limit);
+    entries.drain(..left_out);
+    Ok(Shown { place, identity, log, events, timeline: entries, left_out, agreement, letters: letters.len() })
+}
+
+/// What the tools call the standing of an order's last state.
+pub(super) fn delivery(log: &OrderLog) -> &'static str {
+    match &log.state {
+        _ if !log.owed.is_empty() => "owed",
+        Some(state) if state.dead_letter.is_none() => "delivered",
+        Some(_) | None => "dead_letter",
+    }
+}
+
+/// The merged document, as much of it as may be shown.
+fn document(shown: &Shown, args: &Args) -> Option<serde_json::Value> {
+    let personal = if args.show_personal_data { Personal::Shown } else { Personal::Masked };
+    Mask::new(personal).json(shown.log.state.as_ref()?.document.as_bytes())
+}
+
+fn to_json(shown: &Shown, args: &Args) -> serde_json::Value {
+    let Shown { place, identity, log, .. } = shown;
+    let state = log.state.as_ref();
+    let is_delivered = delivery(log) == "delivered";
+    let span = shown.events.within.map(|span| json!({"from": span.from.get(), "until": span.until.get()}));
+    json!({
+        "app_id": identity.app_id.as_str(),
+        "order_id": &*identity.order_id,
+        "order_type": state.map(|state| state.order_type.as_str()),
+        "status": state.map(|state| state.status.as_str()),
+        "update_time": state.map(|state| state.update_time.0),
+        "delivery": delivery(log),
+        "held_update_time": state.filter(|_| is_delivered).map(|state| state.update_time.0),
+        "owed": log.owed.keys().map(|stamp| stamp.0).collect::<Vec<_>>(),
+        "topic": &*place.topic,
+        "partition": place.partition,
+        "applied_offset": state.map(|state| state.applied_offset),
+        "occurred_at": state.map(|state| times::rfc3339(state.occurred_at.0)),
+        "sequence": state.and_then(|state| state.sequence).map(|sequence| sequence.0),
+        "document": document(shown, args),
+        "dead_letters": shown.letters,
+        "events_read": span,
+        "events_cut": shown.events.is_cut,
+        "folded_again": shown.agreement,
+        "left_out": shown.left_out,
+        "timeline": shown.timeline.iter().map(entry_json).collect::<Vec<_>>(),
+    })
+}
+
+/// The entry, its time first in words.
+fn entry_json(entry: &Entry) -> serde_json::Value {
+    let mut value = json!(entry);
+    if let Some(members) = value.as_object_mut() {
+        members.insert("at".to_owned(), times::rfc3339(entry.at_ms).into());
+    }
+    value
+}

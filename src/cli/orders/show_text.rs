@@ -1,0 +1,109 @@
+//! One order as text for a person.
+
+use super::show::{Shown, delivery};
+use crate::cli::render::printable;
+use crate::cli::shell::Shell;
+use crate::cli::times;
+use crate::inspect::{Agreement, Entry, Happened};
+
+/// Prints it.
+pub(super) fn print(shown: &Shown, document: Option<serde_json::Value>, shell: &mut Shell) -> std::io::Result<()> {
+    for (name, value) in head(shown) {
+        shell.out.line(format!("{name:<12} {}", printable(&value)))?;
+    }
+    if let Some(document) = document {
+        let text = serde_json::to_string_pretty(&document).unwrap_or_default();
+        shell.out.line("document")?;
+        for line in text.lines() {
+            shell.out.line(format!("    {}", printable(line)))?;
+        }
+    }
+    shell.out.line("")?;
+    let rows = shown.timeline.iter().map(row);
+    shell.out.table(&["TIME (UTC)", "WHAT", "STAMP", "DETAIL"], rows)?;
+    if shown.left_out > 0 {
+        shell.out.line(format!("({} older entries are left out: --limit)", shown.left_out))?;
+    }
+    Ok(())
+}
+
+fn head(shown: &Shown) -> Vec<(&'static str, String)> {
+    let Shown { identity, log, place, .. } = shown;
+    let mut facts = vec![
+        ("order", identity.order_id.to_string()),
+        ("app", identity.app_id.to_string()),
+        ("lies in", place.to_string()),
+    ];
+    if let Some(state) = &log.state {
+        facts.push(("type", state.order_type.as_str().to_owned()));
+        facts.push(("status", state.status.as_str().to_owned()));
+        facts.push(("stamp", format!("update_time {}", state.update_time)));
+        let at = times::rfc3339(state.occurred_at.0);
+        facts.push(("last event", format!("offset {}, occurred at {at}", state.applied_offset)));
+    }
+    facts.push(("delivery", held(shown)));
+    let events = match (shown.events.within, shown.agreement) {
+        (None, _) => "not read".to_owned(),
+        (Some(span), agreement) => {
+            let words = match agreement {
+                Agreement::Agrees => "folded again they give the state above",
+                Agreement::Differs => {
+                    "folded again they give another state: events outside of what was read, a command, or other settings then"
+                }
+                Agreement::Unknown => "there is no state to compare them with",
+            };
+            let more = if shown.events.is_cut { "; not all were read (--all-events)" } else { "" };
+            format!("offsets {} to {} were read; {words}{more}", span.from, span.until)
+        }
+    };
+    facts.push(("events", events));
+    facts
+}
+
+/// What Douyin holds, by our knowledge.
+fn held(shown: &Shown) -> String {
+    let log = &shown.log;
+    let stamps = log.owed.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match (delivery(log), &log.state) {
+        ("delivered", Some(state)) => {
+            format!("delivered: Douyin has accepted update_time {}, as far as is known", state.update_time)
+        }
+        ("owed", _) => format!("owed: update_time {stamps} is to be delivered; Douyin holds an older state, or none"),
+        (_, Some(state)) => {
+            format!("dead_letter: update_time {} was given up; Douyin holds an older state, or none", state.update_time)
+        }
+        (_, None) => "dead_letter: no event of it was ever folded, and Douyin holds nothing of it".to_owned(),
+    }
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    let text = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), printable);
+    let stamp = |stamp: &Option<i64>| stamp.map_or_else(|| "-".to_owned(), |stamp| stamp.to_string());
+    let (what, stamp, detail) = match &entry.what {
+        Happened::Event { offset, event_id, status, outcome, update_time, reason, occurred_at_ms } => {
+            let outcome = outcome.unwrap_or("cannot be judged");
+            let why = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let occurred = occurred_at_ms.map(|at| format!(", occurred at {}", times::rfc3339(at))).unwrap_or_default();
+            let status = status.unwrap_or("-");
+            let detail = format!("{outcome}{why}: {status}, offset {offset}, event {}{occurred}", text(event_id));
+            ("event", stamp(update_time), detail)
+        }
+        Happened::Attempt { update_time, latency, status, err_code } => {
+            let code = err_code.map(|code| format!(", code {code}")).unwrap_or_default();
+            ("attempt", stamp(update_time), format!("{} after {}{code}", printable(status), printable(latency)))
+        }
+        Happened::DeadLetter { id, reason, status, update_time, err_code, times } => {
+            let code = err_code.map(|code| format!(", code {code}")).unwrap_or_default();
+            let times = if *times > 1 { format!(", {times} times") } else { String::new() };
+            (
+                "dead letter",
+                stamp(update_time),
+                format!("{}, {status}{code}{times}: {}", printable(reason), printable(id)),
+            )
+        }
+        Happened::Owed { update_time, offset } => {
+            ("owed", update_time.to_string(), format!("since the event at offset {offset}"))
+        }
+    };
+    vec![times::short(&times::rfc3339(entry.at_ms)), what.to_owned(), stamp, detail]
+}

@@ -1,0 +1,242 @@
+//! One order's life: its events, each judged again by folding, what was set aside, every attempt that is known, and what is
+//! still owed; the oldest first.
+
+use serde::Serialize;
+
+use super::detail::{AttemptLine, LetterDetail};
+use super::order_log::OrderLog;
+use crate::order::event::{EventRules, decode};
+use crate::order::fold::{FoldRules, fold};
+use crate::order::{DeadLetterReason, Identity, MapOrder, OrderState, Transition, UpdateTime};
+use crate::record::Record;
+use crate::sync::changelog::LetterState;
+
+/// One thing that happened. `at_ms` is the record's own timestamp, or that of the attempt or letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Milliseconds since the epoch.
+    pub at_ms: i64,
+    /// What it was.
+    #[serde(flatten)]
+    pub what: Happened,
+}
+
+/// What can happen to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Happened {
+    /// An event of it in the source topic.
+    Event {
+        /// Where it lies.
+        offset: i64,
+        /// As the event says; absent where it cannot be read.
+        event_id: Option<String>,
+        /// The status that it brought.
+        status: Option<&'static str>,
+        /// When it happened, by the merchant's clock.
+        occurred_at_ms: Option<i64>,
+        /// What became of it when it was folded again; absent where that cannot be told.
+        outcome: Option<&'static str>,
+        /// The stamp that it got.
+        update_time: Option<i64>,
+        /// Why it was set aside.
+        reason: Option<String>,
+    },
+    /// An attempt to push, as a dead letter tells it.
+    Attempt {
+        /// The stamp.
+        update_time: Option<i64>,
+        /// How long it took.
+        latency: String,
+        /// The HTTP status, or how it broke.
+        status: String,
+        /// The platform's code.
+        err_code: Option<i64>,
+    },
+    /// It was set aside.
+    DeadLetter {
+        /// topic/partition/offset of the original record.
+        id: String,
+        /// The reason code.
+        reason: String,
+        /// What has become of it.
+        status: &'static str,
+        /// The stamp of its delivery.
+        update_time: Option<i64>,
+        /// The platform's code.
+        err_code: Option<i64>,
+        /// How often the record has been dead-lettered.
+        times: u32,
+    },
+    /// A delivery that is committed and not yet settled.
+    Owed {
+        /// The stamp.
+        update_time: i64,
+        /// The record that it belongs to.
+        offset: i64,
+    },
+}
+
+/// How the order's events are judged again.
+pub struct Judge<'m> {
+    /// As the worker decodes.
+    pub events: EventRules,
+    /// As the worker folds.
+    pub rules: FoldRules,
+    /// As the worker maps.
+    pub mapper: &'m dyn MapOrder,
+}
+
+/// Whether folding the events again gives what the changelog says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Agreement {
+    /// The same state, stamp and content.
+    Agrees,
+    /// Another one: events outside of what was read, a command, or other settings then.
+    Differs,
+    /// There is no state to compare with, or no event was read.
+    Unknown,
+}
+
+/// A letter of the order with what has become of it.
+pub type Judged = (LetterDetail, LetterState);
+
+/// The timeline, and whether the events explain the state.
+pub fn timeline(
+    identity: &Identity,
+    log: &OrderLog,
+    records: &[Record],
+    letters: &[Judged],
+    judge: &Judge<'_>,
+) -> (Vec<Entry>, Agreement) {
+    let (mut entries, folded) = events(identity, records, letters, judge);
+    for (letter, state) in letters {
+        entries.extend(letter.attempt_log().iter().map(|line| attempt(line, letter)));
+        entries.push(dead_letter(letter, *state));
+    }
+    for (stamp, owed) in &log.owed {
+        let what = Happened::Owed { update_time: stamp.0, offset: owed.offset };
+        entries.push(Entry { at_ms: owed.timestamp_ms.unwrap_or_default(), what });
+    }
+    let rank = |entry: &Entry| match entry.what {
+        Happened::Event { .. } => 0,
+        Happened::Owed { .. } => 1,
+        Happened::Attempt { .. } => 2,
+        Happened::DeadLetter { .. } => 3,
+    };
+    entries.sort_by_key(|entry| (entry.at_ms, rank(entry)));
+    let agreement = match (&log.state, &folded) {
+        (Some(state), Some(folded)) if same(state, folded) => Agreement::Agrees,
+        (Some(_), Some(_)) => Agreement::Differs,
+        (None, _) | (_, None) => Agreement::Unknown,
+    };
+    (entries, agreement)
+}
+
+fn same(state: &OrderState, folded: &OrderState) -> bool {
+    state.applied_offset == folded.applied_offset
+        && state.update_time == folded.update_time
+        && state.digest == folded.digest
+}
+
+/// The events in log order, and the state that they leave.
+fn events(
+    identity: &Identity,
+    records: &[Record],
+    letters: &[Judged],
+    judge: &Judge<'_>,
+) -> (Vec<Entry>, Option<OrderState>) {
+    let (mut state, mut entries): (Option<OrderState>, _) = (None, Vec::new());
+    for record in records {
+        let at_ms = record.timestamp_ms.unwrap_or_default();
+        let value = record.value.as_deref().unwrap_or_default();
+        let offset = record.offset.get();
+        let letter = letters.iter().map(|(letter, _)| letter).find(|letter| letter.row.id.offset == record.offset);
+        // A letter of a delivery belongs to an event that was folded.
+        let aside = letter.filter(|letter| letter.text("__connect.errors.stage") != Some("deliver"));
+        let aside = aside.map(|letter| letter.row.reason.to_string());
+        let mut entry = Happened::Event {
+            offset,
+            event_id: None,
+            status: None,
+            occurred_at_ms: None,
+            outcome: aside.is_some().then_some("dead_letter"),
+            update_time: None,
+            reason: aside.clone(),
+        };
+        // The clock of then: what lay in the future lies in the past by now.
+        let decoded = decode(value, &judge.events, at_ms);
+        if let Ok(event) = &decoded
+            && (event.app_id != identity.app_id || *event.order_id != *identity.order_id)
+        {
+            continue;
+        }
+        if let (Ok(event), Happened::Event { event_id, status, occurred_at_ms, outcome, update_time, reason, .. }) =
+            (&decoded, &mut entry)
+        {
+            *event_id = Some(event.event_id.to_string());
+            *status = Some(event.status.as_str());
+            *occurred_at_ms = Some(event.occurred_at.0);
+            if aside.is_none() {
+                let transition = fold(state.as_ref(), event, offset, judge.rules, judge.mapper);
+                let (word, stamp, why) = settle(transition, &mut state);
+                (*outcome, *update_time) = (word, stamp.map(|stamp| stamp.0));
+                *reason = why.map(|why| why.as_str().to_owned());
+            }
+        }
+        entries.push(Entry { at_ms, what: entry });
+    }
+    (entries, state)
+}
+
+/// The word, the stamp and the reason of a transition; the state moves on.
+fn settle(
+    transition: Result<Transition, crate::order::Fault>,
+    state: &mut Option<OrderState>,
+) -> (Option<&'static str>, Option<UpdateTime>, Option<DeadLetterReason>) {
+    match transition {
+        Ok(Transition::Advanced(advanced)) => {
+            let stamp = advanced.state.update_time;
+            *state = Some(advanced.state);
+            (Some("advanced"), Some(stamp), None)
+        }
+        Ok(Transition::Unchanged(unchanged)) => {
+            let stamp = unchanged.state.update_time;
+            *state = Some(unchanged.state);
+            (Some("unchanged"), Some(stamp), None)
+        }
+        Ok(Transition::Duplicate) => (Some("duplicate"), None, None),
+        Ok(Transition::Stale) => (Some("stale"), None, None),
+        // No letter says so: it was folded into a state that is not among what was read.
+        Err(fault) => (None, None, Some(fault.reason)),
+    }
+}
+
+fn attempt(line: &AttemptLine, letter: &LetterDetail) -> Entry {
+    let at = line.at.parse::<jiff::Timestamp>();
+    Entry {
+        at_ms: at.map_or(letter.row.written_ms, jiff::Timestamp::as_millisecond),
+        what: Happened::Attempt {
+            update_time: letter.row.update_time,
+            latency: line.latency.clone(),
+            status: line.status.clone(),
+            err_code: line.code,
+        },
+    }
+}
+
+fn dead_letter(letter: &LetterDetail, state: LetterState) -> Entry {
+    let row = &letter.row;
+    Entry {
+        at_ms: row.last_failed_ms(),
+        what: Happened::DeadLetter {
+            id: row.id.to_string(),
+            reason: row.reason.to_string(),
+            status: state.as_str(),
+            update_time: row.update_time,
+            err_code: row.err_code,
+            times: row.times,
+        },
+    }
+}
