@@ -10,7 +10,7 @@ use order_sync::app::demo::expect::{ExpectedPush, expect};
 use order_sync::config::{Need, Sources, load};
 use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::order::OrderType;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::broker::PARTITIONS;
 
@@ -20,7 +20,7 @@ const VALUE_BYTES: usize = 860;
 const BEGINS_AT: i64 = 1_760_000_000_000;
 
 pub(crate) struct Log {
-    records: Vec<LogRecord>,
+    pub(crate) records: Vec<LogRecord>,
     /// The mean size of a request without its token.
     pub(crate) body_bytes: usize,
 }
@@ -28,41 +28,17 @@ pub(crate) struct Log {
 impl Log {
     /// Event after event of every order in turn, until there are `count` records.
     pub(crate) fn write(orders: usize, count: usize) -> Self {
-        let mut rng = fastrand::Rng::with_seed(7);
-        let mut lives: Vec<_> = (0..orders)
-            .map(|number| {
-                let order_type = OrderType::ALL[number % 3];
-                let order_id = format!("D20251009{number:08}");
-                let document = document(order_type, &order_id, BEGINS_AT, &mut rng);
-                (order_id, order_type, document)
-            })
-            .collect();
-        let records = (0..count)
-            .map(|at| {
-                let (number, event) = (at % orders, at / orders);
-                let (order_id, order_type, document) = &mut lives[number];
-                if event > 0 {
-                    let price = document["total_price"].as_i64().unwrap();
-                    document["total_price"] = json!(price + 1);
-                    document["paid_at"] = json!(BEGINS_AT + 30_000);
-                }
-                let mut value = json!({
-                    "event_id": format!("{order_id}-e{event}"),
-                    "order_id": order_id,
-                    "order_type": order_type,
-                    "status": if event == 0 { "pending_payment" } else { "paid" },
-                    "occurred_at": BEGINS_AT + 60_000 * i64::try_from(event).unwrap(),
-                    "order": document,
-                });
-                let short = VALUE_BYTES.saturating_sub(value.to_string().len() + 20);
-                value["order"]["padding"] = json!("x".repeat(short));
-                LogRecord {
-                    key: Some(order_id.clone().into_bytes()),
-                    value: Some(value.to_string().into_bytes()),
-                    partition_hint: u64::try_from(number).unwrap(),
-                }
-            })
-            .collect();
+        let mut lives = lives(orders);
+        let records = (0..count).map(|at| record(&mut lives[at % orders], at % orders, at / orders)).collect();
+        Self { records, body_bytes: 0 }
+    }
+
+    /// `count` further events of the orders that [`Log::write`] has, those in a row far apart from one another.
+    pub(crate) fn later(orders: usize, count: usize) -> Self {
+        let mut lives = lives(orders);
+        // A prime, so that no order comes twice before all have come.
+        let turn = |at: usize| (at * 7_919 % orders, 1 + at / orders);
+        let records = (0..count).map(turn).map(|(number, event)| record(&mut lives[number], number, event)).collect();
         Self { records, body_bytes: 0 }
     }
 
@@ -74,17 +50,7 @@ impl Log {
 
     pub(crate) fn produce(&self, brokers: &str, topic: &str) {
         let producer = Producer::connect(brokers).unwrap();
-        let partitions = u64::try_from(PARTITIONS).unwrap();
-        for record in &self.records {
-            let outgoing = Outgoing {
-                partition: Some(i32::try_from(record.partition_hint % partitions).unwrap()),
-                key: record.key.as_deref(),
-                value: record.value.as_deref(),
-                ..Outgoing::default()
-            };
-            producer.send(topic, outgoing).unwrap();
-        }
-        producer.flush().unwrap();
+        send(&producer, topic, &self.records);
     }
 
     /// Folds the log in memory and writes every request, without its token, in the order of the records: a length in
@@ -112,5 +78,58 @@ impl Log {
         }
         out.flush().unwrap();
         self.body_bytes = all / pushes.len();
+    }
+}
+
+/// Sends records, each to its partition, and waits until they are there.
+pub(crate) fn send(producer: &Producer, topic: &str, records: &[LogRecord]) {
+    let partitions = u64::try_from(PARTITIONS).unwrap();
+    for record in records {
+        let outgoing = Outgoing {
+            partition: Some(i32::try_from(record.partition_hint % partitions).unwrap()),
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            ..Outgoing::default()
+        };
+        producer.send(topic, outgoing).unwrap();
+    }
+    producer.flush().unwrap();
+}
+
+/// An order's id, its type and its document.
+type Life = (String, OrderType, Value);
+
+fn lives(orders: usize) -> Vec<Life> {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let life = |number: usize| {
+        let order_type = OrderType::ALL[number % 3];
+        let order_id = format!("D20251009{number:08}");
+        let document = document(order_type, &order_id, BEGINS_AT, &mut rng);
+        (order_id, order_type, document)
+    };
+    (0..orders).map(life).collect()
+}
+
+/// An order's event of this number, from 0.
+fn record((order_id, order_type, document): &mut Life, number: usize, event: usize) -> LogRecord {
+    if event > 0 {
+        let price = document["total_price"].as_i64().unwrap();
+        document["total_price"] = json!(price + 1);
+        document["paid_at"] = json!(BEGINS_AT + 30_000);
+    }
+    let mut value = json!({
+        "event_id": format!("{order_id}-e{event}"),
+        "order_id": order_id,
+        "order_type": order_type,
+        "status": if event == 0 { "pending_payment" } else { "paid" },
+        "occurred_at": BEGINS_AT + 60_000 * i64::try_from(event).unwrap(),
+        "order": document,
+    });
+    let short = VALUE_BYTES.saturating_sub(value.to_string().len() + 20);
+    value["order"]["padding"] = json!("x".repeat(short));
+    LogRecord {
+        key: Some(order_id.clone().into_bytes()),
+        value: Some(value.to_string().into_bytes()),
+        partition_hint: u64::try_from(number).unwrap(),
     }
 }

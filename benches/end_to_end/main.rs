@@ -6,13 +6,15 @@
 //!
 //! `cargo bench --bench end_to_end -- [--records N] [--orders N] [--latency 0ms|50ms] [--in-flight C] [--rounds R]
 //! [--kafka real|embedded] [--set section.key=value,…]`; without latency and in-flight it measures the three setups that
-//! docs/performance.md tells of. `KAFKA_BROKERS` names a broker that is there already.
+//! docs/performance.md tells of; `--measure takeover|restore|steady [--orders N]` measures workers that hold many orders
+//! (`fleet`). `KAFKA_BROKERS` names a broker that is there already.
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot run should say so at once")]
 
 mod bare;
 mod broker;
 mod figures;
+mod fleet;
 mod log;
 mod options;
 mod platform;
@@ -34,6 +36,9 @@ fn main() {
     let broker = Broker::start(options.text("--kafka"));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{cores} cores, {}, {} partitions", broker.kind(), broker::PARTITIONS);
+    if let Some(what) = options.text("--measure") {
+        return fleet::measure(what, &options, &broker);
+    }
     Row::head();
     for setup in options.setups() {
         let row = measure(&setup, &options, &broker);

@@ -71,8 +71,11 @@ fn ratio(count: u64, by: f64) -> f64 {
 }
 
 /// Whether the process has ended and was not waited for yet, and its user and system time; a tick is 10 ms.
-fn stat(id: u32) -> (bool, Duration) {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+pub(crate) fn stat(id: u32) -> (bool, Duration) {
+    times(&std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap())
+}
+
+fn times(stat: &str) -> (bool, Duration) {
     let after_name = stat.rsplit_once(')').unwrap().1;
     let mut fields = after_name.split_whitespace();
     let state = fields.next().unwrap();
@@ -85,4 +88,23 @@ fn peak(id: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// The resident size now, KiB; 0 once the process has ended.
+pub(crate) fn resident(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+/// User and system time of a process's threads of this name.
+pub(crate) fn cpu_of(id: u32, thread: &str) -> Duration {
+    let mut all = Duration::ZERO;
+    for task in std::fs::read_dir(format!("/proc/{id}/task")).unwrap().map(Result::unwrap) {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        if stat.split_once('(').is_some_and(|(_, name)| name.starts_with(thread)) {
+            all += times(&stat).1;
+        }
+    }
+    all
 }
