@@ -99,6 +99,7 @@ fn partition(
     let is_new = position.next > end;
     if is_new {
         position.next = low;
+        position.partitions = None;
     }
     let note = if is_new {
         "the source topic is a new one: it is read from its beginning, and every record of it counts as new"

@@ -1,5 +1,6 @@
 //! Before the worker reads: the topics it needs are looked up and waited for, and its own is made.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,9 @@ use crate::config;
 use crate::kafka::changelog::Changelog;
 use crate::kafka::topics::{Ensured, Topics};
 use crate::kafka::transaction_rights;
-use crate::sync::ports::PortError;
+use crate::store::SledStore;
+use crate::sync::ports::{PortError, StateReader as _};
+use crate::sync::position;
 use crate::telemetry::event;
 
 /// The first wait between two looks.
@@ -46,6 +49,8 @@ pub struct Preparing {
     pub used: bool,
     /// Which topics it makes.
     pub own: Own,
+    /// How many partitions the source topics had when its store was written.
+    pub counts: BTreeMap<String, i32>,
     /// The id of its transactions, where it commits by them.
     pub transactional_id: Option<String>,
 }
@@ -86,6 +91,7 @@ fn ensure(
     company: &mut Company,
 ) -> Result<(), PortError> {
     topics.widest(config)?;
+    check_counts(topics, config, &preparing.counts)?;
     if let Some(id) = &preparing.transactional_id {
         transaction_rights::ask(config, id)?;
         // Said once is enough.
@@ -107,10 +113,41 @@ fn ensure(
     if config.exactly_once { Ok(()) } else { company.look(topics, config) }
 }
 
+/// How many partitions the source topics had when this store was written, as far as that was noted. A cache may be behind:
+/// there the group's offsets tell.
+pub fn noted_counts(store: &SledStore) -> Result<BTreeMap<String, i32>, PortError> {
+    let mut counts = BTreeMap::new();
+    if store.changelog().is_some() {
+        return Ok(counts);
+    }
+    for source in store.sources() {
+        if let Some(count) = store.position(&source)?.and_then(|position| position.partitions) {
+            counts.insert(source.topic.to_string(), count);
+        }
+    }
+    Ok(counts)
+}
+
+/// A topic that has grown keys its orders elsewhere, and its new partitions have no position to tell by: the store, or the
+/// group's offsets, tell before anything is joined.
+fn check_counts(topics: &Topics, config: &config::Kafka, stored: &BTreeMap<String, i32>) -> Result<(), PortError> {
+    let sources = topics.sources(config)?;
+    let group =
+        if config.exactly_once { Changelog::connect(config)?.group_offsets(&sources)?.noted } else { Vec::new() };
+    for (topic, had) in stored.iter().map(|(topic, had)| (topic, *had)).chain(group.iter().map(|(t, had)| (t, *had))) {
+        if let Some(has) = sources.get(topic).copied().flatten()
+            && has != had
+        {
+            return Err(PortError::Fatal(position::grown(topic, had, has)));
+        }
+    }
+    Ok(())
+}
+
 /// Why a changelog that is missing must not be made, in words: the group has been at work, so its states were somewhere.
 pub fn loss_of_changelog(topics: &Topics, config: &config::Kafka) -> Result<Option<String>, PortError> {
-    let offsets = Changelog::connect(config)?.group_has_offsets(&topics.sources(config)?)?;
-    Ok(offsets.then(|| format!("the group {} has committed offsets", config.group_id)))
+    let offsets = Changelog::connect(config)?.group_offsets(&topics.sources(config)?)?;
+    Ok(offsets.any.then(|| format!("the group {} has committed offsets", config.group_id)))
 }
 
 fn tell(topic: &str, ensured: Ensured) {

@@ -144,7 +144,8 @@ impl Site {
         let used = store.has_positions().map_err(WorkerError::Store)?;
         let transactional_id =
             config.kafka.exactly_once.then(|| transactions::transactional_id(&config.kafka, &store.store_id()));
-        let preparing = Preparing { used, own, transactional_id };
+        let counts = topics::noted_counts(&store).map_err(WorkerError::Store)?;
+        let preparing = Preparing { used, own, counts, transactional_id };
         let prepared = topics::prepare(&config.kafka, preparing, &self.stop, &|what| self.say(what));
         match prepared.map_err(WorkerError::Kafka)? {
             Prepared::Ready { cluster_id: Some(id) } => store.agree_cluster(&id).map_err(WorkerError::Store)?,

@@ -13,6 +13,7 @@ use super::client::{self, ASK_TIMEOUT};
 use super::consumer::lookup;
 use super::failure::{describe, port_error};
 use super::status::Status;
+use super::transactions::PARTITIONS_NOTE;
 use crate::config::{self, StartFrom};
 use crate::record::{NextOffset, TopicPartition};
 use crate::sync::changelog::ChangelogRecord;
@@ -33,6 +34,15 @@ pub struct Changelog {
     uncommitted: BaseConsumer<Chatter>,
 }
 
+/// What the group's committed offsets tell of the source topics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupOffsets {
+    /// There is one.
+    pub any: bool,
+    /// How many partitions a topic had when an offset of it was committed, where that was noted.
+    pub noted: Vec<(String, i32)>,
+}
+
 impl Changelog {
     /// Makes the readers; talks to nobody yet.
     pub fn connect(config: &config::Kafka) -> Result<Self, PortError> {
@@ -51,8 +61,8 @@ impl Changelog {
         })
     }
 
-    /// Whether the group has a committed offset in any partition of these topics.
-    pub fn group_has_offsets(&self, topics: &BTreeMap<String, Option<i32>>) -> Result<bool, PortError> {
+    /// What the group's offsets of these topics tell.
+    pub fn group_offsets(&self, topics: &BTreeMap<String, Option<i32>>) -> Result<GroupOffsets, PortError> {
         let mut list = TopicPartitionList::new();
         for (topic, count) in topics {
             list.add_partition_range(topic, 0, count.unwrap_or(1) - 1);
@@ -61,7 +71,17 @@ impl Changelog {
             .committed
             .committed_offsets(list, ASK_TIMEOUT)
             .map_err(|e| port_error("cannot learn the group's offsets", &e))?;
-        Ok(found.elements().iter().any(|element| matches!(element.offset(), Offset::Offset(_))))
+        let mut offsets = GroupOffsets::default();
+        for element in found.elements() {
+            if !matches!(element.offset(), Offset::Offset(_)) {
+                continue;
+            }
+            offsets.any = true;
+            if let Some(partitions) = element.metadata().strip_prefix(PARTITIONS_NOTE).and_then(|n| n.parse().ok()) {
+                offsets.noted.push((element.topic().to_owned(), partitions));
+            }
+        }
+        Ok(offsets)
     }
 
     fn place(&self, partition: i32) -> TopicPartition {

@@ -29,6 +29,9 @@ use crate::sync::ports::PortError;
 
 /// The broker aborts what has been open for longer, so that a killed worker holds its successor up no longer than this.
 pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How the number of the source topic's partitions is noted beside an offset: a worker at its start learns from the group
+/// what its own partitions may not tell.
+pub(super) const PARTITIONS_NOTE: &str = "partitions=";
 /// How long one step of a transaction may take before its answer counts as missing.
 const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the consumer thread may take to say who we are.
@@ -312,7 +315,11 @@ fn queue(producer: &BaseProducer<Ends>, mut record: BaseRecord<'_, [u8], [u8]>) 
 fn offsets(transaction: &Transaction) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::new();
     for part in &transaction.parts {
-        list.add_partition_offset(&part.source.topic, part.source.partition, Offset::Offset(part.position.next.get()))?;
+        let mut element = list.add_partition(&part.source.topic, part.source.partition);
+        element.set_offset(Offset::Offset(part.position.next.get()))?;
+        if let Some(partitions) = part.position.partitions {
+            element.set_metadata(format!("{PARTITIONS_NOTE}{partitions}"));
+        }
     }
     Ok(list)
 }

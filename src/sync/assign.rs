@@ -98,6 +98,7 @@ impl Engine {
         let stored = self.ports.reader.position(&source)?;
         let start = stored.as_ref().map_or(StartAt::Fresh, |position| StartAt::Position(position.next));
         if let Some(position) = stored {
+            position.check_partitions(&source.topic, partition.partitions_of_topic).map_err(PortError::Fatal)?;
             partition.folded = position.next;
             partition.position = position;
         }

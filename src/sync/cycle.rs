@@ -121,8 +121,12 @@ impl Engine {
             let Some(layer) = partition.overlay.cut() else { continue };
             let next = layer.next().unwrap_or(partition.position.next);
             under_way.records += u64::try_from(next.get() - partition.position.next.get()).unwrap_or(0);
-            let mut position =
-                Position { next, commit_number: partition.position.commit_number + 1, ..partition.position.clone() };
+            let mut position = Position {
+                next,
+                commit_number: partition.position.commit_number + 1,
+                partitions: Some(partition.partitions_of_topic),
+                ..partition.position.clone()
+            };
             for (identity, stamp) in layer.removed() {
                 let last = position.removed_stamps.entry(identity.app_id.clone()).or_insert(*stamp);
                 *last = (*last).max(*stamp);

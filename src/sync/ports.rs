@@ -3,7 +3,7 @@
 //! Every port that waits is blocking and is called from the commit thread or says so; the engine thread itself only
 //! calls what answers at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -13,10 +13,11 @@ use bytes::Bytes;
 use super::changelog::LetterStatus;
 use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
+pub use super::position::Position;
 use super::statuses::OpenLetters;
 use super::sweep::Swept;
 use crate::douyin::verdict::Exchange;
-use crate::order::{AppId, Identity, OrderState, TimeUnit, UpdateTime};
+use crate::order::{AppId, Identity, OrderState, TimeUnit};
 use crate::record::{NextOffset, Record, RecordOffset, TopicPartition};
 
 /// Counts assignments of this process: work of an older epoch is dropped wherever it turns up.
@@ -52,25 +53,6 @@ pub enum PortError {
     /// What the store holds cannot be read back. The worker stops; where the store is a cache, it is set aside and rebuilt.
     #[error("{0}")]
     Damaged(String),
-}
-
-/// Where a partition stands: the `position` entry of a commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Everything before it has a committed outcome.
-    pub next: NextOffset,
-    /// Counts the commits of this partition.
-    pub commit_number: u64,
-    /// Everything before it in the commands topic is done; `None` while no command was read.
-    pub commands: Option<NextOffset>,
-    /// The source topic's id, where the client tells it.
-    pub topic_id: Option<String>,
-    /// The greatest stamp that retention removed, per app.
-    pub removed_stamps: BTreeMap<AppId, UpdateTime>,
-    /// Apps whose deliveries an operator has paused.
-    pub paused_apps: BTreeSet<AppId>,
-    /// Codes of the platform whose rejections an operator has accepted as right, per app.
-    pub accepted_codes: BTreeMap<AppId, BTreeSet<i64>>,
 }
 
 /// Everything of one partition that one commit makes durable together.

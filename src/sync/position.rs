@@ -1,12 +1,32 @@
-//! The stored form of a partition's position: the same bytes for the store and the changelog.
+//! Where a partition stands, and its stored form: the same bytes for the store and the changelog.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::ports::Position;
 use crate::order::{AppId, UpdateTime};
 use crate::record::NextOffset;
+
+/// Where a partition stands: the `position` entry of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Everything before it has a committed outcome.
+    pub next: NextOffset,
+    /// Counts the commits of this partition.
+    pub commit_number: u64,
+    /// Everything before it in the commands topic is done; `None` while no command was read.
+    pub commands: Option<NextOffset>,
+    /// How many partitions the source topic had; `None` where that was not noted.
+    pub partitions: Option<i32>,
+    /// The source topic's id, where the client tells it.
+    pub topic_id: Option<String>,
+    /// The greatest stamp that retention removed, per app.
+    pub removed_stamps: BTreeMap<AppId, UpdateTime>,
+    /// Apps whose deliveries an operator has paused.
+    pub paused_apps: BTreeSet<AppId>,
+    /// Codes of the platform whose rejections an operator has accepted as right, per app.
+    pub accepted_codes: BTreeMap<AppId, BTreeSet<i64>>,
+}
 
 /// The format that this release writes; it reads no other.
 pub const POSITION_FORMAT: u64 = 1;
@@ -46,6 +66,10 @@ pub(super) struct StoredPosition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i64", range(min = 0))]
     commands: Option<i64>,
+    /// How many partitions the source topic had; left out where that was not noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i32", range(min = 1))]
+    partitions: Option<i32>,
     /// The source topic's id, where the client tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -71,10 +95,19 @@ impl Position {
             next,
             commit_number: 0,
             commands: None,
+            partitions: None,
             topic_id: None,
             removed_stamps: BTreeMap::new(),
             paused_apps: BTreeSet::new(),
             accepted_codes: BTreeMap::new(),
+        }
+    }
+
+    /// Refuses a source topic that has another number of partitions than it had: `has`.
+    pub fn check_partitions(&self, topic: &str, has: i32) -> Result<(), String> {
+        match self.partitions {
+            Some(had) if had != has => Err(grown(topic, had, has)),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -85,6 +118,7 @@ impl Position {
             next: self.next.get(),
             commit_number: self.commit_number,
             commands: self.commands.map(NextOffset::get),
+            partitions: self.partitions,
             topic_id: self.topic_id.clone(),
             removed_stamps: self.removed_stamps.clone(),
             paused_apps: self.paused_apps.clone(),
@@ -104,12 +138,22 @@ impl Position {
             next: NextOffset::new(stored.next),
             commit_number: stored.commit_number,
             commands: stored.commands.map(NextOffset::new),
+            partitions: stored.partitions,
             topic_id: stored.topic_id,
             removed_stamps: stored.removed_stamps,
             paused_apps: stored.paused_apps,
             accepted_codes: stored.accepted_codes,
         })
     }
+}
+
+/// That a source topic has changed its number of partitions, and what to do.
+pub fn grown(topic: &str, had: i32, has: i32) -> String {
+    format!(
+        "topic {topic} had {had} partitions and has {has} now: its orders are keyed to other partitions than before, and going \
+         on would split them. Set kafka.topics to a topic that was made with all its partitions, under a new group id, and let \
+         the merchant write there; docs/upgrading.md has the steps"
+    )
 }
 
 #[cfg(test)]
@@ -130,16 +174,27 @@ mod tests {
             [("tt2", 5), ("tt1", 1_700_000_000)].map(|(app, n)| (AppId::new(app), UpdateTime(n))).into();
         check(&position, r#"{"format":1,"next":42,"commit_number":7,"removed_stamps":{"tt1":1700000000,"tt2":5}}"#);
         position.commands = Some(NextOffset::new(3));
+        position.partitions = Some(12);
         position.topic_id = Some("abc".to_owned());
         position.paused_apps = [AppId::new("tt2")].into();
         position.accepted_codes = [(AppId::new("tt1"), [40, -1].into())].into();
         check(
             &position,
             concat!(
-                r#"{"format":1,"next":42,"commit_number":7,"commands":3,"topic_id":"abc","#,
+                r#"{"format":1,"next":42,"commit_number":7,"commands":3,"partitions":12,"topic_id":"abc","#,
                 r#""removed_stamps":{"tt1":1700000000,"tt2":5},"paused_apps":["tt2"],"accepted_codes":{"tt1":[-1,40]}}"#
             ),
         );
+    }
+
+    #[test]
+    fn another_number_of_partitions_is_refused_where_it_was_noted() {
+        let mut position = Position::before(NextOffset::new(1));
+        assert_eq!(position.check_partitions("orders", 3), Ok(()));
+        position.partitions = Some(2);
+        assert_eq!(position.check_partitions("orders", 2), Ok(()));
+        let words = position.check_partitions("orders", 3).unwrap_err();
+        assert!(words.contains("orders had 2 partitions and has 3 now"), "{words}");
     }
 
     #[test]

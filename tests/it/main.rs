@@ -40,6 +40,7 @@ mod run_lost;
 mod run_refused;
 mod run_retention;
 mod run_secured;
+mod run_source;
 mod run_tokens;
 mod run_tokens_fleet;
 mod schemas;

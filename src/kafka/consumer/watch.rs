@@ -12,6 +12,7 @@ use crate::kafka::failure::describe;
 use crate::kafka::status::Problem;
 use crate::record::TopicPartition;
 use crate::sync::ports::{Input, PortError};
+use crate::sync::position;
 
 /// How often the brokers are asked while something is amiss.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -122,11 +123,7 @@ impl Worker {
             let Ok(Some(count)) = lookup::partition_count(self.consumer.client(), &topic) else { continue };
             let known = *self.watch.counts.entry(topic.clone()).or_insert(count);
             if count != known {
-                let words = format!(
-                    "topic {topic} had {known} partitions and has {count} now: its orders are keyed to other partitions than \
-                     before, and going on would split them. Set kafka.topics to a topic that was made with all its \
-                     partitions, under a new group id, and let the merchant write there"
-                );
+                let words = position::grown(&topic, known, count);
                 return self.tell(Input::Failed(PortError::Fatal(words)));
             }
         }

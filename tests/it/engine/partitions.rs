@@ -37,6 +37,19 @@ fn a_restart_repeats_only_what_was_not_recorded_byte_for_byte() {
 }
 
 #[test]
+fn a_topic_that_has_another_number_of_partitions_than_was_committed_is_refused() {
+    let (mut world, source) = World::with_partition(&Scene::default());
+    world.produce(&source, &[event("tt1", "A", 1)]);
+    world.run(S, &mut |_| ok());
+    let store: FakeStore = world.store.clone();
+    drop(world);
+    store.0.lock().unwrap().get_mut(&source).unwrap().position.as_mut().unwrap().partitions = Some(3);
+    let mut world = World::new(&Scene::default(), store);
+    let refused = world.offer(&source).try_recv().unwrap().unwrap_err().to_string();
+    assert!(refused.contains("orders had 3 partitions and has 2 now"), "{refused}");
+}
+
+#[test]
 fn a_failed_commit_is_tried_again_and_nothing_of_it_is_due_until_then() {
     let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);
