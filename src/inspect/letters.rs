@@ -11,8 +11,8 @@ use foldhash::fast::RandomState;
 
 use super::backward::Backward;
 use super::letter::{LetterId, LetterRow};
-use super::statuses::Statuses;
-use crate::sync::changelog::{LetterState, LetterStatus};
+use super::statuses::{Statuses, Word};
+use crate::sync::changelog::LetterState;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 
 /// How many ids are remembered.
@@ -64,14 +64,25 @@ impl Filter {
 pub struct Listed {
     /// The letter.
     pub row: LetterRow,
-    /// The changelog's word on it; `None` where it has none.
-    pub status: Option<LetterStatus>,
+    /// The changelog's word on it.
+    pub word: Word,
 }
 
 impl Listed {
-    /// What has become of it, as far as it is known.
+    /// What has become of it, as far as it is known. One that is forgotten was closed: only what was folded can have been
+    /// superseded.
     pub fn state(&self) -> LetterState {
-        self.status.as_ref().map_or(LetterState::Open, |status| status.state)
+        match (&self.word, self.row.update_time) {
+            (Word::Status(status), _) => status.state,
+            (Word::Forgotten, Some(_)) => LetterState::Superseded,
+            (Word::Forgotten, None) => LetterState::Discarded,
+            (Word::Unknown, _) => LetterState::Open,
+        }
+    }
+
+    /// When it became so, milliseconds since the epoch, where that is known.
+    pub fn state_at_ms(&self) -> Option<i64> {
+        if let Word::Status(status) = &self.word { Some(status.at_ms) } else { None }
     }
 }
 
@@ -112,8 +123,8 @@ impl Letters {
                 ControlFlow::Break(None) => return Ok(None),
                 ControlFlow::Break(Some((_, row))) => row,
             };
-            let status = self.statuses.take(scan, &row.id, row.written_ms)?;
-            let listed = Listed { row, status };
+            let word = self.statuses.take(scan, &row.id, row.written_ms)?;
+            let listed = Listed { row, word };
             if self.filter.statuses.is_empty() || self.filter.statuses.contains(&listed.state()) {
                 return Ok(Some(listed));
             }

@@ -14,6 +14,9 @@ mod reasons;
 mod statuses;
 mod timeline;
 
+#[cfg(test)]
+mod letters_tests;
+
 pub use backward::Backward;
 pub use base64::base64;
 pub use detail::{AttemptLine, LetterDetail, find_letter};
@@ -24,5 +27,5 @@ pub use order_log::{OrderLog, OrderLogs, read_order};
 pub use order_rows::{BriefState, OrderRow, read_rows};
 pub use partitioner::candidates;
 pub use reasons::{Advice, advice};
-pub use statuses::Statuses;
+pub use statuses::{Statuses, Word};
 pub use timeline::{Agreement, Entry, Happened, Judge, Judged, timeline};

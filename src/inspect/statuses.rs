@@ -3,7 +3,7 @@
 //! The newest word on a letter is the first one that is met on the way back, and a letter stands in the changelog from the
 //! moment when it was written: so a list of the newest letters reads the end of the changelog, not all of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -20,8 +20,26 @@ const CLOCKS_MS: i64 = 60_000;
 /// Windows of one partition, in offsets.
 const WINDOW_MIN: i64 = 2048;
 const WINDOW_MAX: i64 = 65_536;
-/// How the key of a letter's status begins.
+/// How the keys of letters' statuses and of positions begin.
 const LETTER_KEY: &[u8] = b"[1,\"letter\",";
+const POSITION_KEY: &[u8] = b"[1,\"position\",";
+
+/// What the changelog says of a letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Its status.
+    Status(LetterStatus),
+    /// Nothing any more: it was closed, and retention has removed its status with its order.
+    Forgotten,
+    /// Nothing: no worker with transactions has committed its partition.
+    Unknown,
+}
+
+/// What a record of the changelog is about, as far as it matters here.
+enum About {
+    Letter(usize, RecordOffset, Option<LetterStatus>),
+    Position(usize),
+}
 
 /// One partition of the changelog, from its end backwards.
 struct Tail {
@@ -41,12 +59,20 @@ pub struct Statuses {
     sources: Vec<Arc<str>>,
     tails: Vec<Tail>,
     found: HashMap<(i32, usize, i64), Option<LetterStatus>, RandomState>,
+    /// Partitions that have a position there, and so statuses of all their letters that are not closed.
+    kept: HashSet<(i32, usize), RandomState>,
 }
 
 impl Statuses {
     /// Without a changelog: nothing is known of any letter.
     pub fn unknown() -> Self {
-        Self { topic: None, sources: Vec::new(), tails: Vec::new(), found: HashMap::default() }
+        Self {
+            topic: None,
+            sources: Vec::new(),
+            tails: Vec::new(),
+            found: HashMap::default(),
+            kept: HashSet::default(),
+        }
     }
 
     /// Those in `topic`, whose partitions reach as the spans say.
@@ -63,26 +89,24 @@ impl Statuses {
             sources: sources.iter().map(|source| Arc::from(source.as_str())).collect(),
             tails: spans.iter().map(tail).collect(),
             found: HashMap::default(),
+            kept: HashSet::default(),
         }
     }
 
-    /// The newest word on a letter that was written at `written_ms`; `None` where the changelog has none. It is told once:
-    /// what was asked for is forgotten, so that a list of a million letters holds few of them.
-    pub fn take(
-        &mut self,
-        scan: &mut dyn LogScan,
-        id: &LetterId,
-        written_ms: i64,
-    ) -> Result<Option<LetterStatus>, ScanError> {
-        let Some(source) = self.sources.iter().position(|source| *source == id.source.topic) else { return Ok(None) };
+    /// The newest word on a letter that was written at `written_ms`. It is told once: what was asked for is forgotten, so
+    /// that a list of a million letters holds few of them.
+    pub fn take(&mut self, scan: &mut dyn LogScan, id: &LetterId, written_ms: i64) -> Result<Word, ScanError> {
+        let source = self.sources.iter().position(|source| *source == id.source.topic);
+        let Some(source) = source else { return Ok(Word::Unknown) };
         let key = (id.source.partition, source, id.offset.get());
         loop {
             if let Some(status) = self.found.remove(&key) {
-                return Ok(status);
+                return Ok(status.map_or(Word::Forgotten, Word::Status));
             }
             let passed = |tail: &Tail| tail.read_from <= tail.low || tail.read_since_ms < written_ms - CLOCKS_MS;
             if self.tails.iter().find(|tail| tail.partition == id.source.partition).is_none_or(passed) {
-                return Ok(None);
+                let is_kept = self.kept.contains(&(id.source.partition, source));
+                return Ok(if is_kept { Word::Forgotten } else { Word::Unknown });
             }
             self.read_back(scan, &passed)?;
         }
@@ -101,12 +125,15 @@ impl Statuses {
         }
         let (mut newest, mut met) = (HashMap::<i32, i64>::new(), HashMap::new());
         let mut failed = None;
-        let sources = &self.sources;
+        let (sources, kept) = (&self.sources, &mut self.kept);
         scan.read(topic, &spans, &mut |seen| {
             let time = newest.entry(seen.partition()).or_insert(i64::MIN);
             *time = (*time).max(seen.timestamp_ms().unwrap_or(i64::MAX));
-            match status_of(seen, sources) {
-                Ok(Some((source, offset, status))) => {
+            match about(seen, sources) {
+                Ok(Some(About::Position(source))) => {
+                    kept.insert((seen.partition(), source));
+                }
+                Ok(Some(About::Letter(source, offset, status))) => {
                     // Within a window the last word counts.
                     met.insert((seen.partition(), source, offset.get()), status);
                 }
@@ -130,19 +157,21 @@ impl Statuses {
     }
 }
 
-/// The letter and its status, where the record is one.
-fn status_of(
-    seen: &dyn Seen,
-    sources: &[Arc<str>],
-) -> Result<Option<(usize, RecordOffset, Option<LetterStatus>)>, PortError> {
-    let Some(key) = seen.key().filter(|key| key.starts_with(LETTER_KEY)) else { return Ok(None) };
+/// What the record is about.
+fn about(seen: &dyn Seen, sources: &[Arc<str>]) -> Result<Option<About>, PortError> {
+    let is_one = |key: &&[u8]| key.starts_with(LETTER_KEY) || key.starts_with(POSITION_KEY);
+    let Some(key) = seen.key().filter(is_one) else { return Ok(None) };
     let unreadable = |error: &dyn std::error::Error| {
         PortError::Fatal(format!("{error}: it was written by another release; use that one's tools"))
     };
     for (source, topic) in sources.iter().enumerate() {
-        if let Some(ChangelogKey::Letter(offset)) = ChangelogKey::decode(key, topic).map_err(|e| unreadable(&e))? {
-            let status = seen.value().map(LetterStatus::decode).transpose().map_err(|e| unreadable(&e))?;
-            return Ok(Some((source, offset, status)));
+        match ChangelogKey::decode(key, topic).map_err(|e| unreadable(&e))? {
+            Some(ChangelogKey::Letter(offset)) => {
+                let status = seen.value().map(LetterStatus::decode).transpose().map_err(|e| unreadable(&e))?;
+                return Ok(Some(About::Letter(source, offset, status)));
+            }
+            Some(ChangelogKey::Position) => return Ok(Some(About::Position(source))),
+            Some(ChangelogKey::State(_) | ChangelogKey::Owed(_)) | None => {}
         }
     }
     Ok(None)

@@ -8,7 +8,7 @@ use crate::cli::render::Output;
 use crate::cli::shell::Shell;
 use crate::douyin::table::{OutcomeTable, Rule};
 use crate::douyin::verdict::{Answer, Break, Exchange, judge_push};
-use crate::inspect::{AttemptLine, LetterDetail, LetterId, Mask, Personal, advice, find_letter};
+use crate::inspect::{AttemptLine, LetterDetail, LetterId, Listed, Mask, Personal, advice, find_letter};
 use crate::sync::changelog::LetterState;
 
 /// Options of `order-sync dead-letters show`.
@@ -75,14 +75,14 @@ fn find(id: &LetterId, personal: Personal, reading: &mut Reading) -> anyhow::Res
         );
         return Err(exit::fail(Exit::Failure, anyhow::anyhow!(words)));
     };
-    let status = reading.statuses(&spans)?.take(&mut reading.scan, id, letter.row.written_ms);
-    let status = status.map_err(reading::kafka)?;
+    let word = reading.statuses(&spans)?.take(&mut reading.scan, id, letter.row.written_ms);
+    let listed = Listed { row: letter.row.clone(), word: word.map_err(reading::kafka)? };
     let attempts = letter.attempt_log();
     let table = settings::outcomes(&reading.config)?;
     let rule = exchange(&letter, &attempts).and_then(|exchange| rule(&exchange, &table));
     Ok(Shown {
-        state: status.as_ref().map_or(LetterState::Open, |status| status.state),
-        state_at_ms: status.map(|status| status.at_ms),
+        state: listed.state(),
+        state_at_ms: listed.state_at_ms(),
         letter,
         attempts,
         rule,

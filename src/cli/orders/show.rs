@@ -79,6 +79,8 @@ pub(super) struct Shown {
     pub(super) left_out: usize,
     pub(super) agreement: Agreement,
     pub(super) letters: usize,
+    /// Letters among them whose event was folded.
+    pub(super) folded_letters: usize,
 }
 
 /// Runs `order-sync orders show`.
@@ -238,14 +240,27 @@ fn judge(
     let (mut entries, agreement) = timeline(&identity, &log, &events.records, letters, &judge);
     let left_out = entries.len().saturating_sub(args.limit);
     entries.drain(..left_out);
-    Ok(Shown { place, identity, log, events, timeline: entries, left_out, agreement, letters: letters.len() })
+    let folded_letters = letters.iter().filter(|(letter, _)| letter.row.update_time.is_some()).count();
+    Ok(Shown {
+        place,
+        identity,
+        log,
+        events,
+        timeline: entries,
+        left_out,
+        agreement,
+        letters: letters.len(),
+        folded_letters,
+    })
 }
 
-/// What the tools call the standing of an order's last state.
-pub(super) fn delivery(log: &OrderLog) -> &'static str {
-    match &log.state {
-        _ if !log.owed.is_empty() => "owed",
+/// What the tools call the standing of an order's last state. One that was folded and has no state has left: retention
+/// takes what is delivered only.
+pub(super) fn delivery(shown: &Shown) -> &'static str {
+    match &shown.log.state {
+        _ if !shown.log.owed.is_empty() => "owed",
         Some(state) if state.dead_letter.is_none() => "delivered",
+        None if shown.folded_letters > 0 => "delivered",
         Some(_) | None => "dead_letter",
     }
 }
@@ -259,7 +274,7 @@ fn document(shown: &Shown, args: &Args) -> Option<serde_json::Value> {
 fn to_json(shown: &Shown, args: &Args) -> serde_json::Value {
     let Shown { place, identity, log, .. } = shown;
     let state = log.state.as_ref();
-    let is_delivered = delivery(log) == "delivered";
+    let is_delivered = delivery(shown) == "delivered";
     let span = shown.events.within.map(|span| json!({"from": span.from.get(), "until": span.until.get()}));
     json!({
         "app_id": identity.app_id.as_str(),
@@ -267,7 +282,7 @@ fn to_json(shown: &Shown, args: &Args) -> serde_json::Value {
         "order_type": state.map(|state| state.order_type.as_str()),
         "status": state.map(|state| state.status.as_str()),
         "update_time": state.map(|state| state.update_time.0),
-        "delivery": delivery(log),
+        "delivery": delivery(shown),
         "held_update_time": state.filter(|_| is_delivered).map(|state| state.update_time.0),
         "owed": log.owed.keys().map(|stamp| stamp.0).collect::<Vec<_>>(),
         "topic": &*place.topic,

@@ -64,10 +64,11 @@ fn head(shown: &Shown) -> Vec<(&'static str, String)> {
 fn held(shown: &Shown) -> String {
     let log = &shown.log;
     let stamps = log.owed.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    match (delivery(log), &log.state) {
+    match (delivery(shown), &log.state) {
         ("delivered", Some(state)) => {
             format!("delivered: Douyin has accepted update_time {}, as far as is known", state.update_time)
         }
+        ("delivered", None) => "delivered: the order has left the store since (store.retain)".to_owned(),
         ("owed", _) => format!("owed: update_time {stamps} is to be delivered; Douyin holds an older state, or none"),
         (_, Some(state)) => {
             format!("dead_letter: update_time {} was given up; Douyin holds an older state, or none", state.update_time)

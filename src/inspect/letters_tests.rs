@@ -1,0 +1,165 @@
+//! Letters and their statuses over a log in memory: the newest first, each once, and no more read than it takes.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use super::{Filter, Letters, Statuses};
+use crate::order::DeadLetterReason;
+use crate::record::{Header, NextOffset, Record, RecordOffset};
+use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
+use crate::sync::ports::Position;
+use crate::sync::scan::{LogScan, ScanError, Span, Visit};
+
+/// Topics in memory; the offset of a record is its place.
+#[derive(Default)]
+struct FakeLog {
+    topics: HashMap<String, Vec<Vec<Record>>>,
+    read: usize,
+}
+
+impl FakeLog {
+    fn put(&mut self, topic: &str, partition: usize, mut record: Record) {
+        let partitions = self.topics.entry(topic.to_owned()).or_insert_with(|| vec![Vec::new(); 2]);
+        record.offset = RecordOffset::new(i64::try_from(partitions[partition].len()).unwrap());
+        partitions[partition].push(record);
+    }
+
+    /// A letter of the record at `offset`, written at `ms`.
+    fn letter(&mut self, partition: usize, offset: i64, times: u32, stamp: Option<i64>, ms: i64) {
+        let mut headers = vec![
+            header("__connect.errors.topic", "orders"),
+            header("__connect.errors.partition", &partition.to_string()),
+            header("__connect.errors.offset", &offset.to_string()),
+            header("order-sync.reason", "retries_exhausted"),
+            header("order-sync.times", &times.to_string()),
+        ];
+        headers.extend(stamp.map(|stamp| header("order-sync.update-time", &stamp.to_string())));
+        self.put("letters", partition, Record { headers, ..record(ms) });
+    }
+
+    fn status(&mut self, partition: usize, offset: i64, state: LetterState, ms: i64) {
+        let reason = DeadLetterReason::RetriesExhausted;
+        let status = LetterStatus { state, reason, at_ms: ms, times: 1, app_id: None, order_id: None, stamp: None };
+        let key = ChangelogKey::Letter(RecordOffset::new(offset)).encode("orders");
+        let value = Some(status.encode().unwrap().into());
+        self.put("changelog", partition, Record { key: Some(key.into()), value, ..record(ms) });
+    }
+
+    fn position(&mut self, partition: usize, ms: i64) {
+        let key = ChangelogKey::Position.encode("orders");
+        let value = Some(Position::before(NextOffset::new(1)).encode().unwrap().into());
+        self.put("changelog", partition, Record { key: Some(key.into()), value, ..record(ms) });
+    }
+
+    fn list(&mut self, filter: Filter) -> Vec<(String, u32, LetterState)> {
+        let spans = |log: &mut Self, topic: &str| log.extents(topic, &[0, 1]).unwrap();
+        let (letters, changelog) = (spans(self, "letters"), spans(self, "changelog"));
+        let statuses = Statuses::of("changelog", &["orders".to_owned()], &changelog);
+        let mut letters = Letters::new("letters", &letters, statuses, filter);
+        let mut told = Vec::new();
+        while let Some(listed) = letters.next(self, &mut |_| {}).unwrap() {
+            told.push((listed.row.id.to_string(), listed.row.times, listed.state()));
+        }
+        told
+    }
+}
+
+fn header(name: &str, value: &str) -> Header {
+    Header { name: name.to_owned(), value: Some(value.as_bytes().into()) }
+}
+
+fn record(ms: i64) -> Record {
+    Record { offset: RecordOffset::new(0), timestamp_ms: Some(ms), key: None, value: None, headers: Vec::new() }
+}
+
+impl LogScan for FakeLog {
+    fn partitions(&mut self, topic: &str) -> Result<Option<i32>, ScanError> {
+        Ok(self.topics.get(topic).map(|partitions| i32::try_from(partitions.len()).unwrap()))
+    }
+
+    fn extents(&mut self, topic: &str, partitions: &[i32]) -> Result<Vec<Span>, ScanError> {
+        let length = |partition: i32| {
+            let partitions = self.topics.get(topic);
+            partitions.map_or(0, |all| i64::try_from(all[usize::try_from(partition).unwrap()].len()).unwrap())
+        };
+        let span = |partition: &i32| Span {
+            partition: *partition,
+            from: NextOffset::new(0),
+            until: NextOffset::new(length(*partition)),
+        };
+        Ok(partitions.iter().map(span).collect())
+    }
+
+    fn at_time(&mut self, _: &str, partitions: &[i32], _: i64) -> Result<Vec<Option<NextOffset>>, ScanError> {
+        Ok(vec![None; partitions.len()])
+    }
+
+    fn read(&mut self, topic: &str, spans: &[Span], visit: &mut Visit<'_>) -> Result<(), ScanError> {
+        for span in spans {
+            let records = &self.topics[topic][usize::try_from(span.partition).unwrap()];
+            let (from, until) = (span.from.get(), span.until.get());
+            for record in &records[usize::try_from(from).unwrap()..usize::try_from(until).unwrap()] {
+                self.read += usize::from(topic == "changelog");
+                if let ControlFlow::Break(()) = visit(&(span.partition, record.clone())) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn each_letter_is_told_once_the_newest_first_and_with_its_newest_status() {
+    let mut log = FakeLog::default();
+    log.letter(0, 7, 1, Some(5), 1_000);
+    log.letter(1, 3, 1, None, 2_000);
+    log.letter(0, 8, 1, None, 3_000);
+    // The first one came back.
+    log.letter(0, 7, 2, Some(5), 4_000);
+    for (offset, ms) in [(7, 1_000), (8, 3_000)] {
+        log.status(0, offset, LetterState::Open, ms);
+        log.position(0, ms);
+    }
+    log.status(0, 8, LetterState::Discarded, 5_000);
+    log.position(0, 5_000);
+    let told = |told: &[(&str, u32, LetterState)]| -> Vec<(String, u32, LetterState)> {
+        told.iter().map(|(id, times, state)| ((*id).to_owned(), *times, *state)).collect()
+    };
+    let all = [
+        ("orders/0/7", 2, LetterState::Open),
+        ("orders/0/8", 1, LetterState::Discarded),
+        // No worker with transactions has committed its partition.
+        ("orders/1/3", 1, LetterState::Open),
+    ];
+    assert_eq!(log.list(Filter::default()), told(&all));
+    let filter = Filter { statuses: vec![LetterState::Discarded], ..Filter::default() };
+    assert_eq!(log.list(filter), told(&all[1..2]));
+}
+
+#[test]
+fn a_letter_whose_status_retention_has_removed_was_closed() {
+    let mut log = FakeLog::default();
+    log.letter(0, 1, 1, Some(5), 1_000);
+    log.letter(0, 2, 1, None, 2_000);
+    log.position(0, 9_000);
+    let states: Vec<LetterState> = log.list(Filter::default()).into_iter().map(|(_, _, state)| state).collect();
+    assert_eq!(states, [LetterState::Discarded, LetterState::Superseded]);
+}
+
+#[test]
+fn the_changelog_is_read_back_only_as_far_as_the_letters_go() {
+    let mut log = FakeLog::default();
+    for at in 0..100_000 {
+        log.position(0, at * 1_000);
+    }
+    log.letter(0, 1, 1, None, 99_000_000);
+    log.status(0, 1, LetterState::Open, 99_000_000);
+    assert_eq!(log.list(Filter::default()).len(), 1);
+    assert!(log.read < 5_000, "{}", log.read);
+    // A letter without a status is looked for as far back as it was written, and a minute more.
+    log.letter(0, 2, 1, None, 99_900_000);
+    log.read = 0;
+    assert_eq!(log.list(Filter::default()).len(), 2);
+    assert!(log.read < 10_000, "{}", log.read);
+}
