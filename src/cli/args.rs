@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use super::shell::Globals;
-use super::{check, dead_letters, demo, exit::Exit, explain, map, orders, run, sandbox, schema, store, topics};
+use super::{
+    check, completions, dead_letters, demo, exit::Exit, explain, map, orders, run, sandbox, schema, store, topics,
+};
 
 /// Keeps Douyin's order centre on a merchant's latest order state.
 ///
@@ -46,6 +48,10 @@ pub enum Command {
     Demo(demo::Args),
     /// Print the JSON Schemas of events, requests, dead letters, states and settings
     Schema(schema::Args),
+    /// Print what a shell needs to complete command lines of order-sync
+    Completions(completions::CompletionsArgs),
+    /// Print the man page, or write one for every command
+    Man(completions::ManArgs),
 }
 
 fn after_long_help() -> String {

@@ -11,7 +11,7 @@ use super::args::{Cli, Command};
 use super::exit::{self, Exit};
 use super::render::{self, Out};
 use super::shell::Shell;
-use super::{check, dead_letters, demo, explain, map, orders, run, sandbox, schema, store, topics};
+use super::{check, completions, dead_letters, demo, explain, map, orders, run, sandbox, schema, store, topics};
 
 /// Runs the command line with this environment, and says how it ended.
 ///
@@ -55,5 +55,7 @@ fn dispatch(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> {
         Command::Sandbox(args) => sandbox::execute(args, shell),
         Command::Demo(args) => demo::execute(args, shell),
         Command::Schema(args) => schema::execute(&args, shell),
+        Command::Completions(args) => completions::completions(&args, shell),
+        Command::Man(args) => completions::man(&args, shell),
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod check;
+pub mod completions;
 pub mod dead_letters;
 pub mod demo;
 mod demo_report;

@@ -35,11 +35,42 @@ fn the_help_teaches() {
 
 #[test]
 fn every_command_has_examples() {
-    for command in
-        ["run", "check", "map", "explain", "sandbox", "demo", "schema", "topics", "store", "dead-letters", "orders"]
-    {
+    for command in [
+        "run",
+        "check",
+        "map",
+        "explain",
+        "sandbox",
+        "demo",
+        "schema",
+        "topics",
+        "store",
+        "dead-letters",
+        "orders",
+        "completions",
+        "man",
+    ] {
         let text = help(&[command, "--help"]);
         assert!(text.contains(&format!("  order-sync {command}")), "{command} shows no example:\n{text}");
+    }
+}
+
+#[test]
+fn shells_and_man_are_told_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let (code, out, err) = run(&folder, &["completions", shell]);
+        assert_eq!((code, err.as_str()), (0, ""), "{shell}");
+        assert!(["dead-letters", "orders", "completions"].iter().all(|word| out.contains(word)), "{shell}: {out}");
+    }
+    let (code, page, _) = run(&folder, &["man"]);
+    assert_eq!((code, page.contains(".TH order\\-sync 1") || page.contains(".TH order-sync 1")), (0, true), "{page}");
+    let (code, written, err) = run(&folder, &["man", "--write", "pages"]);
+    assert_eq!(code, 0, "{err}");
+    for name in ["order-sync", "order-sync-run", "order-sync-dead-letters-show", "order-sync-orders-list"] {
+        assert!(written.contains(&format!("{name}.1\n")), "{written}");
+        let page = std::fs::read_to_string(folder.path().join("pages").join(format!("{name}.1"))).unwrap();
+        assert!(page.replace("\\-", "-").contains(name), "{page}");
     }
 }
 
