@@ -85,6 +85,8 @@ pub(super) fn producer(config: &config::Kafka) -> Result<ClientConfig, PortError
     let mut client = common(config)?;
     for (name, value) in [
         ("compression.codec", "zstd".to_owned()),
+        // The fastest: it packs JSON nearly as small as the default does, at half of its CPU time.
+        ("compression.level", "1".to_owned()),
         ("message.max.bytes", (RECORD_BYTES_MAX + 64 * 1024).to_string()),
         ("linger.ms", "1".to_owned()),
         ("message.timeout.ms", "30000".to_owned()),

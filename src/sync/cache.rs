@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::changelog::{Gathered, LetterStatus};
+use super::changelog::{Debt, Gathered, LetterStatus};
 use super::commit::CommitCut;
 use super::log_ports::{CacheStore, CacheWrite, Checkpoint, Receipt};
 use super::owed::{Owed, OwedKey};
@@ -19,7 +19,7 @@ use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::telemetry::Meters;
 
 /// Memory of what is gathered before it is written.
-const GATHER_BYTES: usize = 16 << 20;
+const GATHER_BYTES: usize = 40 << 20;
 /// The longest time that anything is gathered while commits go on.
 const GATHER_TIME: Duration = Duration::from_secs(5);
 
@@ -152,10 +152,10 @@ impl Recent {
             self.gathered.put_state(identity.clone(), Some(Arc::clone(state)));
         }
         for key in part.layer.settled() {
-            self.gathered.put_owed(key.clone(), None);
+            self.gathered.settle(key);
         }
         for (key, owed) in part.layer.owed() {
-            self.gathered.put_owed(key.clone(), Some(owed.clone()));
+            self.gathered.owe(key.clone(), owed.clone());
         }
         for (offset, status) in part.layer.statuses().iter() {
             self.gathered.put_letter(offset, status.cloned());
@@ -185,8 +185,8 @@ pub(super) fn cache_write(
     let (mut owed, mut settled) = (Vec::new(), Vec::new());
     for (key, entry) in gathered.owed {
         match entry {
-            Some(entry) => owed.push((key, entry)),
-            None => settled.push(key),
+            Debt::Owed(entry) | Debt::New(entry) => owed.push((key, entry)),
+            Debt::Settled => settled.push(key),
         }
     }
     CacheWrite {
@@ -223,8 +223,8 @@ impl StateReader for Cache {
                 visit(key, entry);
             }
         })?;
-        for (key, owed) in recent.into_iter().flatten() {
-            if let Some(owed) = owed {
+        for (key, debt) in recent.into_iter().flatten() {
+            if let Some(owed) = debt.owed() {
                 visit(key.clone(), owed.entry());
             }
         }
@@ -232,7 +232,7 @@ impl StateReader for Cache {
     }
 
     fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {
-        match self.recent(source, |recent| recent.owed.get(key).cloned()) {
+        match self.recent(source, |recent| recent.owed.get(key).map(|debt| debt.owed().cloned())) {
             Some(owed) => Ok(owed),
             None => self.store.owed(source, key),
         }

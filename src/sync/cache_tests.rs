@@ -79,3 +79,23 @@ fn an_assignment_outlives_what_is_found_out_of_an_earlier_one() {
     cache.write_out(3).unwrap();
     assert_eq!(store.position(&source(0)).unwrap().unwrap().next.get(), 5);
 }
+
+#[test]
+fn a_debt_that_comes_and_goes_between_two_writes_leaves_no_trace() {
+    let (cache, store) = cache();
+    let gathered = |cache: &Cache| cache.lock()[&source(0)].gathered.owed.clone();
+    // A is owed and written; then it is settled and owed again under its stamp, as content is that was rejected.
+    cache.commit(&cut(vec![part(0, 1, 1, "A", 5, &[])]), &receipt(4), 0).unwrap();
+    cache.write_out(1).unwrap();
+    cache.commit(&cut(vec![part(0, 1, 2, "A", 5, &[key("A", 5)])]), &receipt(5), 2).unwrap();
+    cache.commit(&cut(vec![part(0, 1, 3, "B", 6, &[key("A", 5)])]), &receipt(6), 3).unwrap();
+    assert_eq!(gathered(&cache)[&key("A", 5)], Debt::Settled, "the store has a row of it");
+    // B was owed since: once it is settled there is nothing to be told of it.
+    cache.commit(&cut(vec![part(0, 1, 4, "C", 7, &[key("B", 6)])]), &receipt(7), 4).unwrap();
+    assert_eq!(gathered(&cache).keys().collect::<Vec<_>>(), [&key("A", 5), &key("C", 7)]);
+    let before = cache.lock()[&source(0)].gathered.bytes();
+    cache.commit(&cut(vec![part(0, 1, 5, "C", 8, &[key("C", 7)])]), &receipt(8), 5).unwrap();
+    assert_eq!(cache.lock()[&source(0)].gathered.bytes(), before, "and it costs nothing");
+    cache.write_out(6).unwrap();
+    assert_eq!((debts(&store), debts(&cache)), (vec![key("C", 8)], vec![key("C", 8)]));
+}

@@ -116,9 +116,9 @@ impl Audit {
         }
         let mut due: BTreeSet<Push> =
             script[partition].pushes(old.next..new.next).map(|(e, stamp, _)| (e.order.clone(), stamp)).collect();
-        for (key, owed) in gathered.owed {
+        for (key, debt) in gathered.owed {
             let push = (key.identity.order_id.to_string(), key.stamp.0);
-            if let Some(owed) = owed {
+            if let Some(owed) = debt.owed() {
                 if !due.remove(&push) {
                     self.fault(format!("{push:?} is owed and should not be"));
                 }

@@ -24,12 +24,33 @@ pub struct Gathered {
     /// States of orders.
     pub states: HashMap<Identity, Option<Arc<OrderState>>, RandomState>,
     /// Owed deliveries, orders in key order, stamps ascending.
-    pub owed: BTreeMap<OwedKey, Option<Owed>>,
+    pub owed: BTreeMap<OwedKey, Debt>,
     /// Statuses of dead letters.
     pub letters: Statuses,
     /// Where the partition stands.
     pub position: Option<Position>,
     bytes: usize,
+}
+
+/// The newest word on an owed delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Debt {
+    /// It is owed.
+    Owed(Owed),
+    /// It is owed, and the store has no row of it: it has been owed only since this was gathered.
+    New(Owed),
+    /// It is settled; the store may have a row of it.
+    Settled,
+}
+
+impl Debt {
+    /// The delivery, where it is owed.
+    pub fn owed(&self) -> Option<&Owed> {
+        match self {
+            Self::Owed(owed) | Self::New(owed) => Some(owed),
+            Self::Settled => None,
+        }
+    }
 }
 
 /// A record of the changelog is not what this release writes.
@@ -84,11 +105,35 @@ impl Gathered {
         }
     }
 
-    /// The newest word on a delivery; `None` says that it is settled.
+    /// The newest word of the changelog on a delivery; `None` says that it is settled.
     pub fn put_owed(&mut self, key: OwedKey, owed: Option<Owed>) {
-        self.bytes += ENTRY_OVERHEAD + owed.as_ref().map_or(0, |owed| owed.request.len());
-        if let Some(old) = self.owed.insert(key, owed) {
-            self.bytes -= ENTRY_OVERHEAD + old.map_or(0, |old| old.request.len());
+        self.put_debt(key, owed.map_or(Debt::Settled, Debt::Owed));
+    }
+
+    /// A delivery is owed by a cut that has just been committed: a store that was not told of it has no row of it, unless
+    /// something is known of the same stamp already.
+    pub fn owe(&mut self, key: OwedKey, owed: Owed) {
+        let debt =
+            if matches!(self.owed.get(&key), None | Some(Debt::New(_))) { Debt::New(owed) } else { Debt::Owed(owed) };
+        self.put_debt(key, debt);
+    }
+
+    /// A delivery is settled by a cut that has just been committed. One that the store has no row of leaves no trace.
+    pub fn settle(&mut self, key: &OwedKey) {
+        match self.owed.get(key) {
+            Some(Debt::New(owed)) => {
+                self.bytes -= ENTRY_OVERHEAD + owed.request.len();
+                self.owed.remove(key);
+            }
+            Some(Debt::Owed(_) | Debt::Settled) | None => self.put_debt(key.clone(), Debt::Settled),
+        }
+    }
+
+    fn put_debt(&mut self, key: OwedKey, debt: Debt) {
+        let bytes = |debt: &Debt| ENTRY_OVERHEAD + debt.owed().map_or(0, |owed| owed.request.len());
+        self.bytes += bytes(&debt);
+        if let Some(old) = self.owed.insert(key, debt) {
+            self.bytes -= bytes(&old);
         }
     }
 

@@ -12,7 +12,7 @@ mod status;
 #[cfg(test)]
 mod round_trip_tests;
 
-pub use gather::{GatherError, Gathered};
+pub use gather::{Debt, GatherError, Gathered};
 pub use key::{ChangelogKey, KeyError};
 pub use record::{ChangelogRecord, PutRecord, records, write_records};
 pub use schema::changelog_schema;

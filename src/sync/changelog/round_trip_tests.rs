@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{ChangelogKey, ChangelogRecord, Gathered, LetterState, LetterStatus, records};
+use super::{ChangelogKey, ChangelogRecord, Debt, Gathered, LetterState, LetterStatus, records};
 use crate::order::{
     AppId, DeadLetterReason, Digest, EventTime, Identity, OrderState, OrderType, Stage, Status, UpdateTime,
 };
@@ -136,9 +136,9 @@ fn check(truth: &Truth, log: &[ChangelogRecord]) {
     for state in found.states.values().flatten() {
         assert_eq!(**state, self::state(state.update_time.0));
     }
-    let debts: BTreeMap<_, _> = found.owed.iter().filter_map(|(k, o)| Some((k.clone(), o.as_ref()?.offset))).collect();
+    let debts: BTreeMap<_, _> = found.owed.iter().filter_map(|(k, o)| Some((k.clone(), o.owed()?.offset))).collect();
     assert_eq!(debts, truth.owed);
-    for owed in found.owed.values().flatten() {
+    for owed in found.owed.values().filter_map(Debt::owed) {
         assert_eq!(*owed, self::owed(owed.offset));
     }
     let letters: BTreeMap<_, _> = found.letters.iter().filter_map(|(at, status)| Some((at, status?.state))).collect();
