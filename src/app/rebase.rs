@@ -6,12 +6,14 @@
 use crate::config::Config;
 use crate::kafka::changelog::Changelog;
 use crate::kafka::rebase::RebaseLog;
+use crate::kafka::source::SourceTopics;
 use crate::kafka::topics::Topics;
-use crate::record::{NextOffset, TopicPartition};
+use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::store::SledStore;
 use crate::sync::changelog::{ChangelogKey, ChangelogRecord, Gathered};
 use crate::sync::log_ports::ChangelogSource as _;
-use crate::sync::ports::{PortError, Position, StateReader as _};
+use crate::sync::owed;
+use crate::sync::ports::{PortError, Position, SourceReader as _, StateReader as _};
 
 /// Bytes of one transaction.
 const STEP_BYTES: usize = 2 << 20;
@@ -52,10 +54,11 @@ pub fn rebase(
     // The store is what a missing one is made from.
     topics.ensure_changelog(kafka, || Ok(None))?;
     let mut changelog = Changelog::connect(kafka)?;
+    let mut records = SourceTopics::connect(kafka)?;
     for source in store.sources() {
         let Some(position) = store.position(&source)? else { continue };
         match there(&mut changelog, &source)? {
-            None => done(&partition(&log, store, &source, position)?)?,
+            None => done(&partition(&log, &mut records, store, &source, position)?)?,
             // What an earlier rebase has done.
             Some(there) if there.commit_number == position.commit_number => {}
             Some(there) => {
@@ -89,17 +92,26 @@ fn there(changelog: &mut Changelog, source: &TopicPartition) -> Result<Option<Po
     Ok(found.position)
 }
 
+/// Whether another record stands where the last one was that the store knows.
+fn is_another(records: &mut SourceTopics, source: &TopicPartition, position: &Position) -> Result<bool, PortError> {
+    let Some(last) = position.last else { return Ok(false) };
+    let found = records.read(source, RecordOffset::new(last.offset))?;
+    Ok(found.is_some_and(|record| last.is_contradicted_by(&record)))
+}
+
 fn partition(
     log: &RebaseLog,
+    records: &mut SourceTopics,
     store: &SledStore,
     source: &TopicPartition,
     mut position: Position,
 ) -> Result<Rebased, PortError> {
     let (low, end) = log.extent(source)?;
-    let is_new = position.next > end;
+    let is_new = position.next > end || is_another(records, source, &position)?;
     if is_new {
         position.next = low;
         position.partitions = None;
+        position.last = None;
     }
     let note = if is_new {
         "the source topic is a new one: it is read from its beginning, and every record of it counts as new"
@@ -111,6 +123,9 @@ fn partition(
     store.scan_states(source, &mut |identity, mut state| {
         if is_new {
             state.applied_offset = NO_OFFSET;
+            if let Some(mark) = &mut state.dead_letter {
+                mark.offset = owed::gone(mark.offset);
+            }
         }
         let mut value = Vec::new();
         state.encode(&mut value);
@@ -120,7 +135,10 @@ fn partition(
     let mut keys = Vec::new();
     store.scan_owed(source, &mut |key, _| keys.push(key))?;
     for key in keys {
-        let Some(owed) = store.owed(source, &key)? else { continue };
+        let Some(mut owed) = store.owed(source, &key)? else { continue };
+        if is_new {
+            owed.offset = owed::gone(owed.offset);
+        }
         let mut value = Vec::new();
         owed.encode(&mut value);
         rebased.owed += 1;

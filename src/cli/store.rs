@@ -42,8 +42,8 @@ rebuild  only with kafka.exactly_once: elsewhere the store is the only copy. Not
          directory is renamed, and its new name is printed.
 rebase   for a store that was filled with kafka.exactly_once = false, or whose changelog was lost. No
          worker of the group may run. The changelog must know nothing of the partitions yet; a rebase
-         that was cut off goes on. A source topic that ends before the store's position counts as a
-         new one: it is read from its beginning.
+         that was cut off goes on. A source topic that ends before the store's position, or has another
+         record where the last one was, counts as a new one: it is read from its beginning.
 
 Examples:
   order-sync store check --config order-sync.toml

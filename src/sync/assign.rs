@@ -96,7 +96,10 @@ impl Engine {
         let Some(partition) = self.partitions.get_mut(&id) else { return Ok(StartAt::Later) };
         let source = partition.source.clone();
         let stored = self.ports.reader.position(&source)?;
-        let start = stored.as_ref().map_or(StartAt::Fresh, |position| StartAt::Position(position.next));
+        let start = stored.as_ref().map_or(StartAt::Fresh, |position| match position.last {
+            Some(last) => StartAt::Behind(position.next, last),
+            None => StartAt::Position(position.next),
+        });
         if let Some(position) = stored {
             position.check_partitions(&source.topic, partition.partitions_of_topic).map_err(PortError::Fatal)?;
             partition.folded = position.next;
@@ -105,7 +108,7 @@ impl Engine {
         partition.open_letters = self.ports.reader.open_letter_count(&source)?;
         partition.phase = Phase::Running;
         let owed = self.take_debts(id, &source)?;
-        event::PartitionAssigned { source: &source, position: start_position(start), owed }.emit();
+        event::PartitionAssigned { source: &source, position: start.position(), owed }.emit();
         Ok(start)
     }
 
@@ -255,13 +258,6 @@ impl Engine {
             Ok(_) | Err(PortError::Passing(_)) => EndProbe::Idle,
             Err(error @ (PortError::Fatal(_) | PortError::Damaged(_))) => return self.fail(error),
         };
-    }
-}
-
-fn start_position(start: StartAt) -> Option<NextOffset> {
-    match start {
-        StartAt::Position(next) => Some(next),
-        StartAt::Fresh | StartAt::Later => None,
     }
 }
 

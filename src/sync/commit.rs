@@ -74,7 +74,9 @@ impl LetterDesk {
     /// A delivery's letter has no record at hand: it is read again from the source.
     fn with_record(&mut self, mut letter: DeadLetter) -> Result<DeadLetter, PortError> {
         if letter.record.is_none() {
-            letter.record = self.source.read(&letter.source, letter.offset)?;
+            if !super::owed::is_gone(letter.offset.get()) {
+                letter.record = self.source.read(&letter.source, letter.offset)?;
+            }
             if letter.record.is_none() {
                 letter.message.push_str("; the original record is no longer in the source topic, the request is below");
             }

@@ -125,6 +125,7 @@ impl Engine {
                 next,
                 commit_number: partition.position.commit_number + 1,
                 partitions: Some(partition.partitions_of_topic),
+                last: layer.last().or(partition.position.last),
                 ..partition.position.clone()
             };
             for (identity, stamp) in layer.removed() {

@@ -9,6 +9,7 @@ use super::dead_letter::DeadLetter;
 use super::desk::Desk;
 use super::engine::Engine;
 use super::intake::IntakeBudget;
+use super::last_record::LastRecord;
 use super::owed::{Owed, OwedKey};
 use super::partition::PartitionId;
 use super::ports::PortError;
@@ -64,8 +65,14 @@ impl Engine {
             let Some(id) = self.fold_queue.pop_front() else { return most - left };
             let Some(record) = self.partitions.get_mut(&id).and_then(|p| p.inbox.pop_front()) else { continue };
             let cost = IntakeBudget::cost(&record);
+            let more = left > 1 && self.partitions.get(&id).is_some_and(|p| !p.inbox.is_empty());
+            // Only what a cut may end with is noted: a cut is taken between two slices.
+            let last = (!more).then(|| LastRecord::of(&record));
             match self.fold_record(id, record, now) {
-                Ok(Folding::Done(())) => self.ports.budget.refill(cost),
+                Ok(Folding::Done(())) => {
+                    self.ports.budget.refill(cost);
+                    self.note_last(id, last);
+                }
                 Ok(Folding::Held(record)) => {
                     self.hold(id, record);
                     continue;
@@ -92,6 +99,14 @@ impl Engine {
         if let Some(partition) = self.partitions.get_mut(&id) {
             partition.inbox.push_front(record);
             partition.held = true;
+        }
+    }
+
+    fn note_last(&mut self, id: PartitionId, last: Option<LastRecord>) {
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        // One that was dropped as folded already is not the last.
+        if let Some(last) = last.filter(|last| last.offset + 1 == partition.folded.get()) {
+            partition.overlay.note_last(last);
         }
     }
 

@@ -18,6 +18,7 @@ pub mod folding;
 pub mod give_up;
 pub mod intake;
 pub mod lane;
+pub mod last_record;
 pub mod left;
 pub mod letter;
 pub mod letter_schema;

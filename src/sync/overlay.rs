@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 
 use super::changelog::LetterStatus;
 use super::dead_letter::DeadLetter;
+use super::last_record::LastRecord;
 use super::owed::{Owed, OwedKey};
 use super::statuses::{OpenLetters, STATUS_BYTES, Statuses};
 use crate::order::{Identity, OrderState, UpdateTime};
@@ -34,6 +35,7 @@ pub struct Layer {
     statuses: Statuses,
     removed: BTreeMap<Identity, UpdateTime>,
     next: Option<NextOffset>,
+    last: Option<LastRecord>,
     bytes: usize,
 }
 
@@ -84,6 +86,11 @@ impl Layer {
         self.next
     }
 
+    /// The last record before that place, where it was noted.
+    pub fn last(&self) -> Option<LastRecord> {
+        self.last
+    }
+
     /// Rough memory of the layer.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -112,6 +119,7 @@ impl Layer {
         self.bytes += newer.removed.len() * REMOVED_OVERHEAD;
         self.removed.extend(newer.removed);
         self.next = newer.next.or(self.next);
+        self.last = newer.last.or(self.last);
     }
 }
 
@@ -203,6 +211,11 @@ impl Overlay {
         self.pending.next = Some(next);
     }
 
+    /// Notes the last record that was folded.
+    pub fn note_last(&mut self, last: LastRecord) {
+        self.pending.last = Some(last);
+    }
+
     /// Whether there is anything to commit that is not being committed.
     pub fn is_dirty(&self) -> bool {
         !self.pending.is_empty()
@@ -267,6 +280,7 @@ impl Layer {
             statuses: self.statuses.clone(),
             removed: self.removed.clone(),
             next: self.next,
+            last: self.last,
             bytes: self.bytes,
         }
     }

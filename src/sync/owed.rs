@@ -13,6 +13,20 @@ use crate::order::{Identity, UpdateTime};
 /// The format that this release writes; it reads no other.
 pub const OWED_FORMAT: u64 = 1;
 
+/// Behind every offset of Kafka's: what lies there is the offset of a record whose topic is gone.
+const GONE: i64 = 1 << 62;
+
+/// The offset by which a record is known whose topic was deleted. The topic of that name has other records now: it is never
+/// asked for this one.
+pub fn gone(offset: i64) -> i64 {
+    if is_gone(offset) { offset } else { GONE.saturating_add(offset) }
+}
+
+/// Whether the record's topic was deleted.
+pub fn is_gone(offset: i64) -> bool {
+    offset >= GONE
+}
+
 /// Names one owed delivery within its source partition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OwedKey {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::changelog::LetterStatus;
+use super::last_record::LastRecord;
 use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
 pub use super::position::Position;
@@ -203,12 +204,24 @@ pub struct Assigned {
 /// Where a partition is to be read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAt {
-    /// The store's position.
+    /// The store's position, of which nothing else is known.
     Position(NextOffset),
+    /// The store's position, behind this record: another one at its offset is another topic.
+    Behind(NextOffset, LastRecord),
     /// Nobody has ever committed anything for it: `kafka.start_from` decides.
     Fresh,
     /// It is being restored; [`Intake::begin`] will say.
     Later,
+}
+
+impl StartAt {
+    /// The store's position, where there is one.
+    pub fn position(self) -> Option<NextOffset> {
+        match self {
+            Self::Position(next) | Self::Behind(next, _) => Some(next),
+            Self::Fresh | Self::Later => None,
+        }
+    }
 }
 
 /// Carries inputs to the engine: a bounded queue behind it.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::last_record::LastRecord;
 use crate::order::{AppId, UpdateTime};
 use crate::record::NextOffset;
 
@@ -18,6 +19,8 @@ pub struct Position {
     pub commands: Option<NextOffset>,
     /// How many partitions the source topic had; `None` where that was not noted.
     pub partitions: Option<i32>,
+    /// The last record before `next`, where that was noted.
+    pub last: Option<LastRecord>,
     /// The source topic's id, where the client tells it.
     pub topic_id: Option<String>,
     /// The greatest stamp that retention removed, per app.
@@ -70,6 +73,10 @@ pub(super) struct StoredPosition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i32", range(min = 1))]
     partitions: Option<i32>,
+    /// The last record before `next`; left out where it was not noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "LastRecord")]
+    last: Option<LastRecord>,
     /// The source topic's id, where the client tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -96,6 +103,7 @@ impl Position {
             commit_number: 0,
             commands: None,
             partitions: None,
+            last: None,
             topic_id: None,
             removed_stamps: BTreeMap::new(),
             paused_apps: BTreeSet::new(),
@@ -119,6 +127,7 @@ impl Position {
             commit_number: self.commit_number,
             commands: self.commands.map(NextOffset::get),
             partitions: self.partitions,
+            last: self.last,
             topic_id: self.topic_id.clone(),
             removed_stamps: self.removed_stamps.clone(),
             paused_apps: self.paused_apps.clone(),
@@ -139,6 +148,7 @@ impl Position {
             commit_number: stored.commit_number,
             commands: stored.commands.map(NextOffset::new),
             partitions: stored.partitions,
+            last: stored.last,
             topic_id: stored.topic_id,
             removed_stamps: stored.removed_stamps,
             paused_apps: stored.paused_apps,
@@ -175,13 +185,14 @@ mod tests {
         check(&position, r#"{"format":1,"next":42,"commit_number":7,"removed_stamps":{"tt1":1700000000,"tt2":5}}"#);
         position.commands = Some(NextOffset::new(3));
         position.partitions = Some(12);
+        position.last = Some(LastRecord { offset: 41, timestamp_ms: Some(9), digest: 5 });
         position.topic_id = Some("abc".to_owned());
         position.paused_apps = [AppId::new("tt2")].into();
         position.accepted_codes = [(AppId::new("tt1"), [40, -1].into())].into();
         check(
             &position,
             concat!(
-                r#"{"format":1,"next":42,"commit_number":7,"commands":3,"partitions":12,"topic_id":"abc","#,
+                r#"{"format":1,"next":42,"commit_number":7,"commands":3,"partitions":12,"last":{"offset":41,"timestamp_ms":9,"digest":5},"topic_id":"abc","#,
                 r#""removed_stamps":{"tt1":1700000000,"tt2":5},"paused_apps":["tt2"],"accepted_codes":{"tt1":[-1,40]}}"#
             ),
         );

@@ -1,11 +1,14 @@
-//! Starts on a source topic that is not what it was: it has grown while no worker ran.
+//! Starts on a source topic that is not what it was: it has grown while no worker ran, or was deleted and made anew.
 
+use std::process::Command;
 use std::time::Duration;
 
-use order_sync::sandbox::SandboxHandle;
+use order_sync::record::Record;
+use order_sync::sandbox::{Faults, SandboxHandle};
 
-use crate::run::{Site, produce, sandbox};
-use crate::support::kafka::eventually;
+use crate::run::{Site, produce, sandbox, terminate};
+use crate::support::kafka::{committed, eventually, settings};
+use crate::support::raw_produce;
 use crate::support::real_kafka::RealKafka;
 
 struct World {
@@ -56,4 +59,71 @@ fn real_kafka_a_source_topic_that_has_grown_is_refused_at_the_start() {
     // By what the group has noted beside its offsets.
     check(kafka, "", false);
     check(kafka, "exactly_once = false", true);
+}
+
+/// Made anew with more records than were read of the old one: only the last record tells.
+fn check_anew(kafka: &RealKafka, lines: &str) {
+    let world = world(kafka, lines);
+    kafka.delete(&world.topic);
+    kafka.create(&world.topic, 2, &[]);
+    produce(kafka, &world.topic, 60);
+    world.ends_with(1);
+    let words = format!("{}/0 has another record at offset ", world.topic);
+    assert!(world.site.log().contains(&words), "{}", world.site.log());
+}
+
+#[test]
+fn real_kafka_a_source_topic_made_anew_with_more_records_is_refused() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    check_anew(kafka, "");
+    check_anew(kafka, "exactly_once = false");
+}
+
+fn header(record: &Record, name: &str) -> String {
+    let found = record.headers.iter().find(|header| header.name == name);
+    String::from_utf8(found.and_then(|h| h.value.as_deref()).unwrap_or_default().to_vec()).unwrap()
+}
+
+/// What is owed of a topic that is gone becomes dead letters with their requests, and never with records of the new topic.
+#[test]
+fn real_kafka_a_rebase_onto_a_new_topic_keeps_no_offset_of_the_old_one() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("rebased", 1, &[]);
+    let owed = produce(kafka, &topic, 3);
+    let records = i64::try_from(kafka.read_all(&topic).len()).unwrap();
+    let sandbox = sandbox(Duration::ZERO);
+    sandbox.set_outages(&["http:503 for 600s".parse().unwrap()]);
+    let site = Site::new(&kafka.brokers, &topic, &sandbox.base_url());
+    let mut worker = site.spawn(&["--set", "kafka.exactly_once=false"]);
+    let config = settings(&kafka.brokers, site.group(), &[&topic]);
+    eventually("everything is folded", || committed(&config, &topic, 0) == Some(records));
+    terminate(&mut worker);
+
+    kafka.delete(&topic);
+    kafka.create(&topic, 1, &[]);
+    let news = usize::try_from(records).unwrap() + 5;
+    for _ in 0..news {
+        raw_produce::produce(&kafka.brokers, &topic, b"no event", &[]);
+    }
+    let mut rebase = Command::new(env!("CARGO_BIN_EXE_order-sync"));
+    let output = rebase.args(["store", "rebase", "--config"]).arg(site.config_file()).output().unwrap();
+    let words = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success() && words.contains("the source topic is a new one"), "{words}");
+
+    sandbox.set_outages(&[]);
+    sandbox.set_faults(Faults::parse("code:40003").unwrap());
+    let mut worker = site.spawn(&["--until-caught-up"]);
+    eventually("the worker has caught up", || worker.try_wait().unwrap().is_some());
+    assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", site.log());
+    let letters = kafka.read_all(&format!("{}.dead-letters", site.group()));
+    let (gone, new): (Vec<_>, Vec<_>) = letters.iter().partition(|(_, letter)| letter.value.is_none());
+    assert_eq!((gone.len(), new.len()), (owed, news));
+    for (_, letter) in gone {
+        assert_eq!(header(letter, "order-sync.reason"), "rejected_by_platform");
+        assert!(header(letter, "order-sync.request").contains("update_time"));
+        assert!(header(letter, "__connect.errors.exception.message").contains("no longer in the source topic"));
+    }
+    for (_, letter) in new {
+        assert_eq!(header(letter, "order-sync.reason"), "malformed_event");
+    }
 }

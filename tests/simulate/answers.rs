@@ -45,7 +45,7 @@ impl Life {
                 continue;
             }
             let mut next = match start {
-                StartAt::Position(next) => next.get(),
+                StartAt::Position(next) | StartAt::Behind(next, _) => next.get(),
                 StartAt::Fresh | StartAt::Later => 0,
             };
             let end = self.wire.kafka().audit.script[partition].end();

@@ -5,7 +5,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::lookup;
-use super::partition::{Batch, Stage};
+use super::partition::{Batch, Stage, Trouble};
 use super::start;
 use super::worker::{Ended, Round, Worker};
 use crate::config::StartFrom;
@@ -46,7 +46,10 @@ impl Worker {
                 self.tell(Input::Records { epoch, source, records })?;
             }
             if let Some(error) = error {
-                self.partition_error(source, &error)?;
+                match error {
+                    Trouble::Kafka(error) => self.partition_error(source, &error)?,
+                    Trouble::AnotherTopic { offset } => self.give_up(source, start::another(source, offset))?,
+                }
             }
         }
         Ok(round)

@@ -61,7 +61,7 @@ impl Worker {
         let mut list = TopicPartitionList::new();
         for (source, reading) in self.reading() {
             if let Err(error) =
-                list.add_partition_offset(&source.topic, source.partition, Offset::Offset(reading.next.get()))
+                list.add_partition_offset(&source.topic, source.partition, Offset::Offset(reading.from()))
             {
                 tracing::error!(%source, %error, "could not name a position");
             }

@@ -9,6 +9,7 @@ use super::context::GroupContext;
 use crate::kafka::convert;
 use crate::record::{NextOffset, Record, TopicPartition};
 use crate::sync::intake::IntakeBudget;
+use crate::sync::last_record::LastRecord;
 use crate::sync::ports::{Epoch, StartAt};
 
 pub(super) type GroupConsumer = BaseConsumer<GroupContext>;
@@ -37,6 +38,8 @@ pub(super) struct Reading {
     pub(super) epoch: Epoch,
     pub(super) next: NextOffset,
     pub(super) queue: PartitionQueue<GroupContext>,
+    /// The record behind which it goes on, until that has been seen: it is not handed over.
+    pub(super) proof: Option<LastRecord>,
     /// A batch that the budget had no room for.
     pub(super) held: Option<Batch>,
 }
@@ -50,20 +53,41 @@ pub(super) struct Batch {
     pub(super) cost: usize,
 }
 
+/// Why taking ended.
+pub(super) enum Trouble {
+    /// The client says so.
+    Kafka(KafkaError),
+    /// Another record stands where the position's last one was.
+    AnotherTopic {
+        /// Where.
+        offset: i64,
+    },
+}
+
 impl Reading {
+    /// Where it is to be read from.
+    pub(super) fn from(&self) -> i64 {
+        self.proof.map_or(self.next.get(), |last| last.offset.min(self.next.get()))
+    }
+
     /// Takes what is there, up to the limits of a batch, without waiting.
-    pub(super) fn take(&mut self, source: &TopicPartition) -> (Option<Batch>, Option<KafkaError>) {
+    pub(super) fn take(&mut self, source: &TopicPartition) -> (Option<Batch>, Option<Trouble>) {
         let mut batch = Batch { epoch: self.epoch, source: source.clone(), records: Vec::new(), cost: 0 };
         let mut error = None;
         while batch.records.len() < BATCH_RECORDS && batch.cost < BATCH_BYTES {
             match self.queue.poll(Duration::ZERO) {
                 None => break,
                 Some(Err(e)) => {
-                    error = Some(e);
+                    error = Some(Trouble::Kafka(e));
                     break;
                 }
                 Some(Ok(message)) => {
                     let record = convert::record(&message);
+                    if let Some(last) = self.proof.take()
+                        && last.is_contradicted_by(&record)
+                    {
+                        return (None, Some(Trouble::AnotherTopic { offset: last.offset }));
+                    }
                     // What was fetched before a new start of the same partition is librdkafka's to drop; make sure.
                     if self.next.covers(record.offset) {
                         continue;

@@ -2,6 +2,7 @@
 
 use crate::config::StartFrom;
 use crate::record::{NextOffset, TopicPartition};
+use crate::sync::last_record::LastRecord;
 use crate::sync::ports::StartAt;
 
 /// What the broker says of a partition: `low..high` is there to be read (committed records only).
@@ -25,9 +26,9 @@ pub(super) enum Refused {
 /// The first offset to read.
 pub(super) fn decide(start: StartAt, from: StartFrom, extent: Extent) -> Result<NextOffset, Refused> {
     match start {
-        StartAt::Position(next) if next.get() > extent.high => Err(Refused::BeyondEnd),
-        StartAt::Position(next) if next.get() < extent.low => Err(Refused::BelowStart),
-        StartAt::Position(next) => Ok(next),
+        StartAt::Position(next) | StartAt::Behind(next, _) if next.get() > extent.high => Err(Refused::BeyondEnd),
+        StartAt::Position(next) | StartAt::Behind(next, _) if next.get() < extent.low => Err(Refused::BelowStart),
+        StartAt::Position(next) | StartAt::Behind(next, _) => Ok(next),
         // One that is still being restored is not asked about.
         StartAt::Fresh | StartAt::Later => Ok(NextOffset::new(match from {
             StartFrom::Earliest => extent.low,
@@ -35,6 +36,24 @@ pub(super) fn decide(start: StartAt, from: StartFrom, extent: Extent) -> Result<
             StartFrom::Time(_) => extent.at_time.unwrap_or(extent.high),
         })),
     }
+}
+
+/// The record that the first look has to find, where it is still there; reading begins with it.
+pub(super) fn proof(start: StartAt, extent: Extent) -> Option<LastRecord> {
+    match start {
+        StartAt::Behind(_, last) if last.offset >= extent.low => Some(last),
+        StartAt::Behind(..) | StartAt::Position(_) | StartAt::Fresh | StartAt::Later => None,
+    }
+}
+
+/// That the topic is another one, although it reaches as far.
+pub(super) fn another(source: &TopicPartition, offset: i64) -> String {
+    format!(
+        "{source} has another record at offset {offset} than the one that this worker has read there: the topic was deleted and \
+         created again. Reading on would take new events for old ones. Check the topic; if it is rightly new, start with a \
+         new group id and an empty store, or write the states into a new changelog with `order-sync store rebase`, which \
+         then counts every record of the topic as new"
+    )
 }
 
 /// What happened, with both numbers, and what to do.

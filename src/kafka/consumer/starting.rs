@@ -17,12 +17,23 @@ use crate::config::StartFrom;
 use crate::kafka::failure::{describe, never_passes};
 use crate::kafka::status::Problem;
 use crate::record::{NextOffset, TopicPartition};
+use crate::sync::last_record::LastRecord;
 use crate::sync::ports::{Assigned, Epoch, Input, PortError, StartAt};
 
 /// Pause between two tries of a start that failed.
 const AGAIN: Duration = Duration::from_millis(500);
 /// A new leader may for a moment not know the end: a position beyond it is refused when seen this often.
 const DOUBTS: u8 = 3;
+
+/// A partition whose reading begins.
+struct Beginning {
+    source: TopicPartition,
+    epoch: Epoch,
+    next: NextOffset,
+    extent: Extent,
+    /// The record that must stand before `next`.
+    proof: Option<LastRecord>,
+}
 
 type Answer = Result<Vec<StartAt>, PortError>;
 
@@ -64,7 +75,9 @@ impl Worker {
                     let epoch = self.epoch;
                     let stage = match start {
                         StartAt::Later => Stage::Restoring { epoch },
-                        StartAt::Position(_) | StartAt::Fresh => Stage::Told { epoch, start, doubts: 0 },
+                        StartAt::Position(_) | StartAt::Behind(..) | StartAt::Fresh => {
+                            Stage::Told { epoch, start, doubts: 0 }
+                        }
                     };
                     self.partitions.insert(assigned.source, stage);
                 }
@@ -145,10 +158,16 @@ impl Worker {
         for (source, extent) in extents {
             let Some(Stage::Told { epoch, start, doubts }) = self.partitions.get_mut(&source) else { continue };
             match start::decide(*start, self.start_from, extent) {
-                Ok(next) => beginning.push((source, *epoch, next, extent)),
+                Ok(next) => beginning.push(Beginning {
+                    source,
+                    epoch: *epoch,
+                    next,
+                    extent,
+                    proof: start::proof(*start, extent),
+                }),
                 Err(Refused::BeyondEnd) if *doubts < DOUBTS => *doubts += 1,
                 Err(refused) => {
-                    let StartAt::Position(next) = *start else { continue };
+                    let Some(next) = start.position() else { continue };
                     let words = start::words(refused, &source, next, extent);
                     self.give_up(&source, words)?;
                 }
@@ -158,7 +177,7 @@ impl Worker {
             return Ok(());
         }
         self.read(&beginning);
-        for (source, epoch, at, extent) in beginning {
+        for Beginning { source, epoch, next: at, extent, .. } in beginning {
             self.status.clear(&Problem::Partition(source.to_string()));
             tracing::info!(%source, %at, low = extent.low, high = extent.high, "partition started");
             let high_watermark = NextOffset::new(extent.high);
@@ -168,21 +187,21 @@ impl Worker {
     }
 
     /// Gives each partition its queue, then assigns it: in that order no record ever comes beside its queue.
-    fn read(&mut self, beginning: &[(TopicPartition, Epoch, NextOffset, Extent)]) {
+    fn read(&mut self, beginning: &[Beginning]) {
         let mut added = TopicPartitionList::new();
-        for (source, epoch, next, _) in beginning {
+        for Beginning { source, epoch, next, proof, .. } in beginning {
             let Some(mut queue) = self.consumer.split_partition_queue(&source.topic, source.partition) else {
                 tracing::error!(%source, "librdkafka has no queue for this partition");
                 continue;
             };
             let shared = Arc::clone(&self.shared);
             queue.set_nonempty_callback(move || shared.bell.ring());
-            if let Err(error) = added.add_partition_offset(&source.topic, source.partition, Offset::Offset(next.get()))
-            {
+            let reading = Reading { epoch: *epoch, next: *next, queue, proof: *proof, held: None };
+            let from = Offset::Offset(reading.from());
+            if let Err(error) = added.add_partition_offset(&source.topic, source.partition, from) {
                 tracing::error!(%source, %error, "could not name a position");
             }
-            self.partitions
-                .insert(source.clone(), Stage::Reading(Reading { epoch: *epoch, next: *next, queue, held: None }));
+            self.partitions.insert(source.clone(), Stage::Reading(reading));
         }
         let result = match self.consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => self.consumer.incremental_assign(&added),

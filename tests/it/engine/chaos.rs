@@ -218,7 +218,7 @@ impl Chaos {
         self.world = World::new(&scene(), store);
         let end = i64::try_from(self.log.len()).unwrap();
         let next = match self.world.assign(&self.source, end) {
-            StartAt::Position(next) => usize::try_from(next.get()).unwrap(),
+            StartAt::Position(next) | StartAt::Behind(next, _) => usize::try_from(next.get()).unwrap(),
             StartAt::Fresh | StartAt::Later => 0,
         };
         if next < self.log.len() {

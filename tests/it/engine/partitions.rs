@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use order_sync::record::TopicPartition;
 use order_sync::sync::Ended;
-use order_sync::sync::ports::{Input, PortError, StartAt};
+use order_sync::sync::ports::{Input, PortError};
 use order_sync::sync::rules::End;
 
 use super::fakes::FakeStore;
@@ -27,7 +27,7 @@ fn a_restart_repeats_only_what_was_not_recorded_byte_for_byte() {
     drop(world);
 
     let mut world = World::new(&Scene::default(), store);
-    assert_eq!(world.assign(&source, 50), StartAt::Position(order_sync::record::NextOffset::new(50)));
+    assert_eq!(world.assign(&source, 50).position(), Some(order_sync::record::NextOffset::new(50)));
     world.run(S, &mut |_| ok());
     assert_eq!(world.sent.len(), 50, "the ten that were not recorded, and the other forty");
     for sent in &before {
@@ -161,7 +161,7 @@ fn a_partition_that_comes_back_waits_for_the_cut_under_way() {
     let start = world.offer(&source);
     assert!(start.try_recv().is_err(), "the store does not hold the cut yet");
     world.finish_commit();
-    assert_eq!(start.try_recv().unwrap().unwrap(), [StartAt::Position(order_sync::record::NextOffset::new(1))]);
+    assert_eq!(start.try_recv().unwrap().unwrap()[0].position(), Some(order_sync::record::NextOffset::new(1)));
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl World {
 
     fn start_reading(&mut self, source: &TopicPartition, start: StartAt, end: i64) {
         let at = match start {
-            StartAt::Position(next) => next,
+            StartAt::Position(next) | StartAt::Behind(next, _) => next,
             StartAt::Fresh | StartAt::Later => NextOffset::new(0),
         };
         self.next_offset.insert(source.clone(), at.get());
