@@ -2,9 +2,10 @@
 //! where something is not there.
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::exit::{self, Exit};
+use super::render::Reader;
 use super::shell::Shell;
 use super::{render, runtime};
 use crate::config::{Config, Need};
@@ -107,6 +108,13 @@ impl Reading {
              dead letter, and every one is shown as open"
         ));
         Ok(Statuses::unknown())
+    }
+
+    /// Rows that go to the terminal as they are found stand where the bar would.
+    pub(super) fn hide_bar_from(&self, shell: &Shell) {
+        if shell.out.reader() == Reader::Terminal {
+            self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
     }
 
     /// Shows how much has been read, and of how much.

@@ -65,14 +65,14 @@ struct Exported<'a> {
 /// Runs `order-sync dead-letters export`.
 pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
-        let count = match &args.to {
-            Some(path) => {
-                let mut file = BufWriter::new(private(path)?);
-                let count = write(&args.select, reading, &mut file)?;
-                file.flush().with_context(|| format!("cannot write {}", path.display()))?;
-                count
-            }
-            None => write(&args.select, reading, &mut shell.out)?,
+        let count = if let Some(path) = &args.to {
+            let mut file = BufWriter::new(private(path)?);
+            let count = write(&args.select, reading, &mut file)?;
+            file.flush().with_context(|| format!("cannot write {}", path.display()))?;
+            count
+        } else {
+            reading.hide_bar_from(shell);
+            write(&args.select, reading, &mut shell.out)?
         };
         reading.bar.finish_and_clear();
         if let Some(path) = &args.to {

@@ -95,6 +95,9 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
 
 fn list(letters: &mut Letters, limit: usize, reading: &mut Reading, shell: &mut Shell) -> anyhow::Result<()> {
     let (mut told, mut page) = (0, Vec::new());
+    if shell.output() == Output::Json {
+        reading.hide_bar_from(shell);
+    }
     let bar = reading.bar.clone();
     while limit == 0 || told < limit {
         let next =

@@ -34,6 +34,7 @@ Examples:
 pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     let personal = if args.show_personal_data { Personal::Shown } else { Personal::Masked };
     reading::with(shell, |reading, shell| {
+        reading.hide_bar_from(shell);
         for span in list::changelog(reading)? {
             let newest: HashMap<i64, OrderRow> = list::rows(reading, span)?
                 .into_iter()
