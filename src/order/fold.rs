@@ -1,4 +1,4 @@
-//! The fold (§6 of the contract): one event against one order's state.
+//! The fold (§6 of the contract, and §7 for events that an operator takes up): one event against one order's state.
 
 use super::event::OrderEvent;
 use super::fault::{DeadLetterReason, Fault};
@@ -48,6 +48,17 @@ pub struct FoldRules {
     pub removed_stamp: UpdateTime,
 }
 
+/// How an event comes to the fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoldAs {
+    /// By its record, in its place in the log.
+    Event,
+    /// A dead letter of an event that never was folded is taken up, behind what stands between (§7).
+    Redrive,
+    /// An operator says that it is right, though it looks stale (§7).
+    Word,
+}
+
 /// What an event did to its order.
 #[derive(Clone, Debug)]
 pub enum Transition {
@@ -87,40 +98,67 @@ pub fn fold<M: MapOrder + ?Sized>(
     rules: FoldRules,
     mapper: &M,
 ) -> Result<Transition, Fault> {
-    if let Some(state) = state {
-        if is_duplicate(state, event, offset) {
-            return Ok(Transition::Duplicate);
-        }
-        if is_stale(state, event) {
-            return Ok(Transition::Stale);
-        }
-    }
-    advance(state, event, offset, rules, mapper).map_err(|fault| Fault {
-        order_id: Some(event.order_id.as_ref().to_owned()),
-        app_id: Some(event.app_id.as_str().to_owned()),
-        ..fault
-    })
+    fold_as(FoldAs::Event, state, event, offset, rules, mapper)
 }
 
-fn is_duplicate(state: &OrderState, event: &OrderEvent<'_>, offset: i64) -> bool {
-    offset <= state.applied_offset || state.event_ids.iter().any(|id| **id == *event.event_id)
-}
-
-fn is_stale(state: &OrderState, event: &OrderEvent<'_>) -> bool {
-    match (event.sequence, state.sequence) {
-        (Some(new), Some(last)) => new <= last,
-        (Some(_), None) | (None, Some(_) | None) => event.occurred_at < state.occurred_at,
-    }
-}
-
-fn advance<M: MapOrder + ?Sized>(
+/// The same for an event that an operator takes up.
+pub fn fold_as<M: MapOrder + ?Sized>(
+    way: FoldAs,
     state: Option<&OrderState>,
     event: &OrderEvent<'_>,
     offset: i64,
     rules: FoldRules,
     mapper: &M,
 ) -> Result<Transition, Fault> {
-    if state.is_none() && event.occurred_at.in_unit(rules.unit) <= rules.removed_stamp.0 {
+    if let Some(state) = state {
+        if is_duplicate(way, state, event, offset) {
+            return Ok(Transition::Duplicate);
+        }
+        if is_stale(way, state, event, offset) {
+            return Ok(Transition::Stale);
+        }
+    }
+    advance(way, state, event, offset, rules, mapper).map_err(|fault| Fault {
+        order_id: Some(event.order_id.as_ref().to_owned()),
+        app_id: Some(event.app_id.as_str().to_owned()),
+        ..fault
+    })
+}
+
+fn is_duplicate(way: FoldAs, state: &OrderState, event: &OrderEvent<'_>, offset: i64) -> bool {
+    let was_folded = match way {
+        FoldAs::Event => offset <= state.applied_offset,
+        FoldAs::Redrive | FoldAs::Word => false,
+    };
+    was_folded || state.event_ids.iter().any(|id| **id == *event.event_id)
+}
+
+fn is_stale(way: FoldAs, state: &OrderState, event: &OrderEvent<'_>, offset: i64) -> bool {
+    let is_passed = match way {
+        FoldAs::Event => event.occurred_at < state.occurred_at,
+        // What came behind it and was folded is newer, where the times do not tell.
+        FoldAs::Redrive => {
+            event.occurred_at < state.occurred_at
+                || (event.occurred_at == state.occurred_at && offset <= state.applied_offset)
+        }
+        FoldAs::Word => return false,
+    };
+    match (event.sequence, state.sequence) {
+        (Some(new), Some(last)) => new <= last,
+        (Some(_), None) | (None, Some(_) | None) => is_passed,
+    }
+}
+
+fn advance<M: MapOrder + ?Sized>(
+    way: FoldAs,
+    state: Option<&OrderState>,
+    event: &OrderEvent<'_>,
+    offset: i64,
+    rules: FoldRules,
+    mapper: &M,
+) -> Result<Transition, Fault> {
+    let may_be_removed = state.is_none() && way != FoldAs::Word;
+    if may_be_removed && event.occurred_at.in_unit(rules.unit) <= rules.removed_stamp.0 {
         return Err(Fault::new(DeadLetterReason::OlderThanRetained, OLDER_THAN_RETAINED));
     }
     if state.is_some_and(|state| event.order_type.is_some_and(|named| named != state.order_type)) {
@@ -164,7 +202,24 @@ fn advance<M: MapOrder + ?Sized>(
             dead_letter: unchanged.and_then(|state| state.dead_letter),
         },
     };
+    let advanced = match (way, state) {
+        (FoldAs::Event, _) | (_, None) => advanced,
+        (FoldAs::Redrive | FoldAs::Word, Some(before)) => {
+            Advanced { state: not_lowered(advanced.state, before), ..advanced }
+        }
+    };
     Ok(if unchanged.is_some() { Transition::Unchanged(advanced) } else { Transition::Advanced(advanced) })
+}
+
+/// An event that is taken up late never makes its order forget how far the log has brought it.
+fn not_lowered(mut state: OrderState, before: &OrderState) -> OrderState {
+    state.applied_offset = state.applied_offset.max(before.applied_offset);
+    state.sequence = state.sequence.max(before.sequence);
+    if state.occurred_at < before.occurred_at {
+        state.occurred_at = before.occurred_at;
+        state.event_ids.clone_from(&before.event_ids);
+    }
+    state
 }
 
 const OLDER_THAN_RETAINED: &str = "occurred_at does not lie above the stamps of orders that retention has removed, and the \
@@ -213,7 +268,7 @@ fn without_type(document: &Json<'_>) -> Fault {
 }
 
 /// The draft with its stamp as the last member.
-fn stamped(mut draft: Vec<u8>, stamp: UpdateTime) -> Vec<u8> {
+pub(super) fn stamped(mut draft: Vec<u8>, stamp: UpdateTime) -> Vec<u8> {
     draft.pop();
     draft.put(",\"update_time\":");
     draft.put(itoa::Buffer::new().format(stamp.0));

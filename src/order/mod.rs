@@ -1,5 +1,6 @@
 //! Pure: the order event, the fold and the state it leaves. No I/O, no clock, no randomness: time is an argument.
 
+pub mod again;
 mod envelope;
 pub mod event;
 pub mod fault;

@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 
 use super::events::{Record, log};
 use super::worker::fold_records;
-use crate::reference::{App, Folded, Input, Settings, fold_log};
+use crate::reference::{App, Command, Folded, Input, Settings, fold_log_with};
 
 fn settings() -> impl Strategy<Value = Settings> {
     let app = |app_id: &'static str| {
@@ -29,14 +29,14 @@ fn settings() -> impl Strategy<Value = Settings> {
     )
 }
 
-fn reference(records: &[Record], settings: &Settings) -> Folded {
+fn reference(records: &[Record], commands: &[(usize, Command)], settings: &Settings) -> Folded {
     let inputs = records.iter().map(|(offset, value)| Input {
         offset: *offset,
         key: Some(b"k".as_slice()),
         value: value.as_deref(),
         header_bytes: 0,
     });
-    fold_log(&inputs.collect::<Vec<_>>(), settings)
+    fold_log_with(&inputs.collect::<Vec<_>>(), commands, settings)
 }
 
 /// Guards the generator: logs that never reach a rule prove nothing about it.
@@ -47,7 +47,7 @@ fn the_logs_reach_every_outcome() {
     for _ in 0..500 {
         let records = log().new_tree(&mut runner).unwrap().current();
         let settings = settings().new_tree(&mut runner).unwrap().current();
-        for outcome in reference(&records, &settings).outcomes {
+        for outcome in reference(&records, &[], &settings).outcomes {
             *seen.entry(format!("{outcome:?}")).or_default() += 1;
         }
     }
@@ -74,17 +74,76 @@ fn the_logs_reach_every_outcome() {
     }
 }
 
+/// As drawn: behind which part of the log, which record behind it or which order, and a time.
+type Draw = (usize, usize, u8, i64);
+
+/// Commands as the worker executes them: about records that are behind them.
+fn commands(draws: &[Draw], records: &[Record]) -> Vec<(usize, Command)> {
+    let mut commands: Vec<_> = draws
+        .iter()
+        .map(|(behind, index, kind, time)| {
+            let behind = 1 + behind % records.len();
+            let command = match kind {
+                0..3 => Command::Redrive(index % behind),
+                3..6 => Command::Fold(index % behind),
+                _ => Command::Resync {
+                    app_id: format!("tt{}", index % 2),
+                    order_id: format!("o{}", index % 4),
+                    at_ms: 1_694_761_323_000 + time,
+                },
+            };
+            (behind, command)
+        })
+        .collect();
+    commands.sort_by_key(|(behind, _)| *behind);
+    commands
+}
+
+fn draws() -> impl Strategy<Value = Vec<Draw>> {
+    prop::collection::vec((0..64_usize, 0..64_usize, 0..8_u8, 0..3_000_i64), 0..20)
+}
+
+/// Guards the generator, as above.
+#[test]
+fn the_commands_reach_every_outcome() {
+    let mut runner = TestRunner::deterministic();
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    for _ in 0..500 {
+        let records = log().new_tree(&mut runner).unwrap().current();
+        let settings = settings().new_tree(&mut runner).unwrap().current();
+        let commands = commands(&draws().new_tree(&mut runner).unwrap().current(), &records);
+        for ((_, command), outcome) in commands.iter().zip(reference(&records, &commands, &settings).commands) {
+            let kind = format!("{command:?}");
+            *seen.entry(format!("{} {outcome:?}", kind.split(['(', ' ']).next().unwrap())).or_default() += 1;
+        }
+    }
+    for command in ["Redrive", "Fold"] {
+        for outcome in ["Advanced", "Unchanged", "Duplicate", "Stale", "DeadLetter"] {
+            let is_there =
+                seen.iter().any(|(name, count)| name.starts_with(&format!("{command} {outcome}")) && *count >= 3);
+            assert!(is_there != (command == "Fold" && outcome == "Stale"), "{command} {outcome}: {seen:#?}");
+        }
+    }
+    assert!(seen["Resync Advanced"] >= 3, "{seen:#?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_library_agrees_with_the_reference(records in log(), settings in settings()) {
-        let expect = reference(&records, &settings);
-        let got = fold_records(&records, &settings);
+    fn the_library_agrees_with_the_reference(
+        records in log(), draws in draws(), settings in settings(),
+    ) {
+        // Each log without commands, too.
+        for commands in [Vec::new(), commands(&draws, &records)] {
+        let expect = reference(&records, &commands, &settings);
+        let got = fold_records(&records, &commands, &settings);
+        prop_assert_eq!(&got.commands, &expect.commands, "{:?}", &commands);
         for (at, (_, value)) in records.iter().enumerate() {
             let text = String::from_utf8_lossy(value.as_deref().unwrap_or_default());
             prop_assert_eq!(&got.outcomes[at], &expect.outcomes[at], "record {}: {}", at, text);
         }
-        prop_assert_eq!(got.pushes, expect.pushes);
+        prop_assert_eq!(got.pushes, expect.pushes, "{:?}", &commands);
+        }
     }
 }

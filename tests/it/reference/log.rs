@@ -68,6 +68,8 @@ pub(crate) struct Push {
 pub(crate) struct Folded {
     /// One outcome per record.
     pub(crate) outcomes: Vec<Outcome>,
+    /// One outcome per command.
+    pub(crate) commands: Vec<Outcome>,
     /// The pushes of each (app id, order id), in log order.
     pub(crate) pushes: BTreeMap<(String, String), Vec<Push>>,
     /// The state in which each order is left.
@@ -88,37 +90,94 @@ pub(crate) struct State {
     sent: (Value, Value),
 }
 
+/// A command that changes an order (§7).
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    /// The record at this index, which never was folded.
+    Redrive(usize),
+    /// The record at this index, on an operator's word.
+    Fold(usize),
+    /// The order's state again; the command's own time.
+    Resync { app_id: String, order_id: String, at_ms: i64 },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Log,
+    Redrive,
+    Word,
+}
+
 /// Folds the records of one partition in their order.
 pub(crate) fn fold_log(records: &[Input<'_>], settings: &Settings) -> Folded {
+    fold_log_with(records, &[], settings)
+}
+
+/// The same with commands, each behind so many records; they are in order.
+pub(crate) fn fold_log_with(records: &[Input<'_>], commands: &[(usize, Command)], settings: &Settings) -> Folded {
     let mut folded = Folded::default();
-    let mut states: BTreeMap<(String, String), State> = BTreeMap::new();
-    for record in records {
-        let outcome =
-            match readable(record, settings).and_then(|value| value.map(|value| decode(value, settings)).transpose()) {
-                Err(reason) => Outcome::DeadLetter(reason),
-                Ok(None) => Outcome::Tombstone,
-                Ok(Some(event)) => {
-                    let identity = (event.app_id.clone(), event.order_id.clone());
-                    let outcome = apply(states.remove(&identity), &event, record.offset, settings);
-                    if let Some(state) = outcome.1 {
-                        if outcome.0 == Outcome::Advanced {
-                            let push = Push {
-                                offset: record.offset,
-                                stamp: state.update_time,
-                                request: state.sent.0.clone(),
-                                order_detail: state.sent.1.clone(),
-                            };
-                            folded.pushes.entry(identity.clone()).or_default().push(push);
-                        }
-                        states.insert(identity, state);
-                    }
-                    outcome.0
+    let mut orders = Orders { states: BTreeMap::new(), settings };
+    let mut commands = commands.iter().peekable();
+    for at in 0..=records.len() {
+        while let Some((_, command)) = commands.next_if(|(behind, _)| *behind == at) {
+            let outcome = match command {
+                Command::Redrive(index) => orders.judge(&records[*index], Way::Redrive, &mut folded.pushes),
+                Command::Fold(index) => orders.judge(&records[*index], Way::Word, &mut folded.pushes),
+                Command::Resync { app_id, order_id, at_ms } => {
+                    orders.resync((app_id.clone(), order_id.clone()), *at_ms, &mut folded.pushes)
                 }
             };
-        folded.outcomes.push(outcome);
+            folded.commands.push(outcome);
+        }
+        if let Some(record) = records.get(at) {
+            let outcome = orders.judge(record, Way::Log, &mut folded.pushes);
+            folded.outcomes.push(outcome);
+        }
     }
-    folded.states = states;
+    folded.states = orders.states;
     folded
+}
+
+type Pushes = BTreeMap<(String, String), Vec<Push>>;
+
+struct Orders<'a> {
+    states: BTreeMap<(String, String), State>,
+    settings: &'a Settings,
+}
+
+impl Orders<'_> {
+    fn judge(&mut self, record: &Input<'_>, way: Way, pushes: &mut Pushes) -> Outcome {
+        let settings = self.settings;
+        let read = readable(record, settings).and_then(|value| value.map(|value| decode(value, settings)).transpose());
+        let event = match read {
+            Err(reason) => return Outcome::DeadLetter(reason),
+            Ok(None) => return Outcome::Tombstone,
+            Ok(Some(event)) => event,
+        };
+        let identity = (event.app_id.clone(), event.order_id.clone());
+        let (outcome, state) = apply(self.states.remove(&identity), &event, record.offset, way, settings);
+        if let Some(state) = state {
+            if outcome == Outcome::Advanced {
+                pushes.entry(identity.clone()).or_default().push(push(record.offset, &state));
+            }
+            self.states.insert(identity, state);
+        }
+        outcome
+    }
+
+    fn resync(&mut self, identity: (String, String), at_ms: i64, pushes: &mut Pushes) -> Outcome {
+        let Some(state) = self.states.get_mut(&identity) else { return Outcome::Stale };
+        let app = self.settings.apps.iter().find(|app| app.app_id == identity.0).unwrap();
+        let at = if app.is_in_milliseconds { at_ms } else { at_ms / 1000 };
+        state.update_time = at.max(state.update_time + 1);
+        pushes.entry(identity).or_default().push(push(state.offset, state));
+        Outcome::Advanced
+    }
+}
+
+fn push(offset: i64, state: &State) -> Push {
+    let (request, order_detail) = state.sent.clone();
+    Push { offset, stamp: state.update_time, request, order_detail }
 }
 
 fn readable<'a>(record: &Input<'a>, settings: &Settings) -> Result<Option<&'a [u8]>, &'static str> {
@@ -132,24 +191,25 @@ fn readable<'a>(record: &Input<'a>, settings: &Settings) -> Result<Option<&'a [u
     Ok(record.value)
 }
 
-fn apply(state: Option<State>, event: &Event, offset: i64, settings: &Settings) -> (Outcome, Option<State>) {
+fn apply(state: Option<State>, event: &Event, offset: i64, way: Way, settings: &Settings) -> (Outcome, Option<State>) {
     if let Some(state) = state {
-        if state.event_ids.contains(&event.event_id) || offset <= state.offset {
+        if state.event_ids.contains(&event.event_id) || (way == Way::Log && offset <= state.offset) {
             return (Outcome::Duplicate, Some(state));
         }
         let is_stale = match (event.sequence, state.sequence) {
             (Some(new), Some(last)) => new <= last,
+            _ if way == Way::Redrive && event.occurred_at == state.occurred_at => offset <= state.offset,
             _ => event.occurred_at < state.occurred_at,
         };
-        if is_stale {
+        if is_stale && way != Way::Word {
             return (Outcome::Stale, Some(state));
         }
-        return match advance(Some(&state), event, offset, settings) {
+        return match advance(Some(&state), event, offset, way, settings) {
             Ok((outcome, next)) => (outcome, Some(next)),
             Err(reason) => (Outcome::DeadLetter(reason), Some(state)),
         };
     }
-    match advance(None, event, offset, settings) {
+    match advance(None, event, offset, way, settings) {
         Ok((outcome, next)) => (outcome, Some(next)),
         Err(reason) => (Outcome::DeadLetter(reason), None),
     }
@@ -159,11 +219,12 @@ fn advance(
     state: Option<&State>,
     event: &Event,
     offset: i64,
+    way: Way,
     settings: &Settings,
 ) -> Result<(Outcome, State), &'static str> {
     let app = settings.apps.iter().find(|app| app.app_id == event.app_id).unwrap();
     let occurred_at = if app.is_in_milliseconds { event.occurred_at } else { event.occurred_at / 1000 };
-    if state.is_none() && occurred_at <= settings.removed_stamp {
+    if state.is_none() && way != Way::Word && occurred_at <= settings.removed_stamp {
         return Err("older_than_retained");
     }
     let order_type = match (state, &event.order_type) {
@@ -194,7 +255,7 @@ fn advance(
     };
     event_ids.push(event.event_id.clone());
     let newest = event_ids.len().saturating_sub(32);
-    let next = State {
+    let mut next = State {
         document,
         order_type,
         status: event.status.clone(),
@@ -205,5 +266,13 @@ fn advance(
         update_time: if is_unchanged { last } else { occurred_at.max(last + 1) },
         sent,
     };
+    if let (Way::Redrive | Way::Word, Some(state)) = (way, state) {
+        next.offset = next.offset.max(state.offset);
+        next.sequence = next.sequence.max(state.sequence);
+        if event.occurred_at < state.occurred_at {
+            next.occurred_at = state.occurred_at;
+            next.event_ids.clone_from(&state.event_ids);
+        }
+    }
     Ok((if is_unchanged { Outcome::Unchanged } else { Outcome::Advanced }, next))
 }

@@ -10,4 +10,4 @@ mod log;
 mod mapping;
 mod time;
 
-pub(crate) use log::{App, Folded, Input, Outcome, Push, Settings, State, fold_log};
+pub(crate) use log::{App, Command, Folded, Input, Outcome, Push, Settings, State, fold_log, fold_log_with};
