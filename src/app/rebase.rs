@@ -150,7 +150,12 @@ fn partition(
         let value = status.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
         step.put(&ChangelogKey::Letter(offset), value)
     })?;
-    position.commands = None;
+    store.scan_commands(source, &mut |id, done| {
+        let value = done.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
+        step.put(&ChangelogKey::Command(id), value)
+    })?;
+    // What was executed is known of no store for certain, as it may be behind: nothing is executed twice.
+    position.commands = log.commands_end(source.partition)?;
     let value = position.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
     step.records.push(ChangelogRecord { key: ChangelogKey::Position.encode(&source.topic), value: Some(value) });
     log.write(source, &step.records, Some(position.next))?;

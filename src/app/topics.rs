@@ -105,6 +105,7 @@ fn ensure(
             loss_of_changelog(topics, config)
         };
         tell(&config.changelog_topic, topics.ensure_changelog(config, loss)?);
+        tell(&config.commands_topic(), topics.ensure_commands(config)?);
     }
     tell(&config.dead_letter_topic, topics.ensure_dead_letters(config)?);
     if preparing.own == Own::WithTokens {

@@ -31,6 +31,7 @@ Schemas:
   state         an order's state, as the store keeps it
   dead-letter   the headers of a record in the dead-letter topic
   changelog     the other values of the changelog, by the kind in their key
+  command       an operator's command, the value of a record in the commands topic
   settings      the settings file
 
 Examples:
@@ -39,7 +40,7 @@ Examples:
   order-sync schema --check schemas";
 
 /// The names that can be asked for; [`all`] has one schema for each.
-const NAMES: [&str; 6] = ["event", "push-request", "state", "dead-letter", "changelog", "settings"];
+const NAMES: [&str; 7] = ["event", "push-request", "state", "dead-letter", "changelog", "command", "settings"];
 
 /// Every schema by its name; the file is `<name>.schema.json`.
 ///
@@ -52,6 +53,7 @@ pub fn all() -> anyhow::Result<[(&'static str, Value); NAMES.len()]> {
         ("state", serde_json::to_value(order::schema::state_schema())?),
         ("dead-letter", serde_json::to_value(sync::letter_schema::dead_letter_schema())?),
         ("changelog", serde_json::to_value(sync::changelog::changelog_schema())?),
+        ("command", serde_json::to_value(sync::command::command_schema())?),
         ("settings", config::schema()),
     ])
 }

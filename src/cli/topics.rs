@@ -59,6 +59,7 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     if kafka.exactly_once {
         let ensured = topics.ensure_changelog(&kafka, || loss_of_changelog(&topics, &kafka));
         worst = tell(shell, &kafka.changelog_topic, ensured, worst)?;
+        worst = tell(shell, &kafka.commands_topic(), topics.ensure_commands(&kafka), worst)?;
     }
     worst = tell(shell, &kafka.dead_letter_topic, topics.ensure_dead_letters(&kafka), worst)?;
     if config.douyin.share_tokens {

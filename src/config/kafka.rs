@@ -44,6 +44,11 @@ impl Kafka {
     pub fn token_topic(&self) -> String {
         format!("{}.tokens", self.group_id)
     }
+
+    /// The topic of operator commands.
+    pub fn commands_topic(&self) -> String {
+        format!("{}.commands", self.group_id)
+    }
 }
 
 /// `kafka.start_from`

@@ -140,6 +140,14 @@ fn build(rows: &mut Rows, context: &mut Context<'_>) -> Config {
         let place = context.place.clone();
         context.findings.fault(&place, "kafka.topics", what);
     }
+    let commands = kafka.commands_topic();
+    if kafka.exactly_once
+        && (kafka.topics.contains(&commands) || [&kafka.dead_letter_topic, &kafka.changelog_topic].contains(&&commands))
+    {
+        let what = format!("\"{commands}\" is the topic of operator commands; name other topics, or another group_id");
+        let place = context.place.clone();
+        context.findings.fault(&place, "kafka.topics", what);
+    }
     Config {
         kafka,
         store,

@@ -121,7 +121,7 @@ impl Orders {
                     }
                     return Ok(());
                 }
-                Some(ChangelogKey::Position | ChangelogKey::Letter(_)) | None => {}
+                Some(ChangelogKey::Position | ChangelogKey::Letter(_) | ChangelogKey::Command(_)) | None => {}
             }
         }
         Ok(())

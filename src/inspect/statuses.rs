@@ -171,7 +171,7 @@ fn about(seen: &dyn Seen, sources: &[Arc<str>]) -> Result<Option<About>, PortErr
                 return Ok(Some(About::Letter(source, offset, status)));
             }
             Some(ChangelogKey::Position) => return Ok(Some(About::Position(source))),
-            Some(ChangelogKey::State(_) | ChangelogKey::Owed(_)) | None => {}
+            Some(ChangelogKey::State(_) | ChangelogKey::Owed(_) | ChangelogKey::Command(_)) | None => {}
         }
     }
     Ok(None)

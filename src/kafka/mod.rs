@@ -3,6 +3,8 @@
 pub mod changelog;
 pub mod changelog_topic;
 pub mod client;
+pub mod command_writer;
+pub mod commands_topic;
 pub mod consumer;
 pub mod convert;
 pub mod dead_letters;
@@ -19,6 +21,7 @@ pub mod topics;
 pub mod transaction_rights;
 pub mod transactions;
 
+mod acknowledged;
 mod chatter;
 mod failure;
 #[cfg(test)]

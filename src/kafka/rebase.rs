@@ -24,6 +24,7 @@ const STEP: Duration = Duration::from_secs(15);
 /// The changelog, for one who writes it anew.
 pub struct RebaseLog {
     topic: String,
+    commands: String,
     group_id: String,
     producer: BaseProducer<DefaultProducerContext>,
     group: BaseConsumer<Chatter>,
@@ -40,7 +41,8 @@ impl RebaseLog {
         let group = client::reader(config)?
             .create_with_context(Chatter::new(config, Status::new()))
             .map_err(|e| port_error("cannot make a reader", &e))?;
-        Ok(Self { topic: config.changelog_topic.clone(), group_id: config.group_id.clone(), producer, group })
+        let (topic, commands) = (config.changelog_topic.clone(), config.commands_topic());
+        Ok(Self { topic, commands, group_id: config.group_id.clone(), producer, group })
     }
 
     /// How many members the group has.
@@ -56,6 +58,17 @@ impl RebaseLog {
             .map_err(|e| port_error(&format!("cannot ask how far {source} reaches"), &e))?;
         let extent = extents.get(source).ok_or_else(|| PortError::Passing(format!("{source}: no answer")))?;
         Ok((NextOffset::new(extent.low), NextOffset::new(extent.high)))
+    }
+
+    /// Where a partition of the commands topic ends; `None` where there is no such topic.
+    pub fn commands_end(&self, partition: i32) -> Result<Option<NextOffset>, PortError> {
+        let doing = |e: &KafkaError| port_error(&format!("cannot ask how far {} reaches", self.commands), e);
+        if lookup::partition_count(self.group.client(), &self.commands).map_err(|e| doing(&e))?.is_none() {
+            return Ok(None);
+        }
+        let place = TopicPartition::new(self.commands.as_str(), partition);
+        let ends = lookup::ends(&self.group, std::slice::from_ref(&place)).map_err(|e| doing(&e))?;
+        Ok(ends.get(&place).copied())
     }
 
     /// Writes records into the changelog partition of this source partition, and the group's offset with them where one is

@@ -191,7 +191,12 @@ pub fn create_tokens_command(config: &config::Kafka) -> String {
 
 /// The command that gives the dead-letter topic as many partitions as it needs.
 pub fn widen_command(config: &config::Kafka, partitions: i32) -> String {
-    command(config, &format!("--alter --topic {} --partitions {partitions}", config.dead_letter_topic))
+    widening(config, &config.dead_letter_topic, partitions)
+}
+
+/// The command that gives a topic more partitions.
+pub(super) fn widening(config: &config::Kafka, topic: &str, partitions: i32) -> String {
+    command(config, &format!("--alter --topic {topic} --partitions {partitions}"))
 }
 
 fn command(config: &config::Kafka, what: &str) -> String {

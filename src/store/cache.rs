@@ -11,6 +11,7 @@ use crate::order::{Identity, OrderState};
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::sync::OwedKey;
 use crate::sync::changelog::LetterStatus;
+use crate::sync::command::CommandDone;
 use crate::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use crate::sync::ports::{PortError, StateReader as _};
 
@@ -63,6 +64,9 @@ impl Partition {
         }
         if let Some(checkpoint) = write.checkpoint {
             writes.put(keys::CHECKPOINT, &encode(checkpoint)?);
+        }
+        for (id, done) in &write.commands {
+            writes.put(&keys::command(id), &done.encode().map_err(fatal)?);
         }
         // What is read a second time is there already: it is replaced.
         let mut settled: Vec<OwedKey> = write.owed.iter().map(|(key, _)| key.clone()).collect();
@@ -179,6 +183,20 @@ impl SledStore {
         partition.tree().scan(keys::LETTERS, |key, row| {
             let (offset, status) = self.read_letter(source, key, row)?;
             visit(offset, status)
+        })
+    }
+
+    /// Calls `visit` for every outcome of a command of the partition.
+    pub fn scan_commands(
+        &self,
+        source: &TopicPartition,
+        visit: &mut dyn FnMut(Box<str>, CommandDone) -> Result<(), PortError>,
+    ) -> Result<(), PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(()) };
+        partition.tree().scan(keys::COMMANDS, |key, row| {
+            let id = keys::command_id(key).ok_or_else(|| self.unreadable(source, &"a row is no command's"))?;
+            let done = CommandDone::decode(row).map_err(|error| self.unreadable(source, &error))?;
+            visit(id, done)
         })
     }
 

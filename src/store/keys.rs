@@ -21,6 +21,19 @@ pub(super) const MARKS: &[u8] = b"m";
 /// What the rows of dead letters' statuses begin with.
 pub(super) const LETTERS: &[u8] = b"l";
 
+/// What the rows of commands' outcomes begin with.
+pub(super) const COMMANDS: &[u8] = b"k";
+
+/// The row of a command's outcome.
+pub(super) fn command(id: &str) -> Vec<u8> {
+    [COMMANDS, id.as_bytes()].concat()
+}
+
+/// The id of such a row.
+pub(super) fn command_id(key: &[u8]) -> Option<Box<str>> {
+    std::str::from_utf8(key.strip_prefix(COMMANDS)?).ok().map(Box::from)
+}
+
 /// The tree of a source partition: the number first, as a topic's name may end in digits.
 pub(super) fn tree(source: &TopicPartition) -> Vec<u8> {
     format!("p/{}/{}", source.partition, source.topic).into_bytes()

@@ -10,6 +10,7 @@ use super::units::{self, Units};
 use crate::order::{AppId, Identity, OrderState, TimeUnit};
 use crate::record::{RecordOffset, TopicPartition};
 use crate::sync::changelog::LetterStatus;
+use crate::sync::command::CommandDone;
 use crate::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use crate::sync::ports::{OwedEntry, PartitionCut, PortError, Position, StateReader, StateWriter, UnitLedger};
 use crate::sync::statuses::{OpenLetters, Statuses};
@@ -35,6 +36,7 @@ struct Partition {
     states: BTreeMap<Identity, Arc<OrderState>>,
     owed: BTreeMap<OwedKey, Owed>,
     letters: Statuses,
+    commands: BTreeMap<Box<str>, CommandDone>,
 }
 
 impl MemoryStore {
@@ -169,6 +171,10 @@ impl StateReader for MemoryStore {
         let open = letters.filter(|(_, status)| status.is_some_and(LetterStatus::is_open)).count();
         Ok(u64::try_from(open).unwrap_or(u64::MAX))
     }
+
+    fn command(&self, source: &TopicPartition, id: &str) -> Result<Option<CommandDone>, PortError> {
+        Ok(self.content().partitions.get(source).and_then(|p| p.commands.get(id).cloned()))
+    }
 }
 
 impl CacheStore for MemoryStore {
@@ -202,6 +208,7 @@ impl CacheStore for MemoryStore {
             for (offset, status) in write.letters {
                 partition.letters.put(offset, status);
             }
+            partition.commands.extend(write.commands);
             partition.position = write.position.or(partition.position.take());
             partition.checkpoint = write.checkpoint.or(partition.checkpoint);
         }

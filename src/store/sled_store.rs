@@ -17,6 +17,7 @@ use crate::config;
 use crate::order::{AppId, Identity, OrderState, TimeUnit, UpdateTime};
 use crate::record::{RecordOffset, TopicPartition};
 use crate::sync::changelog::LetterStatus;
+use crate::sync::command::CommandDone;
 use crate::sync::ports::{OwedEntry, PartitionCut, PortError, Position, StateReader, StateWriter, UnitLedger};
 use crate::sync::statuses::OpenLetters;
 use crate::sync::{Owed, OwedKey};
@@ -293,6 +294,12 @@ impl StateReader for SledStore {
 
     fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError> {
         Ok(self.partition(source).map_or(0, |partition| lock(&partition.letters).open()))
+    }
+
+    fn command(&self, source: &TopicPartition, id: &str) -> Result<Option<CommandDone>, PortError> {
+        let Some(partition) = self.partition(source) else { return Ok(None) };
+        let row = partition.tree.get(&keys::command(id))?;
+        row.map(|row| CommandDone::decode(&row)).transpose().map_err(|error| self.unreadable(source, &error))
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::changelog::{Debt, Gathered, LetterStatus};
+use super::command::CommandDone;
 use super::commit::CommitCut;
 use super::log_ports::{CacheStore, CacheWrite, Checkpoint, Receipt};
 use super::owed::{Owed, OwedKey};
@@ -163,6 +164,9 @@ impl Recent {
         for identity in part.layer.removed().keys() {
             self.gathered.put_state(identity.clone(), None);
         }
+        for (id, done) in part.layer.commands() {
+            self.gathered.put_command(id.clone(), done.clone());
+        }
         self.gathered.position = Some(part.position.clone());
     }
 
@@ -195,6 +199,7 @@ pub(super) fn cache_write(
         owed,
         settled,
         letters: gathered.letters.iter().map(|(offset, status)| (offset, status.cloned())).collect(),
+        commands: gathered.commands.into_iter().collect(),
         position: gathered.position,
         checkpoint: changelog.map(|changelog| Checkpoint { changelog, written_ms: now_ms }),
     }
@@ -263,6 +268,13 @@ impl StateReader for Cache {
             count = count.saturating_sub(u64::from(was_open));
         }
         Ok(count)
+    }
+
+    fn command(&self, source: &TopicPartition, id: &str) -> Result<Option<CommandDone>, PortError> {
+        match self.recent(source, |recent| recent.commands.get(id).cloned()) {
+            Some(done) => Ok(Some(done)),
+            None => self.store.command(source, id),
+        }
     }
 }
 

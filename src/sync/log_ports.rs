@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::changelog::{ChangelogRecord, LetterStatus};
+use super::command::CommandDone;
 use super::commit::CutPart;
 use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
@@ -94,6 +95,8 @@ pub struct CacheWrite {
     pub settled: Vec<OwedKey>,
     /// The changed statuses of dead letters; `None` removes one.
     pub letters: Vec<(RecordOffset, Option<LetterStatus>)>,
+    /// What commands came to, by their ids.
+    pub commands: Vec<(Box<str>, CommandDone)>,
     /// Where the partition stands, where that is known.
     pub position: Option<Position>,
     /// Where in the changelog the store stands afterwards; `None` keeps what it had.

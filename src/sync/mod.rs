@@ -7,6 +7,7 @@ pub mod changelog;
 pub mod circuit;
 pub mod circuit_evidence;
 pub mod circuit_patience;
+pub mod command;
 pub mod commit;
 pub mod cycle;
 pub mod dead_letter;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::changelog::LetterStatus;
+use super::command::CommandDone;
 use super::dead_letter::DeadLetter;
 use super::last_record::LastRecord;
 use super::owed::{Owed, OwedKey};
@@ -25,6 +26,9 @@ const SETTLED_OVERHEAD: usize = 100;
 /// Rough cost of an order that leaves.
 const REMOVED_OVERHEAD: usize = 150;
 
+/// Rough cost of a command's outcome beside its texts.
+const COMMAND_OVERHEAD: usize = 100;
+
 /// The changes between two cuts.
 #[derive(Debug, Default)]
 pub struct Layer {
@@ -34,6 +38,7 @@ pub struct Layer {
     letters: Vec<DeadLetter>,
     statuses: Statuses,
     removed: BTreeMap<Identity, UpdateTime>,
+    commands: BTreeMap<Box<str>, CommandDone>,
     next: Option<NextOffset>,
     last: Option<LastRecord>,
     bytes: usize,
@@ -49,6 +54,7 @@ impl Layer {
             && self.letters.is_empty()
             && self.statuses.is_empty()
             && self.removed.is_empty()
+            && self.commands.is_empty()
     }
 
     /// The changed states, each order once.
@@ -81,6 +87,11 @@ impl Layer {
         &self.removed
     }
 
+    /// The commands that were executed, with what they came to.
+    pub fn commands(&self) -> &BTreeMap<Box<str>, CommandDone> {
+        &self.commands
+    }
+
     /// Where the partition stands after this layer, where it moved.
     pub fn next(&self) -> Option<NextOffset> {
         self.next
@@ -103,6 +114,14 @@ impl Layer {
         }
     }
 
+    fn put_command(&mut self, id: Box<str>, done: CommandDone) {
+        self.bytes += command_bytes(&id, &done);
+        if let Some(old) = self.commands.get(&id) {
+            self.bytes -= command_bytes(&id, old);
+        }
+        self.commands.insert(id, done);
+    }
+
     /// Lays `newer` over `self`.
     fn absorb(&mut self, newer: Self) {
         self.bytes += newer.statuses.len() * STATUS_BYTES;
@@ -118,6 +137,9 @@ impl Layer {
         self.statuses.absorb(newer.statuses);
         self.bytes += newer.removed.len() * REMOVED_OVERHEAD;
         self.removed.extend(newer.removed);
+        for (id, done) in newer.commands {
+            self.put_command(id, done);
+        }
         self.next = newer.next.or(self.next);
         self.last = newer.last.or(self.last);
     }
@@ -125,6 +147,10 @@ impl Layer {
 
 fn letter_bytes(letter: &DeadLetter) -> usize {
     letter.record.as_ref().map_or(0, crate::record::Record::content_bytes) + 1024
+}
+
+fn command_bytes(id: &str, done: &CommandDone) -> usize {
+    id.len() + done.bytes() + COMMAND_OVERHEAD
 }
 
 /// The two layers of one partition: what is folded, and what is being committed.
@@ -205,6 +231,17 @@ impl Overlay {
         self.committing.as_ref().map(|layer| &layer.removed).filter(|removed| !removed.is_empty())
     }
 
+    /// A command is executed: its outcome goes with what it has changed.
+    pub fn put_command(&mut self, id: Box<str>, done: CommandDone) {
+        self.pending.put_command(id, done);
+    }
+
+    /// What a command came to; `None` where the store's word is the truth.
+    pub fn command(&self, id: &str) -> Option<&CommandDone> {
+        let committing = || self.committing.as_ref().and_then(|layer| layer.commands.get(id));
+        self.pending.commands.get(id).or_else(committing)
+    }
+
     /// Moves the position: everything before `next` has its outcome in this layer or below.
     pub fn advance(&mut self, next: NextOffset) {
         debug_assert!(self.pending.next.is_none_or(|old| old <= next), "a position never goes back");
@@ -279,6 +316,7 @@ impl Layer {
             letters: self.letters.clone(),
             statuses: self.statuses.clone(),
             removed: self.removed.clone(),
+            commands: self.commands.clone(),
             next: self.next,
             last: self.last,
             bytes: self.bytes,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::changelog::LetterStatus;
+use super::command::CommandDone;
 use super::last_record::LastRecord;
 use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
@@ -102,6 +103,8 @@ pub trait StateReader: Send + Sync {
     fn open_letters(&self, source: &TopicPartition, identity: &Identity) -> Result<OpenLetters, PortError>;
     /// How many letters of the partition are open.
     fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError>;
+    /// What the command with this id came to; `None` where none was executed.
+    fn command(&self, source: &TopicPartition, id: &str) -> Result<Option<CommandDone>, PortError>;
 }
 
 /// An owed delivery that the store listed. One that is gone since is damage: nobody else settles.

@@ -175,7 +175,16 @@ fn a_store_that_cannot_be_gone_on_from_is_rebuilt() {
         let states = stale.layer.states().map(|(id, state)| (id.clone(), Some(Arc::clone(state)))).collect();
         let (owed, settled) = (stale.layer.owed().to_vec(), Vec::new());
         let letters = Vec::new();
-        let write = CacheWrite { source: source(0), states, owed, settled, letters, position: None, checkpoint: None };
+        let write = CacheWrite {
+            source: source(0),
+            states,
+            owed,
+            settled,
+            letters,
+            commands: Vec::new(),
+            position: None,
+            checkpoint: None,
+        };
         world.store.write(vec![write]).unwrap();
         spoil(&mut world);
         world.again();

@@ -132,13 +132,13 @@ fn real_kafka_a_store_filled_without_transactions_is_refused_until_it_is_rebased
 fn real_kafka_topics_are_made_and_checked_by_command() {
     let Some(kafka) = RealKafka::shared() else { return };
     let world = world(kafka, 1);
-    // The changelog, the dead letters, and the tokens that workers with transactions share.
+    // The changelog, the commands, the dead letters, and the tokens that workers with transactions share.
     let (code, words) = command(&world.site, LOG_MODE, &["topics", "check"]);
-    assert_eq!((code, words.matches("fault").count()), (Some(7), 3), "{words}");
+    assert_eq!((code, words.matches("fault").count()), (Some(7), 4), "{words}");
     let (code, words) = command(&world.site, LOG_MODE, &["topics", "create"]);
-    assert_eq!((code, words.matches("created").count()), (Some(0), 3), "{words}");
+    assert_eq!((code, words.matches("created").count()), (Some(0), 4), "{words}");
     let (code, words) = command(&world.site, LOG_MODE, &["topics", "check", "--output", "json"]);
-    assert_eq!((code, words.matches(r#""outcome":"ok""#).count()), (Some(0), 3), "{words}");
+    assert_eq!((code, words.matches(r#""outcome":"ok""#).count()), (Some(0), 4), "{words}");
 }
 
 #[test]

@@ -44,6 +44,7 @@ mod run_source;
 mod run_tokens;
 mod run_tokens_fleet;
 mod schemas;
+mod store_commands;
 mod store_contract;
 mod store_disk;
 mod store_kill;

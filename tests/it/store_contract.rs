@@ -270,6 +270,7 @@ fn cache_write(source: &TopicPartition, stamp: i64, settled: &[OwedKey], changel
         owed: vec![(key("A", stamp), owed(stamp))],
         settled: settled.to_vec(),
         letters: Vec::new(),
+        commands: Vec::new(),
         position: Some(cut(source, stamp).position),
         checkpoint: changelog.map(|at| Checkpoint { changelog: NextOffset::new(at), written_ms: at }),
     }

@@ -92,6 +92,7 @@ fn statuses_are_found_by_offset_and_what_is_open_by_its_order() {
                 owed: Vec::new(),
                 settled: Vec::new(),
                 letters,
+                commands: Vec::new(),
                 position: None,
                 checkpoint: Some(Checkpoint { changelog: NextOffset::new(1), written_ms: 1 }),
             };

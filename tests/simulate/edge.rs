@@ -9,6 +9,7 @@ use order_sync::record::{NextOffset, RecordOffset, TopicPartition};
 use order_sync::store::MemoryStore;
 use order_sync::sync::cache::Cache;
 use order_sync::sync::changelog::LetterStatus;
+use order_sync::sync::command::CommandDone;
 use order_sync::sync::commit::{CommitCut, CommitQueue};
 use order_sync::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use order_sync::sync::ports::{
@@ -143,6 +144,10 @@ impl StateReader for Shelf {
     fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError> {
         self.cache.open_letter_count(source)
     }
+
+    fn command(&self, source: &TopicPartition, id: &str) -> Result<Option<CommandDone>, PortError> {
+        self.cache.command(source, id)
+    }
 }
 
 /// A store directory; under a planted bug it says that it is not behind.
@@ -178,6 +183,10 @@ impl StateReader for Directory {
 
     fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError> {
         self.store.open_letter_count(source)
+    }
+
+    fn command(&self, source: &TopicPartition, id: &str) -> Result<Option<CommandDone>, PortError> {
+        self.store.command(source, id)
     }
 }
 

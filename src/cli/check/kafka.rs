@@ -5,6 +5,7 @@ use super::report::Report;
 use crate::cli::exit::Exit;
 use crate::config::{Config, Kafka};
 use crate::kafka::changelog_topic::changelog_command;
+use crate::kafka::commands_topic;
 use crate::kafka::topics::{self, Topics};
 use crate::kafka::transaction_rights;
 use crate::sync::ports::PortError;
@@ -37,6 +38,10 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
         transactions(kafka, report)?;
         match asked.partition_count(&kafka.changelog_topic) {
             Ok(there) => changelog(kafka, there, widest, report)?,
+            Err(error) => return unreachable(kafka, &error, report),
+        }
+        match asked.partition_count(&kafka.commands_topic()) {
+            Ok(there) => commands(kafka, there, widest, report)?,
             Err(error) => return unreachable(kafka, &error, report),
         }
     }
@@ -98,6 +103,32 @@ fn changelog(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Report
                 "changelog topic {topic} does not exist, and kafka.create_topics is false. Create it: {}",
                 changelog_command(kafka, widest)
             );
+            report.fault("kafka", message, Exit::Kafka)
+        }
+    }
+}
+
+fn commands(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Report<'_>) -> anyhow::Result<()> {
+    let topic = kafka.commands_topic();
+    match there {
+        Some(partitions) if partitions >= widest => {
+            report.ok("kafka", format!("commands topic {topic} has {partitions} partitions"))
+        }
+        Some(partitions) => {
+            let message = format!(
+                "commands topic {topic} has {partitions} partitions, the widest source topic {widest}; a command lies in \
+                 the partition of the same number. Add partitions: {}",
+                commands_topic::widen_commands_command(kafka, widest)
+            );
+            report.fault("kafka", message, Exit::Kafka)
+        }
+        None if kafka.create_topics => {
+            report.ok("kafka", format!("commands topic {topic} does not exist yet; `run` creates it"))
+        }
+        None => {
+            let command = commands_topic::create_commands_command(kafka, widest.max(1));
+            let message =
+                format!("commands topic {topic} does not exist and kafka.create_topics is false. Create it: {command}");
             report.fault("kafka", message, Exit::Kafka)
         }
     }

@@ -11,6 +11,7 @@ use super::record::ChangelogRecord;
 use super::status::LetterStatus;
 use crate::order::{Identity, OrderState};
 use crate::record::RecordOffset;
+use crate::sync::command::CommandDone;
 use crate::sync::owed::{Owed, OwedKey};
 use crate::sync::ports::Position;
 use crate::sync::statuses::{STATUS_BYTES, Statuses};
@@ -27,6 +28,8 @@ pub struct Gathered {
     pub owed: BTreeMap<OwedKey, Debt>,
     /// Statuses of dead letters.
     pub letters: Statuses,
+    /// What commands came to, by their ids; never removed.
+    pub commands: BTreeMap<Box<str>, CommandDone>,
     /// Where the partition stands.
     pub position: Option<Position>,
     bytes: usize,
@@ -89,6 +92,12 @@ impl Gathered {
             (ChangelogKey::Position, None) => {
                 return Err(GatherError::Value { key: "position", why: "a position is never removed".to_owned() });
             }
+            (ChangelogKey::Command(id), Some(value)) => {
+                self.put_command(id, CommandDone::decode(value).map_err(|e| bad("command", &e))?);
+            }
+            (ChangelogKey::Command(_), None) => {
+                return Err(GatherError::Value { key: "command", why: "an outcome is never removed".to_owned() });
+            }
             (ChangelogKey::Letter(offset), value) => {
                 let status = value.map(LetterStatus::decode).transpose().map_err(|e| bad("letter", &e))?;
                 self.put_letter(offset, status);
@@ -144,6 +153,14 @@ impl Gathered {
         self.bytes += (self.letters.len() - before) * STATUS_BYTES;
     }
 
+    /// What a command came to.
+    pub fn put_command(&mut self, id: Box<str>, done: CommandDone) {
+        if !self.commands.contains_key(&id) {
+            self.bytes += ENTRY_OVERHEAD + id.len() + done.bytes();
+        }
+        self.commands.insert(id, done);
+    }
+
     /// Rough memory of all of it.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -151,6 +168,10 @@ impl Gathered {
 
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.states.is_empty() && self.owed.is_empty() && self.letters.is_empty() && self.position.is_none()
+        self.states.is_empty()
+            && self.owed.is_empty()
+            && self.letters.is_empty()
+            && self.commands.is_empty()
+            && self.position.is_none()
     }
 }

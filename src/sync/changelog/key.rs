@@ -25,6 +25,8 @@ pub enum ChangelogKey {
     Owed(OwedKey),
     /// The status of the dead letter of the record at this offset.
     Letter(RecordOffset),
+    /// The outcome of the command with this id.
+    Command(Box<str>),
 }
 
 /// A key cannot be read.
@@ -41,6 +43,7 @@ impl ChangelogKey {
             Self::State(identity) => write_state(topic, identity, &mut out),
             Self::Owed(key) => write_owed(topic, key, &mut out),
             Self::Letter(offset) => write_letter(topic, *offset, &mut out),
+            Self::Command(id) => write_command(topic, id, &mut out),
         }
         out
     }
@@ -81,6 +84,14 @@ pub(super) fn write_letter(topic: &str, offset: RecordOffset, out: &mut Vec<u8>)
     begin("letter", topic, out);
     out.put(",");
     out.put(itoa::Buffer::new().format(offset.get()));
+    out.put("]");
+}
+
+/// Replaces `out` by the key of a command's outcome.
+pub(super) fn write_command(topic: &str, id: &str, out: &mut Vec<u8>) {
+    begin("command", topic, out);
+    out.put(",");
+    write_string(id, out);
     out.put("]");
 }
 
@@ -132,6 +143,10 @@ impl<'de> Visitor<'de> for KeyVisitor<'_> {
                 ChangelogKey::Owed(OwedKey { identity, stamp: UpdateTime(next(&mut seq)?) })
             }
             "letter" => ChangelogKey::Letter(RecordOffset::new(next(&mut seq)?)),
+            "command" => {
+                let id: Text<'de> = next(&mut seq)?;
+                ChangelogKey::Command(id.0.as_ref().into())
+            }
             // Leaving out what an older release does not know would lose it in its store.
             other => return Err(A::Error::custom(format!("unknown kind {other:?}"))),
         };
@@ -171,6 +186,7 @@ mod tests {
         let owed = OwedKey { identity: identity("A1"), stamp: UpdateTime(1_700_000_000) };
         check(ChangelogKey::Owed(owed), "o\"", r#"[1,"owed","o\"","tt1","A1",1700000000]"#);
         check(ChangelogKey::Letter(RecordOffset::new(41)), "orders", r#"[1,"letter","orders",41]"#);
+        check(ChangelogKey::Command("a/\"b".into()), "orders", r#"[1,"command","orders","a/\"b"]"#);
     }
 
     #[test]

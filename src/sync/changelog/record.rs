@@ -69,6 +69,10 @@ pub fn write_records<E: From<PortError>>(part: &CutPart, put: &mut PutRecord<'_,
         key::write_state(topic, identity, &mut key);
         put(&key, None)?;
     }
+    for (id, done) in layer.commands() {
+        key::write_command(topic, id, &mut key);
+        put(&key, Some(&done.encode().map_err(|error| fatal(&error))?))?;
+    }
     key::write_position(topic, &mut key);
     put(&key, Some(&part.position.encode().map_err(|error| fatal(&error))?))
 }

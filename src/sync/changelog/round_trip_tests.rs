@@ -10,6 +10,7 @@ use crate::order::{
     AppId, DeadLetterReason, Digest, EventTime, Identity, OrderState, OrderType, Stage, Status, UpdateTime,
 };
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
+use crate::sync::command::{CommandDone, Outcome};
 use crate::sync::commit::CutPart;
 use crate::sync::overlay::Overlay;
 use crate::sync::ports::Position;
@@ -56,12 +57,30 @@ fn letter(source: &TopicPartition, offset: i64) -> DeadLetter {
     }
 }
 
+fn done(next: i64) -> CommandDone {
+    CommandDone {
+        command: "pause".into(),
+        outcome: Outcome::Done,
+        message: String::new().into(),
+        offset: None,
+        app_id: None,
+        order_id: None,
+        update_time: None,
+        next: NextOffset::new(next),
+        command_offset: RecordOffset::new(1),
+        at_ms: 3,
+        who: "a".into(),
+        why: String::new().into(),
+    }
+}
+
 /// What one partition's log has come to.
 #[derive(Default)]
 struct Truth {
     states: HashMap<Identity, i64>,
     owed: BTreeMap<OwedKey, i64>,
     letters: BTreeMap<RecordOffset, LetterState>,
+    commands: BTreeMap<Box<str>, CommandDone>,
     position: Option<Position>,
 }
 
@@ -105,6 +124,9 @@ fn write(cuts: &[Vec<(u8, bool)>]) -> (Truth, Vec<ChangelogRecord>) {
         overlay.advance(NextOffset::new(stamp));
         overlay.put_letter(letter(&source, stamp));
         truth.letters.insert(RecordOffset::new(stamp), LetterState::Open);
+        let id: Box<str> = format!("c{}", number % 3).into();
+        overlay.put_command(id.clone(), done(stamp));
+        truth.commands.insert(id, done(stamp));
         let position = Position { commit_number: number, ..Position::before(NextOffset::new(stamp)) };
         let Some(layer) = overlay.cut() else { continue };
         truth.position = Some(position.clone());
@@ -143,6 +165,7 @@ fn check(truth: &Truth, log: &[ChangelogRecord]) {
     }
     let letters: BTreeMap<_, _> = found.letters.iter().filter_map(|(at, status)| Some((at, status?.state))).collect();
     assert_eq!(letters, truth.letters);
+    assert_eq!(found.commands, truth.commands);
     assert_eq!(found.position, truth.position);
 }
 
@@ -177,6 +200,7 @@ fn a_cut_is_each_thing_once_and_the_position_last() {
     overlay.put_letter(letter(&source, 9));
     overlay.put_status(RecordOffset::new(7), None);
     overlay.remove(identity(4), UpdateTime(2));
+    overlay.put_command("c1".into(), done(9));
     overlay.advance(NextOffset::new(10));
     let position = Position { commit_number: 1, ..Position::before(NextOffset::new(10)) };
     let layer = overlay.cut().unwrap();
@@ -199,6 +223,7 @@ fn a_cut_is_each_thing_once_and_the_position_last() {
             r#"[1,"letter","orders",7] gone"#.to_owned(),
             r#"[1,"letter","orders",9] {"format":1,"state":"open","reason":"unknown_app","at_ms":2,"times":1}"#.to_owned(),
             r#"[1,"state","orders","tt1","A\"4"] gone"#.to_owned(),
+            r#"[1,"command","orders","c1"] {"format":1,"command":"pause","outcome":"done","message":"","next":9,"command_offset":1,"at_ms":3,"who":"a","why":""}"#.to_owned(),
             r#"[1,"position","orders"] {"format":1,"next":10,"commit_number":1}"#.to_owned(),
         ]
     );

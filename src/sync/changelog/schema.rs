@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, Schema};
 
 use super::status::StoredStatus;
+use crate::sync::command::StoredDone;
 use crate::sync::position::StoredPosition;
 
 /// The records of the changelog by their kind, the second element of their key. A key is a JSON array: format (1), kind,
@@ -18,6 +19,8 @@ struct ChangelogRecords {
     owed: OwedDelivery,
     /// `[1, "letter", topic, offset]`: what has become of the dead letter of the record at this offset.
     letter: StoredStatus,
+    /// `[1, "command", topic, id]`: what became of an operator's command. Never removed.
+    command: StoredDone,
 }
 
 /// An owed delivery as committed.

@@ -8,6 +8,7 @@ use order_sync::order::fold::{MapInput, MapOrder, Mapped};
 use order_sync::order::{AppId, Fault, Identity, OrderState};
 use order_sync::record::{NextOffset, RecordOffset, TopicPartition};
 use order_sync::sync::changelog::LetterStatus;
+use order_sync::sync::command::CommandDone;
 use order_sync::sync::commit::{CommitCut, CommitQueue};
 use order_sync::sync::ports::{
     AttemptStart, Attempts, Epoch, Intake, Membership, OwedEntry, PortError, Position, Restorer, StartAt, StateReader,
@@ -23,6 +24,7 @@ pub struct Shelf {
     pub states: BTreeMap<Identity, OrderState>,
     pub owed: BTreeMap<OwedKey, Owed>,
     pub letters: Statuses,
+    pub commands: BTreeMap<Box<str>, CommandDone>,
     pub position: Option<Position>,
 }
 
@@ -55,6 +57,7 @@ impl FakeStore {
             for identity in part.layer.removed().keys() {
                 assert!(one.states.remove(identity).is_some(), "{identity:?} was not there");
             }
+            one.commands.extend(part.layer.commands().clone());
             one.position = Some(part.position.clone());
         }
     }
@@ -100,6 +103,10 @@ impl StateReader for FakeStore {
         let shelves = self.0.lock().unwrap();
         let letters = shelves.get(source).into_iter().flat_map(|shelf| shelf.letters.iter());
         Ok(letters.map(|(_, status)| u64::from(status.is_some_and(LetterStatus::is_open))).sum())
+    }
+
+    fn command(&self, source: &TopicPartition, id: &str) -> Result<Option<CommandDone>, PortError> {
+        Ok(self.0.lock().unwrap().get(source).and_then(|shelf| shelf.commands.get(id).cloned()))
     }
 }
 
