@@ -20,6 +20,8 @@ mod chance;
 mod edge;
 #[path = "simulate/group.rs"]
 mod group;
+#[path = "simulate/hearing.rs"]
+mod hearing;
 #[path = "simulate/kafka.rs"]
 mod kafka;
 #[path = "simulate/life.rs"]
@@ -36,6 +38,8 @@ mod producer;
 mod script;
 #[path = "simulate/settings.rs"]
 mod settings;
+#[path = "simulate/statuses.rs"]
+mod statuses;
 #[path = "simulate/turnstile.rs"]
 mod turnstile;
 #[path = "simulate/world.rs"]

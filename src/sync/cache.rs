@@ -44,6 +44,8 @@ struct Recent {
     changelog: Option<NextOffset>,
     /// When the first of it was gathered, milliseconds since the epoch.
     since_ms: i64,
+    /// When the changelog stood there: what it has got since is not in here, however much later this is written.
+    until_ms: i64,
 }
 
 impl Cache {
@@ -59,11 +61,11 @@ impl Cache {
 
     /// An assignment of the partition begins: what was gathered in an earlier one is written, and what an earlier one
     /// commits late is not taken, as another owner may have gone on in between.
-    pub fn begin(&self, source: &TopicPartition, epoch: Epoch, now_ms: i64) -> Result<(), PortError> {
+    pub fn begin(&self, source: &TopicPartition, epoch: Epoch) -> Result<(), PortError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.lock().insert(source.clone(), Recent { epoch, ..Recent::default() });
         match old {
-            Some(old) if !old.gathered.is_empty() => self.fill(vec![old.into_write(source, now_ms)]),
+            Some(old) if !old.gathered.is_empty() => self.fill(vec![old.into_write(source)]),
             Some(_) | None => Ok(()),
         }
     }
@@ -98,14 +100,14 @@ impl Cache {
             recent.take(part);
             // Without a receipt the older place stands: reading more than once changes nothing.
             if let Some((_, next)) = receipts.iter().find(|(source, _)| *source == part.source) {
-                recent.changelog = Some(*next);
+                (recent.changelog, recent.until_ms) = (Some(*next), now_ms);
             }
         }
         let bytes: usize = partitions.values().map(|recent| recent.gathered.bytes()).sum();
         let old_ms = now_ms - i64::try_from(GATHER_TIME.as_millis()).unwrap_or(i64::MAX);
         let due = partitions.values().any(|recent| !recent.gathered.is_empty() && recent.since_ms <= old_ms);
         drop(partitions);
-        if bytes >= GATHER_BYTES || due { self.write_out(now_ms) } else { Ok(()) }
+        if bytes >= GATHER_BYTES || due { self.write_out() } else { Ok(()) }
     }
 
     /// Writes to the store, past what is gathered: what a restore has read, or what this cache has kept back.
@@ -116,7 +118,7 @@ impl Cache {
     }
 
     /// Writes everything that is gathered.
-    pub fn write_out(&self, now_ms: i64) -> Result<(), PortError> {
+    pub fn write_out(&self) -> Result<(), PortError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         // Readers keep seeing what is being written: it is taken away only when the store has it. Commits come from
         // the thread that calls this, so nothing is gathered meanwhile; a new assignment replaces what it finds.
@@ -124,7 +126,7 @@ impl Cache {
             .lock()
             .iter()
             .filter(|(_, recent)| !recent.gathered.is_empty())
-            .map(|(source, recent)| recent.to_write(source, now_ms))
+            .map(|(source, recent)| recent.to_write(source))
             .collect();
         let written: Vec<TopicPartition> = writes.iter().map(|write| write.source.clone()).collect();
         self.fill(writes)?;
@@ -170,12 +172,12 @@ impl Recent {
         self.gathered.position = Some(part.position.clone());
     }
 
-    fn to_write(&self, source: &TopicPartition, now_ms: i64) -> CacheWrite {
-        cache_write(source, self.gathered.clone(), self.changelog, now_ms)
+    fn to_write(&self, source: &TopicPartition) -> CacheWrite {
+        cache_write(source, self.gathered.clone(), self.changelog, self.until_ms)
     }
 
-    fn into_write(self, source: &TopicPartition, now_ms: i64) -> CacheWrite {
-        cache_write(source, self.gathered, self.changelog, now_ms)
+    fn into_write(self, source: &TopicPartition) -> CacheWrite {
+        cache_write(source, self.gathered, self.changelog, self.until_ms)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::sync::log_fakes::{cut, identity, key, part, source};
 fn cache() -> (Cache, MemoryStore) {
     let store = MemoryStore::new();
     let cache = Cache::new(Arc::new(store.clone()), Meters::default());
-    cache.begin(&source(0), Epoch(1), 0).unwrap();
+    cache.begin(&source(0), Epoch(1)).unwrap();
     (cache, store)
 }
 
@@ -41,7 +41,7 @@ fn committed_is_seen_at_once_and_written_later() {
     cache.commit(&cut(vec![part(0, 1, 3, "C", 7, &[key("B", 6)])]), &receipt(9), 6000).unwrap();
     assert_eq!((debts(&cache), debts(&store)), (vec![key("C", 7)], vec![key("B", 6)]));
     assert_eq!(cache.owed(&source(0), &key("B", 6)).unwrap(), None);
-    cache.write_out(6001).unwrap();
+    cache.write_out().unwrap();
     assert_eq!(debts(&store), [key("C", 7)]);
 }
 
@@ -50,7 +50,7 @@ fn without_a_receipt_the_older_place_stands() {
     let (cache, store) = cache();
     cache.commit(&cut(vec![part(0, 1, 1, "A", 5, &[])]), &receipt(4), 0).unwrap();
     cache.commit(&cut(vec![part(0, 1, 2, "A", 6, &[])]), &[], 1).unwrap();
-    cache.write_out(2).unwrap();
+    cache.write_out().unwrap();
     assert_eq!(store.checkpoint(&source(0)).unwrap().unwrap().changelog.get(), 4);
     assert_eq!(store.position(&source(0)).unwrap().unwrap().next.get(), 6);
 }
@@ -59,10 +59,10 @@ fn without_a_receipt_the_older_place_stands() {
 fn a_commit_of_an_earlier_assignment_comes_too_late() {
     let (cache, store) = cache();
     cache.commit(&cut(vec![part(0, 1, 1, "A", 5, &[])]), &receipt(4), 0).unwrap();
-    cache.begin(&source(0), Epoch(2), 1).unwrap();
+    cache.begin(&source(0), Epoch(2)).unwrap();
     assert_eq!(store.position(&source(0)).unwrap().unwrap().next.get(), 5, "what was gathered is written");
     cache.commit(&cut(vec![part(0, 1, 2, "A", 6, &[])]), &receipt(7), 2).unwrap();
-    cache.write_out(3).unwrap();
+    cache.write_out().unwrap();
     assert_eq!(store.position(&source(0)).unwrap().unwrap().next.get(), 5);
     cache.leave(&source(0), Epoch(2));
     cache.commit(&cut(vec![part(0, 2, 2, "A", 6, &[])]), &receipt(7), 4).unwrap();
@@ -72,11 +72,11 @@ fn a_commit_of_an_earlier_assignment_comes_too_late() {
 #[test]
 fn an_assignment_outlives_what_is_found_out_of_an_earlier_one() {
     let (cache, store) = cache();
-    cache.begin(&source(0), Epoch(2), 1).unwrap();
+    cache.begin(&source(0), Epoch(2)).unwrap();
     cache.leave(&source(0), Epoch(1));
     cache.commit(&cut(vec![part(0, 2, 1, "A", 5, &[])]), &receipt(4), 2).unwrap();
     assert_eq!(cache.position(&source(0)).unwrap().unwrap().next.get(), 5, "its commits are taken");
-    cache.write_out(3).unwrap();
+    cache.write_out().unwrap();
     assert_eq!(store.position(&source(0)).unwrap().unwrap().next.get(), 5);
 }
 
@@ -86,7 +86,7 @@ fn a_debt_that_comes_and_goes_between_two_writes_leaves_no_trace() {
     let gathered = |cache: &Cache| cache.lock()[&source(0)].gathered.owed.clone();
     // A is owed and written; then it is settled and owed again under its stamp, as content is that was rejected.
     cache.commit(&cut(vec![part(0, 1, 1, "A", 5, &[])]), &receipt(4), 0).unwrap();
-    cache.write_out(1).unwrap();
+    cache.write_out().unwrap();
     cache.commit(&cut(vec![part(0, 1, 2, "A", 5, &[key("A", 5)])]), &receipt(5), 2).unwrap();
     cache.commit(&cut(vec![part(0, 1, 3, "B", 6, &[key("A", 5)])]), &receipt(6), 3).unwrap();
     assert_eq!(gathered(&cache)[&key("A", 5)], Debt::Settled, "the store has a row of it");
@@ -96,6 +96,17 @@ fn a_debt_that_comes_and_goes_between_two_writes_leaves_no_trace() {
     let before = cache.lock()[&source(0)].gathered.bytes();
     cache.commit(&cut(vec![part(0, 1, 5, "C", 8, &[key("C", 7)])]), &receipt(8), 5).unwrap();
     assert_eq!(cache.lock()[&source(0)].gathered.bytes(), before, "and it costs nothing");
-    cache.write_out(6).unwrap();
+    cache.write_out().unwrap();
     assert_eq!((debts(&store), debts(&cache)), (vec![key("C", 8)], vec![key("C", 8)]));
+}
+
+#[test]
+fn a_checkpoint_is_as_old_as_the_place_that_it_names() {
+    let (cache, store) = cache();
+    cache.commit(&cut(vec![part(0, 1, 1, "A", 5, &[])]), &receipt(4), 1000).unwrap();
+    cache.commit(&cut(vec![part(0, 1, 2, "A", 6, &[])]), &[], 1001).unwrap();
+    // The partition was elsewhere for days, and comes back: tombstones may have come and gone meanwhile.
+    cache.begin(&source(0), Epoch(2)).unwrap();
+    let checkpoint = store.checkpoint(&source(0)).unwrap().unwrap();
+    assert_eq!((checkpoint.changelog.get(), checkpoint.written_ms), (4, 1000));
 }

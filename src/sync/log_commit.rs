@@ -51,7 +51,7 @@ impl CutCommit for LogCommit {
 
     fn close(&mut self) {
         // What the store does not take now is read from the changelog at the next start.
-        if let Err(error) = self.cache.write_out(self.patience.wall_ms()) {
+        if let Err(error) = self.cache.write_out() {
             event::CacheNotWritten { error: &error.to_string() }.emit();
         }
     }

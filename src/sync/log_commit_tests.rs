@@ -18,7 +18,7 @@ fn site(plans: &[Plan]) -> Site {
     log.content().plans = plans.iter().copied().collect();
     let cache = Cache::new(Arc::new(MemoryStore::new()), crate::telemetry::Meters::default());
     for partition in 0..2 {
-        cache.begin(&source(partition), Epoch(1), 0).unwrap();
+        cache.begin(&source(partition), Epoch(1)).unwrap();
     }
     let commit = LogCommit {
         log: Box::new(log.clone()),

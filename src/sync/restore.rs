@@ -37,6 +37,8 @@ pub struct Restore {
     pub source: TopicPartition,
     stage: Stage,
     began: Option<Duration>,
+    /// Since when the group's offset and the changelog have been seen to differ.
+    differs: Option<Duration>,
     said: Duration,
     /// What it was last said to wait for.
     told: String,
@@ -81,7 +83,7 @@ impl Restore {
     /// A restore that has not begun.
     pub fn new(epoch: Epoch, source: TopicPartition) -> Self {
         let (said, told) = (Duration::ZERO, String::new());
-        Self { epoch, source, stage: Stage::Ask, began: None, said, told, orders: 0 }
+        Self { epoch, source, stage: Stage::Ask, began: None, differs: None, said, told, orders: 0 }
     }
 
     /// Goes on for a while. An error ends the worker with its words.
@@ -113,7 +115,7 @@ impl Restore {
     /// The questions, in their order: whoever asks for the changelog's end before the group's offset may find the group
     /// ahead of what it reads, and take an honest commit for a loss.
     fn ask(&mut self, site: &mut RestoreSite, now: RestoreNow) -> Result<Step, PortError> {
-        site.cache.begin(&self.source, self.epoch, now.wall_ms)?;
+        site.cache.begin(&self.source, self.epoch)?;
         let group = site.changelog.committed(&self.source)?;
         let extent = site.changelog.extent(self.source.partition)?;
         let at = self.place(site, extent, now)?;
@@ -196,7 +198,8 @@ impl Restore {
         if group.is_none() || group == position {
             return Ok(Step::Done);
         }
-        let waited = now.mono.saturating_sub(self.began.unwrap_or(now.mono));
+        // Not since the restore began: a long one, or a process that was stopped meanwhile, would believe its first look.
+        let waited = now.mono.saturating_sub(*self.differs.get_or_insert(now.mono));
         if waited < DIFFERENCE_MAX {
             // Somebody may have committed between the questions.
             self.stage = Stage::Ask;

@@ -203,8 +203,8 @@ impl Engine {
         Ok(true)
     }
 
-    /// Forgets the status of a letter that is dealt with and whose order is gone. A letter without a status is closed, so
-    /// that what was discarded never comes back as open.
+    /// Forgets the status of a letter that is superseded and whose order is gone. A letter without a status is superseded:
+    /// every letter had one, and no other is ever forgotten.
     fn forget(&mut self, id: PartitionId, offset: RecordOffset, cutoff_ms: i64) -> Result<bool, PortError> {
         let reader = self.ports.reader.as_ref();
         let Some(partition) = self.partitions.get_mut(&id) else { return Ok(false) };

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use super::changelog::LetterStatus;
+use super::changelog::{LetterState, LetterStatus};
 use super::ports::{Epoch, Inbox, Input, PortError, StateReader};
 use crate::order::{Identity, OrderState, UpdateTime};
 use crate::record::{RecordOffset, TopicPartition};
@@ -93,9 +93,10 @@ pub fn may_leave(state: &OrderState, cutoff_ms: i64) -> bool {
     state.status.is_final() && state.dead_letter.is_none() && stamp_ms(state.update_time) < cutoff_ms
 }
 
-/// Whether a letter's status may be forgotten by what it says: dealt with, and not touched since.
+/// Whether a letter's status may be forgotten by what it says: superseded, and not touched since. What a person has decided
+/// is few, and stays.
 pub fn may_be_forgotten(status: &LetterStatus, cutoff_ms: i64) -> bool {
-    !status.is_open() && status.at_ms < cutoff_ms
+    status.state == LetterState::Superseded && status.at_ms < cutoff_ms
 }
 
 /// The time of a stamp. Its magnitude tells its unit, which the app may have changed since.

@@ -66,7 +66,7 @@ fn real_kafka_a_commit_whose_answer_is_lost_is_found_and_not_made_twice() {
     let calls = Arc::default();
     let (store, epoch) = (MemoryStore::new(), site.epoch());
     let cache = Cache::new(Arc::new(store), order_sync::telemetry::Meters::default());
-    cache.begin(&site.source, epoch, 0).unwrap();
+    cache.begin(&site.source, epoch).unwrap();
     let mut commit = LogCommit {
         log: Box::new(Deaf(site.transactions("store-1", site.consumer.fence()), Arc::clone(&calls))),
         changelog: Box::new(Changelog::connect(&site.config).unwrap()),

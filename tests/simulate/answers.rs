@@ -1,16 +1,18 @@
 //! What the simulation answers a life's engine, and what it holds that life's cache against.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use order_sync::order::{AppId, Identity};
-use order_sync::record::NextOffset;
+use order_sync::record::{NextOffset, RecordOffset};
 use order_sync::sync::ports::{Input, StartAt, StateReader as _, TokenFrom, TokenGeneration};
+use order_sync::sync::sweep::{SweepAsk, SweepPage, Swept};
 
 use super::life::{Life, Reading};
 use super::plant::Plant;
 use super::platform::{Platform, Sender, partition_of, push_of};
-use super::ports::source;
+use super::ports::{number, source};
+use super::statuses::Status;
 
 impl Life {
     /// What the engine asked in its turn.
@@ -35,6 +37,7 @@ impl Life {
                 platform.send(sender, &attempt, now, &mut kafka.audit);
             }
         }
+        self.look_through();
         for app_id in fetches {
             self.token += 1;
             let (token, lifetime) = (TokenGeneration(self.token), Duration::from_secs(7200));
@@ -48,7 +51,7 @@ impl Life {
                 StartAt::Position(next) | StartAt::Behind(next, _) => next.get(),
                 StartAt::Fresh | StartAt::Later => 0,
             };
-            let end = self.wire.kafka().audit.script[partition].end();
+            let end = self.ends[partition];
             let (at, high_watermark) = (NextOffset::new(next), NextOffset::new(end));
             if self.wire.plant == Plant::StartsTooFar {
                 next = (next + 1).min(end);
@@ -56,6 +59,20 @@ impl Life {
             self.reading.insert(partition, Reading { epoch, next });
             self.asked.lock().unwrap().paused.remove(&partition);
             self.tell(Input::Started { epoch, source: source(partition), at, high_watermark });
+        }
+    }
+
+    /// A page names whatever it likes, and comes late: what it says is no more than a hint.
+    fn look_through(&mut self) {
+        let asks = std::mem::take(&mut self.asked.lock().unwrap().sweeps);
+        for SweepAsk { epoch, source, .. } in asks {
+            let mut kafka = self.wire.kafka();
+            let partition = number(&source);
+            let orders = (0..2).map(|n| Identity::new(AppId::new("tt1"), format!("P{partition}-{n}"))).collect();
+            let letters = kafka.audit.partitions[partition].letters.keys().map(|at| RecordOffset::new(*at)).collect();
+            let at = kafka.now + Duration::from_millis(kafka.rng.u64(..150));
+            let page = Ok(SweepPage { orders, letters, seen: 2, next: None });
+            self.pages.push((at, Swept { epoch, source, page }));
         }
     }
 
@@ -75,7 +92,16 @@ impl Life {
                 let identity = Identity::new(AppId::new("tt1"), order.as_str());
                 self.cache.state(&source, &identity).unwrap().map(|state| (state.update_time.0, state.applied_offset))
             };
-            let is_same = committed.states.iter().all(|(order, known)| stand(order) == Some(*known));
+            let orders = (0..2).map(|n| format!("P{partition}-{n}"));
+            let is_same = orders.into_iter().all(|order| stand(&order) == committed.states.get(&order).copied());
+            let removed = self.cache.position(&source).unwrap().and_then(|p| p.removed_stamps.values().max().copied());
+            let letters = (0..kafka.audit.script[*partition].end()).filter_map(|offset| {
+                let status = self.cache.letter(&source, RecordOffset::new(offset)).unwrap()?;
+                Some((offset, Status::new(&status)))
+            });
+            let is_same = is_same
+                && removed.map_or(0, |stamp| stamp.0) == committed.removed
+                && letters.collect::<BTreeMap<_, _>>() == committed.letters;
             if position != (committed.next, committed.number) || owed != committed.owed || !is_same {
                 let worker = self.worker;
                 kafka

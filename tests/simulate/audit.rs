@@ -6,7 +6,8 @@ use std::sync::Arc;
 use order_sync::sync::changelog::{ChangelogRecord, Gathered};
 use order_sync::sync::letter::Letter;
 
-use super::script::{Kind, Log, Outcome, Stand};
+use super::script::{Fold, Kind, Log, Outcome, Stand};
+use super::statuses::Status;
 
 /// The source topic.
 pub(crate) const TOPIC: &str = "orders";
@@ -29,12 +30,19 @@ pub(crate) struct Committed {
     pub(crate) number: u64,
     pub(crate) states: BTreeMap<String, Stand>,
     pub(crate) owed: BTreeSet<Push>,
+    /// The greatest stamp that has left.
+    pub(crate) removed: i64,
+    /// The statuses of its letters.
+    pub(crate) letters: BTreeMap<i64, Status>,
 }
 
 /// Everything that was ever committed or taken.
 pub(crate) struct Audit {
     pub(crate) script: Arc<Vec<Log>>,
     pub(crate) partitions: Vec<Committed>,
+    folds: Vec<Fold>,
+    /// Pushes that the platform never takes.
+    poison: BTreeSet<Push>,
     /// The one body of each committed push.
     bodies: HashMap<Push, Vec<u8>>,
     /// What the platform took of each order, in its order.
@@ -50,9 +58,12 @@ pub(crate) struct Audit {
 impl Audit {
     pub(crate) fn new(script: Arc<Vec<Log>>) -> Self {
         let partitions = vec![Committed::default(); script.len()];
+        let folds = vec![Fold::default(); script.len()];
         Self {
             script,
             partitions,
+            folds,
+            poison: BTreeSet::new(),
             bodies: HashMap::new(),
             taken: BTreeMap::new(),
             letters: BTreeSet::new(),
@@ -79,6 +90,11 @@ impl Audit {
             let offset = written.offsets.iter().find(|(p, _)| p == partition).map(|(_, next)| *next);
             if offset != Some(new.next) {
                 self.fault(format!("position {} of {partition} committed with offset {offset:?}", new.next));
+            }
+            for letter in written.letters.iter().filter(|letter| usize::try_from(letter.partition) == Ok(*partition)) {
+                if !new.letters.contains_key(&offset_of(letter)) {
+                    self.fault(format!("a letter of {partition} has no status beside it"));
+                }
             }
             ranges.insert(*partition, old.next..new.next);
             let (next, number, owed) = (new.next, new.number, new.owed.len());
@@ -107,15 +123,23 @@ impl Audit {
             self.fault(format!("commit {} at {} of {partition} follows {old:?}", new.number, new.next));
             return new;
         }
+        let log = &script[partition];
+        let mut due = BTreeSet::new();
+        self.folds[partition].fold_on(log, new.next);
+        for (event, stamp, _) in self.folds[partition].pushes(log, old.next..new.next) {
+            due.insert((event.order.clone(), stamp));
+            if event.kind == Kind::Poison {
+                self.poison.insert((event.order.clone(), stamp));
+            }
+        }
+        let mut leaving = Vec::new();
         for (identity, state) in gathered.states {
-            let state = state.unwrap();
-            new.states.insert(identity.order_id.to_string(), (state.update_time.0, state.applied_offset));
+            let order = identity.order_id.to_string();
+            match state {
+                Some(state) => drop(new.states.insert(order, (state.update_time.0, state.applied_offset))),
+                None => leaving.push(order),
+            }
         }
-        if new.states != *script[partition].stands(new.next) {
-            self.fault(format!("states of {partition} at {} are {:?}", new.next, new.states));
-        }
-        let mut due: BTreeSet<Push> =
-            script[partition].pushes(old.next..new.next).map(|(e, stamp, _)| (e.order.clone(), stamp)).collect();
         for (key, debt) in gathered.owed {
             let push = (key.identity.order_id.to_string(), key.stamp.0);
             if let Some(owed) = debt.owed() {
@@ -126,7 +150,7 @@ impl Audit {
                 self.bodies.insert(push, owed.request.to_vec());
             } else {
                 let is_taken = self.taken.get(&push.0).is_some_and(|stamps| stamps.contains(&push.1));
-                if !new.owed.remove(&push) || !(is_taken || is_poison(&script, &push)) {
+                if !new.owed.remove(&push) || !(is_taken || self.poison.contains(&push)) {
                     self.fault(format!("{push:?} is settled, and was not owed or not taken"));
                 }
                 settled.insert(push);
@@ -135,7 +159,28 @@ impl Audit {
         if !due.is_empty() {
             self.fault(format!("the position of {partition} passes {due:?}, which are not owed"));
         }
+        self.statuses(&mut new, &gathered.letters, settled);
+        for order in leaving {
+            self.leaves(partition, &mut new, &order);
+        }
+        new.removed = position.removed_stamps.values().map(|stamp| stamp.0).max().unwrap_or(0);
+        if new.states != self.folds[partition].stands() || new.removed != self.folds[partition].removed {
+            self.fault(format!("{partition} at {} is {new:?}", new.next));
+        }
         new
+    }
+
+    /// An order leaves with a commit.
+    fn leaves(&mut self, partition: usize, new: &mut Committed, order: &str) {
+        new.states.remove(order);
+        if let Err(words) = self.folds[partition].remove(order) {
+            self.fault(words);
+        }
+        if new.owed.iter().any(|(owed, _)| owed == order) || new.letters.values().any(|letter| letter.is_open_of(order))
+        {
+            self.fault(format!("{order} leaves, and is owed or stands as a dead letter"));
+        }
+        self.news.push(format!("{order} leaves"));
     }
 
     /// Dead letters are those that the script says, each once, with the position or the debt that they belong to.
@@ -147,26 +192,22 @@ impl Audit {
     ) {
         let mut expected: BTreeMap<(usize, i64), &'static str> = BTreeMap::new();
         for (partition, range) in ranges {
-            let log = &self.script[*partition];
-            for (offset, outcome) in (0..).zip(&log.outcomes).filter(|(offset, _)| range.contains(offset)) {
+            let (log, fold) = (&self.script[*partition], &self.folds[*partition]);
+            for (offset, outcome) in (0..).zip(&fold.outcomes).filter(|(offset, _)| range.contains(offset)) {
                 if let Outcome::SetAside(reason) = outcome {
                     expected.insert((*partition, offset), *reason);
                 }
             }
-            for (event, stamp, offset) in log.pushes(0..log.end()) {
+            for (event, stamp, offset) in fold.pushes(log, 0..log.end()) {
                 if event.kind == Kind::Poison && settled.contains(&(event.order.clone(), stamp)) {
                     expected.insert((*partition, offset), "rejected_by_platform");
                 }
             }
         }
         for letter in letters {
-            let header = |name: &str| {
-                let found = letter.headers.iter().find(|header| &*header.name == name);
-                found.and_then(|header| header.value.as_deref()).map(String::from_utf8_lossy).unwrap_or_default()
-            };
-            let id = (usize::try_from(letter.partition).unwrap(), header("__connect.errors.offset").parse().unwrap());
-            let reason = header("order-sync.reason");
-            if expected.remove(&id) != Some(reason.as_ref()) || !self.letters.insert(id) {
+            let id = (usize::try_from(letter.partition).unwrap(), offset_of(letter));
+            let reason = header(letter, "order-sync.reason");
+            if expected.remove(&id) != Some(reason.as_str()) || !self.letters.insert(id) {
                 let words = format!("dead letter {id:?} {reason} is not called for, or is there already");
                 self.faults.push(words);
             }
@@ -194,17 +235,22 @@ impl Audit {
         }
     }
 
+    /// Whether the platform never takes the push.
+    pub(crate) fn is_poison(&self, push: &Push) -> bool {
+        self.poison.contains(push)
+    }
+
     /// Whether everything has come to its end.
-    pub(crate) fn is_finished(&self) -> bool {
-        let pairs = self.partitions.iter().zip(self.script.iter());
-        pairs.clone().all(|(committed, log)| committed.next == log.end() && committed.owed.is_empty())
+    pub(crate) fn is_finished(&self, produced: &[usize]) -> bool {
+        let mut pairs = self.partitions.iter().zip(produced);
+        pairs.all(|(committed, end)| usize::try_from(committed.next) == Ok(*end) && committed.owed.is_empty())
     }
 
     /// The platform has taken what the script says, in its order.
     pub(crate) fn history(&mut self) {
         let mut expected: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-        for log in self.script.iter() {
-            for (event, stamp, _) in log.pushes(0..log.end()).filter(|(event, ..)| event.kind != Kind::Poison) {
+        for (log, fold) in self.script.iter().zip(&self.folds) {
+            for (event, stamp, _) in fold.pushes(log, 0..log.end()).filter(|(event, ..)| event.kind != Kind::Poison) {
                 expected.entry(event.order.clone()).or_default().push(stamp);
             }
         }
@@ -214,8 +260,11 @@ impl Audit {
     }
 }
 
-/// Whether the platform never takes the push.
-pub(crate) fn is_poison(script: &[Log], push: &Push) -> bool {
-    let mut pushes = script.iter().flat_map(|log| log.pushes(0..log.end()));
-    pushes.any(|(event, stamp, _)| event.kind == Kind::Poison && event.order == push.0 && stamp == push.1)
+fn header(letter: &Letter, name: &str) -> String {
+    let found = letter.headers.iter().find(|header| &*header.name == name).and_then(|header| header.value.as_deref());
+    found.map(String::from_utf8_lossy).unwrap_or_default().into_owned()
+}
+
+fn offset_of(letter: &Letter) -> i64 {
+    header(letter, "__connect.errors.offset").parse().unwrap()
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use order_sync::store::MemoryStore;
 
+use super::life::TOMBSTONES_KEPT;
+use super::plant::Plant;
 use super::platform::Weather;
 use super::world::World;
 
@@ -25,14 +27,9 @@ impl World {
                 self.workers[worker].cut_until = self.now + Duration::from_millis(self.rng.u64(500..12_000));
                 self.note(&format!("{worker} is cut off"));
             }
-            23..26 => {
-                self.note("a rebalance");
-                let mut kafka = self.kafka.lock().unwrap();
-                let mut rng = self.rng.fork();
-                let now = self.now;
-                kafka.group.rebalance(now, &mut rng);
-            }
-            26 => self.workers[worker].clock_ms += self.rng.i64(-7_200_000..7_200_000),
+            23..26 => self.rebalance(),
+            // Where tombstones are dropped after seconds, clocks may not differ by hours.
+            26 if !self.compacts => self.workers[worker].clock_ms += self.rng.i64(-7_200_000..7_200_000),
             27..30 if !self.was_bad || self.bad_weather != Weather::Outage => {
                 self.was_bad = true;
                 self.platform.weather = self.bad_weather;
@@ -45,6 +42,7 @@ impl World {
                     self.note(&format!("{worker} is to stop"));
                 }
             }
+            37 | 38 if self.compacts => self.compact(partition),
             33 | 34 => {
                 let copy = self.workers[worker].store.crash(0);
                 self.workers[worker].copy = Some(copy);
@@ -55,6 +53,33 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Between two stretches of fair weather: what has left must be known to whoever goes on.
+    pub(crate) fn stir(&mut self) {
+        let (partition, worker) = (self.rng.usize(..self.produced.len()), self.rng.usize(..self.workers.len()));
+        if self.compacts && self.rng.bool() {
+            self.compact(partition);
+        }
+        match self.rng.u8(..4) {
+            0 => self.crash(worker),
+            1 => self.rebalance(),
+            _ => {}
+        }
+    }
+
+    fn compact(&mut self, partition: usize) {
+        let kept = if self.plant == Plant::TombstonesDroppedEarly { Duration::ZERO } else { TOMBSTONES_KEPT };
+        self.note(&format!("{partition} is compacted"));
+        self.kafka.lock().unwrap().compact(partition, kept);
+    }
+
+    fn rebalance(&mut self) {
+        self.note("a rebalance");
+        let mut kafka = self.kafka.lock().unwrap();
+        let mut rng = self.rng.fork();
+        let now = self.now;
+        kafka.group.rebalance(now, &mut rng);
     }
 
     /// A process dies at once.

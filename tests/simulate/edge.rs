@@ -17,6 +17,7 @@ use order_sync::sync::ports::{
     TokenGeneration,
 };
 use order_sync::sync::statuses::OpenLetters;
+use order_sync::sync::sweep::{SweepAsk, Sweeper};
 use order_sync::sync::{Owed, OwedKey};
 
 use super::plant::Plant;
@@ -28,6 +29,7 @@ pub(crate) struct Asked {
     pub(crate) cuts: VecDeque<CommitCut>,
     pub(crate) attempts: Vec<AttemptStart>,
     pub(crate) fetches: Vec<AppId>,
+    pub(crate) sweeps: Vec<SweepAsk>,
     pub(crate) paused: BTreeSet<usize>,
     pub(crate) restores: Vec<(Epoch, TopicPartition)>,
     pub(crate) begun: Vec<(Epoch, usize, StartAt)>,
@@ -43,6 +45,12 @@ impl CommitQueue for Edge {
     }
 
     fn probe_end(&mut self, _source: TopicPartition, _next: NextOffset) {}
+}
+
+impl Sweeper for Edge {
+    fn ask(&mut self, ask: SweepAsk) {
+        self.0.lock().unwrap().sweeps.push(ask);
+    }
 }
 
 impl Restorer for Edge {
@@ -108,7 +116,11 @@ pub(crate) struct Shelf {
 
 impl StateReader for Shelf {
     fn position(&self, source: &TopicPartition) -> Result<Option<Position>, PortError> {
-        self.cache.position(source)
+        let mut position = self.cache.position(source)?;
+        if let (Some(position), Plant::RemovedStampsForgotten) = (&mut position, self.plant) {
+            position.removed_stamps.clear();
+        }
+        Ok(position)
     }
 
     fn state(&self, source: &TopicPartition, identity: &Identity) -> Result<Option<Arc<OrderState>>, PortError> {
@@ -138,6 +150,9 @@ impl StateReader for Shelf {
     }
 
     fn open_letters(&self, source: &TopicPartition, identity: &Identity) -> Result<OpenLetters, PortError> {
+        if self.plant == Plant::OpenLettersUnknown {
+            return Ok(OpenLetters::new());
+        }
         self.cache.open_letters(source, identity)
     }
 

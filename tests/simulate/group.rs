@@ -90,7 +90,9 @@ impl Group {
         let Some(member) = self.members.get_mut(&worker).filter(|member| member.id == id) else { return };
         member.asked_back = None;
         for partition in partitions {
-            if self.owner[*partition] == Some(worker) {
+            // What it has got anew since, and has not heard of yet, is its own.
+            let is_given = |news: &News| matches!(news, News::Assign(given) if given.contains(partition));
+            if self.owner[*partition] == Some(worker) && !member.news.iter().any(is_given) {
                 self.owner[*partition] = None;
             }
         }

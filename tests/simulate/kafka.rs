@@ -44,6 +44,8 @@ struct Transaction {
     store: u64,
     began: Duration,
     fate: Fate,
+    /// When that was decided.
+    decided: Duration,
     /// Where it is not seen yet, and from when it will be.
     unseen: BTreeMap<Target, Option<Duration>>,
     written: Written,
@@ -143,7 +145,7 @@ impl Kafka {
     }
 
     fn decide(&mut self, index: usize, fate: Fate) {
-        self.transactions[index].fate = fate;
+        (self.transactions[index].fate, self.transactions[index].decided) = (fate, self.now);
         let targets: Vec<Target> = self.transactions[index].unseen.keys().copied().collect();
         for target in targets {
             let is_late = self.late_markers.is_some_and(|one_in| self.rng.u32(..one_in) == 0);
@@ -187,7 +189,14 @@ impl Kafka {
         }
         let index = self.transactions.len();
         let (unseen, written) = (BTreeMap::new(), Written::default());
-        self.transactions.push(Transaction { store, began: self.now, fate: Fate::Open, unseen, written });
+        self.transactions.push(Transaction {
+            store,
+            began: self.now,
+            fate: Fate::Open,
+            decided: self.now,
+            unseen,
+            written,
+        });
         self.live.push(index);
         self.producers.entry(store).or_default().open = Some(index);
         Ok(index)
@@ -283,6 +292,21 @@ impl Kafka {
             |place: &Place| self.transactions[place.transaction].unseen.contains_key(&Target::Changelog(partition));
         let first = self.changelog[partition].iter().position(undecided);
         first.map_or_else(|| self.end_of(partition), |at| i64::try_from(at).unwrap())
+    }
+
+    /// Keeps the last word on each key, and of tombstones those that are younger than `kept`.
+    pub(crate) fn compact(&mut self, partition: usize, kept: Duration) {
+        let stable = usize::try_from(self.last_stable(partition)).unwrap();
+        let (transactions, now) = (&self.transactions, self.now);
+        let mut later = std::collections::BTreeSet::new();
+        for place in self.changelog[partition][..stable].iter_mut().rev() {
+            let transaction = &transactions[place.transaction];
+            let Some(record) = &place.record else { continue };
+            let is_last = transaction.fate == Fate::Committed && later.insert(record.key.clone());
+            if !is_last || (record.value.is_none() && now >= transaction.decided + kept) {
+                place.record = None;
+            }
+        }
     }
 
     /// The committed records of a stretch of the changelog.

@@ -16,6 +16,7 @@ use order_sync::sync::ports::{Assigned, Epoch, Input, TokenGeneration};
 use order_sync::sync::restore::{Restore, RestoreNow, RestoreSite, Step};
 use order_sync::sync::rules::Now;
 use order_sync::sync::status::StatusBoard;
+use order_sync::sync::sweep::Swept;
 
 use super::edge::{Asked, Directory, Edge, Shelf};
 use super::plant::Plant;
@@ -24,6 +25,9 @@ use super::ports::{Clock, Originals, Reader, Silence, Wire, record, source, wall
 use super::producer::Log;
 use super::settings::{Settings, meters, rules};
 use super::turnstile::{Back, Turnstile};
+
+/// The broker keeps tombstones for so long, where it compacts.
+pub(crate) const TOMBSTONES_KEPT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Reading {
     pub(crate) epoch: Epoch,
@@ -45,7 +49,11 @@ pub(crate) struct Life {
     resume_at: Option<Duration>,
     site: RestoreSite,
     restores: Vec<Restore>,
+    /// Pages of the store on their way to the engine, and when they come.
+    pub(crate) pages: Vec<(Duration, Swept)>,
     pub(crate) reading: BTreeMap<usize, Reading>,
+    /// Where the partitions end, as far as it has been heard.
+    pub(crate) ends: Vec<i64>,
     /// Partitions that are being given back, and where the engine will say so.
     pub(crate) revoking: Option<(Receiver<()>, Vec<usize>)>,
     epoch: u64,
@@ -55,7 +63,10 @@ pub(crate) struct Life {
 
 impl Life {
     pub(crate) fn new(worker: usize, life: u64, wire: Wire, store: MemoryStore, settings: Settings) -> Self {
-        let began = wire.kafka().now;
+        let (began, partitions) = {
+            let kafka = wire.kafka();
+            (kafka.now, kafka.audit.script.len())
+        };
         let cache = Cache::new(Arc::new(Directory { store, wire: wire.clone() }), meters());
         let (edge, budget) = (Edge::default(), Arc::new(IntakeBudget::new(10_000)));
         let shelf = Shelf { cache: cache.clone(), release: settings.release, plant: wire.plant };
@@ -65,7 +76,7 @@ impl Life {
             attempts: Box::new(edge.clone()),
             commits: Box::new(edge.clone()),
             restore: Some(Box::new(edge.clone())),
-            sweeper: None,
+            sweeper: Some(Box::new(edge.clone())),
             membership: Some(Box::new(Silence(wire.clone()))),
             budget: Arc::clone(&budget),
         };
@@ -92,7 +103,7 @@ impl Life {
             cache: cache.clone(),
             meters: meters(),
             topic: "g.changelog".to_owned(),
-            tombstones_kept: Duration::from_secs(24 * 60 * 60),
+            tombstones_kept: if settings.compacts { TOMBSTONES_KEPT } else { Duration::from_secs(24 * 60 * 60) },
         };
         Self {
             worker,
@@ -107,7 +118,9 @@ impl Life {
             resume_at: None,
             site,
             restores: Vec::new(),
+            pages: Vec::new(),
             reading: BTreeMap::new(),
+            ends: vec![0; partitions],
             revoking: None,
             epoch: 0,
             token: 0,
@@ -185,6 +198,7 @@ impl Life {
 
     /// Records come in, as far as they are produced and wanted.
     pub(crate) fn read(&mut self, produced: &[usize]) {
+        self.ends = produced.iter().map(|end| i64::try_from(*end).unwrap()).collect();
         let mut batches = Vec::new();
         {
             let mut kafka = self.wire.kafka();
@@ -214,6 +228,9 @@ impl Life {
         let now = self.wire.kafka().now;
         for (ticket, exchange, latency) in platform.answers(self.worker, self.number, now) {
             self.tell(Input::Attempted { ticket, token: TokenGeneration(self.token), exchange, latency });
+        }
+        for (_, swept) in self.pages.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>() {
+            self.tell(Input::Swept(swept));
         }
         for _ in 0..100 {
             self.go_on_committing();

@@ -41,11 +41,19 @@ pub(crate) enum Plant {
     FailureIsAcceptance,
     /// A partition that waits for an open transaction waits for ever.
     RestoreWedged,
+    /// What has left is not known after a restart.
+    RemovedStampsForgotten,
+    /// An order leaves, and its tombstone is not written.
+    LeavesWithoutTombstone,
+    /// The order's open letters are not found.
+    OpenLettersUnknown,
+    /// The broker drops tombstones as soon as it compacts.
+    TombstonesDroppedEarly,
 }
 
 impl Plant {
     /// All of them.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::OffsetsNotSentAgain,
         Self::OwnershipNotChecked,
         Self::FenceInTwoParts,
@@ -64,5 +72,9 @@ impl Plant {
         Self::SentTwice,
         Self::FailureIsAcceptance,
         Self::RestoreWedged,
+        Self::RemovedStampsForgotten,
+        Self::LeavesWithoutTombstone,
+        Self::OpenLettersUnknown,
+        Self::TombstonesDroppedEarly,
     ];
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use order_sync::douyin::verdict::{Answer, Break, Exchange};
 use order_sync::sync::ports::{AttemptStart, Ticket};
 
-use super::audit::{Audit, Push, is_poison};
+use super::audit::{Audit, Push};
 use super::plant::Plant;
 
 /// How the platform is.
@@ -100,14 +100,14 @@ impl Platform {
             audit.fault(format!("{push:?} is sent after {newest}"));
         }
         *newest = push.1;
-        let fate = if is_poison(&audit.script, &push) && self.weather == Weather::Fair {
+        let fate = if audit.is_poison(&push) && self.weather == Weather::Fair {
             Fate::NotTaken(answer(200, r#"{"err_code":40003,"err_msg":"openid","body":""}"#))
         } else {
             match self.fate(partition_of(&push.0)) {
-                Fate::Taken if is_poison(&audit.script, &push) => {
+                Fate::Taken if audit.is_poison(&push) => {
                     Fate::NotTaken(answer(200, r#"{"err_code":40003,"err_msg":"openid","body":""}"#))
                 }
-                Fate::AnswerLost if is_poison(&audit.script, &push) => Fate::NotTaken(Exchange::Broken(Break::Timeout)),
+                Fate::AnswerLost if audit.is_poison(&push) => Fate::NotTaken(Exchange::Broken(Break::Timeout)),
                 fate => fate,
             }
         };

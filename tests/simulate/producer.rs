@@ -77,8 +77,13 @@ impl Log {
         for part in &transaction.parts {
             self.wait(STEP)?;
             let mut records = records(part)?;
-            if self.wire.plant == Plant::SettledNotWritten {
-                records.retain(|record| record.value.is_some());
+            let unwritten: Option<&[u8]> = match self.wire.plant {
+                Plant::SettledNotWritten => Some(b"[1,\"owed\""),
+                Plant::LeavesWithoutTombstone => Some(b"[1,\"state\""),
+                _ => None,
+            };
+            if let Some(kind) = unwritten {
+                records.retain(|record| record.value.is_some() || !record.key.starts_with(kind));
             }
             let end = self.ask()?.append(self.wire.store, epoch, number(&part.source), &records);
             receipts.push((part.source.clone(), NextOffset::new(end.map_err(|r| self.refused(r))?)));

@@ -1,10 +1,13 @@
 //! What is produced, and what must become of it: a log per partition, made up from a seed, and its fold by the contract
-//! (§6) from the made-up events themselves. Nothing of the library is used here.
+//! (§6) from the made-up events themselves, with orders leaving where a commit says so. Nothing of the library is used here.
 
 use std::collections::BTreeMap;
 
 /// The time of the first event, milliseconds since the epoch; long before the workers' clocks.
 const FIRST_MS: i64 = 1_700_000_000_000;
+
+/// How long an order stays that is at its end, where orders leave.
+pub(crate) const RETAIN_MS: i64 = 1000;
 
 /// What kind of record stands at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,7 @@ pub(crate) struct Event {
     /// What the order's document holds after it.
     content: i64,
     at_ms: i64,
+    is_final: bool,
 }
 
 /// What became of a record.
@@ -48,20 +52,29 @@ pub(crate) enum Outcome {
 /// The last state of an order: its stamp, and the offset that was applied last.
 pub(crate) type Stand = (i64, i64);
 
-/// One partition's log with its fold.
+/// One partition's log.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) events: Vec<Event>,
-    pub(crate) outcomes: Vec<Outcome>,
-    /// The states of the orders before each offset, and behind the last.
-    stands: Vec<BTreeMap<String, Stand>>,
 }
 
+/// What a partition's log has come to, as far as it is committed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fold {
+    pub(crate) outcomes: Vec<Outcome>,
+    states: BTreeMap<String, State>,
+    /// The greatest stamp that has left.
+    pub(crate) removed: i64,
+    newest_ms: i64,
+}
+
+#[derive(Clone, Debug)]
 struct State {
     ids: Vec<String>,
     at_ms: i64,
     content: (i64, Kind),
     stand: Stand,
+    is_final: bool,
 }
 
 impl Event {
@@ -75,9 +88,9 @@ impl Event {
             Kind::Unmappable => (self.content, false, true, self.at_ms),
             Kind::Future => (self.content, false, false, 4_000_000_000_000),
         };
-        let (id, order) = (&self.id, &self.order);
+        let (id, order, status) = (&self.id, &self.order, if self.is_final { "redeemed" } else { "paid" });
         Some(format!(
-            r#"{{"event_id":"{id}","order_id":"{order}","order_type":"normal","status":"paid","occurred_at":{at_ms},"order":{{"n":{content},"poison":{poison},"bad":{bad}}}}}"#
+            r#"{{"event_id":"{id}","order_id":"{order}","order_type":"normal","status":"{status}","occurred_at":{at_ms},"order":{{"n":{content},"poison":{poison},"bad":{bad}}}}}"#
         ))
     }
 }
@@ -101,7 +114,8 @@ impl Log {
                 _ => Kind::Good,
             };
             let at_ms = FIRST_MS + if rng.u8(..12) == 0 { time - 5 } else { time } * 1000;
-            let mut event = Event { kind, order, id: format!("{partition}-{n}"), content, at_ms };
+            let (id, is_final) = (format!("{partition}-{n}"), rng.u8(..3) > 0);
+            let mut event = Event { kind, order, id, content, at_ms, is_final };
             match (last, rng.u8(..12)) {
                 (Some(last), 0) if kind == Kind::Good => event = last,
                 (Some(last), 1) if kind == Kind::Good && repeats == Repeats::Come => event.content = last.content,
@@ -109,39 +123,54 @@ impl Log {
             }
             log.events.push(event);
         }
-        log.fold();
         log
     }
 
-    fn fold(&mut self) {
-        let mut states: BTreeMap<String, State> = BTreeMap::new();
-        let stands = |states: &BTreeMap<String, State>| states.iter().map(|(o, s)| (o.clone(), s.stand)).collect();
-        self.stands.push(BTreeMap::new());
-        for (offset, event) in (0..).zip(&self.events) {
-            self.outcomes.push(apply(&mut states, event, offset));
-            self.stands.push(stands(&states));
+    /// Its length.
+    pub(crate) fn end(&self) -> i64 {
+        i64::try_from(self.events.len()).unwrap()
+    }
+}
+
+impl Fold {
+    /// Folds everything before `next`.
+    pub(crate) fn fold_on(&mut self, log: &Log, next: i64) {
+        let from = self.outcomes.len();
+        for (offset, event) in (0..).zip(&log.events).take(usize::try_from(next).unwrap()).skip(from) {
+            if matches!(event.kind, Kind::Good | Kind::Poison | Kind::Unmappable) {
+                self.newest_ms = self.newest_ms.max(event.at_ms);
+            }
+            let outcome = apply(&mut self.states, event, offset, self.removed);
+            self.outcomes.push(outcome);
         }
     }
 
-    /// The states of all orders when everything before `next` is folded.
-    pub(crate) fn stands(&self, next: i64) -> &BTreeMap<String, Stand> {
-        &self.stands[usize::try_from(next).unwrap()]
+    /// The states of all orders.
+    pub(crate) fn stands(&self) -> BTreeMap<String, Stand> {
+        self.states.iter().map(|(order, state)| (order.clone(), state.stand)).collect()
+    }
+
+    /// An order leaves: an error where it may not, by its state and its age.
+    pub(crate) fn remove(&mut self, order: &str) -> Result<(), String> {
+        let Some(state) = self.states.remove(order) else { return Err(format!("{order} leaves and was not there")) };
+        self.removed = self.removed.max(state.stand.0);
+        let is_old = state.stand.0 * 1000 < self.newest_ms - RETAIN_MS;
+        if state.is_final && is_old { Ok(()) } else { Err(format!("{order} leaves, at its end or not, old or not")) }
     }
 
     /// What is to be pushed, as (order, stamp), and whether the platform takes it; for the offsets of `range`.
-    pub(crate) fn pushes(&self, range: std::ops::Range<i64>) -> impl Iterator<Item = (&Event, i64, i64)> {
-        let outcomes = (0..).zip(self.events.iter().zip(&self.outcomes));
+    pub(crate) fn pushes<'a>(
+        &'a self,
+        log: &'a Log,
+        range: std::ops::Range<i64>,
+    ) -> impl Iterator<Item = (&'a Event, i64, i64)> {
+        let outcomes = (0..).zip(log.events.iter().zip(&self.outcomes));
         outcomes.filter(move |(offset, _)| range.contains(offset)).filter_map(
             |(offset, (event, outcome))| match outcome {
                 Outcome::Advanced(stamp) => Some((event, *stamp, offset)),
                 Outcome::Quiet | Outcome::SetAside(_) => None,
             },
         )
-    }
-
-    /// Its length.
-    pub(crate) fn end(&self) -> i64 {
-        i64::try_from(self.events.len()).unwrap()
     }
 }
 
@@ -152,7 +181,7 @@ pub(crate) enum Repeats {
     DoNotCome,
 }
 
-fn apply(states: &mut BTreeMap<String, State>, event: &Event, offset: i64) -> Outcome {
+fn apply(states: &mut BTreeMap<String, State>, event: &Event, offset: i64, removed: i64) -> Outcome {
     match event.kind {
         Kind::Garbage => return Outcome::SetAside("malformed_event"),
         Kind::Tombstone => return Outcome::Quiet,
@@ -163,16 +192,19 @@ fn apply(states: &mut BTreeMap<String, State>, event: &Event, offset: i64) -> Ou
     if old.is_some_and(|state| state.ids.contains(&event.id) || event.at_ms < state.at_ms) {
         return Outcome::Quiet;
     }
+    if old.is_none() && event.at_ms / 1000 <= removed {
+        return Outcome::SetAside("older_than_retained");
+    }
     if event.kind == Kind::Unmappable {
         return Outcome::SetAside("incomplete_order");
     }
     let content = (event.content, event.kind);
-    let last = old.map_or(0, |state| state.stand.0);
+    let last = old.map_or(removed, |state| state.stand.0);
     let is_unchanged = old.is_some_and(|state| state.content == content);
     let stamp = if is_unchanged { last } else { (event.at_ms / 1000).max(last + 1) };
     let mut ids = old.filter(|state| state.at_ms == event.at_ms).map_or(Vec::new(), |state| state.ids.clone());
     ids.push(event.id.clone());
-    let state = State { ids, at_ms: event.at_ms, content, stand: (stamp, offset) };
+    let state = State { ids, at_ms: event.at_ms, content, stand: (stamp, offset), is_final: event.is_final };
     states.insert(event.order.clone(), state);
     if is_unchanged { Outcome::Quiet } else { Outcome::Advanced(stamp) }
 }

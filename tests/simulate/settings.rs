@@ -9,10 +9,11 @@ use order_sync::order::event::EventRules;
 use order_sync::order::{AppId, TimeUnit};
 use order_sync::retry::RetryPolicy;
 use order_sync::sync::circuit::CircuitRules;
-use order_sync::sync::rules::{AppRules, End, Rules};
+use order_sync::sync::rules::{AppRules, End, RetentionRules, Rules};
 use order_sync::telemetry::Meters;
 
 use super::edge::Mapper;
+use super::script::RETAIN_MS;
 
 /// What may be set anew between two lives.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) max_lanes: usize,
     pub(crate) commit_interval: Duration,
     pub(crate) max_owed: usize,
+    pub(crate) retains: bool,
+    pub(crate) compacts: bool,
     pub(crate) give_up_after: Duration,
 }
 
@@ -54,7 +57,13 @@ pub(crate) fn rules(settings: Settings) -> Rules {
         revoke_timeout: Duration::from_secs(10),
         shutdown_timeout: Duration::from_secs(10),
         requests_per_second: None,
-        retention: None,
+        retention: settings.retains.then(|| RetentionRules {
+            retain: Duration::from_millis(RETAIN_MS.unsigned_abs()),
+            page_rows: 10,
+            page_every: Duration::from_millis(50),
+            pass_every: Duration::from_millis(200),
+            judged_per_cut: 2,
+        }),
         end: End::WhenTold,
     }
 }

@@ -9,7 +9,8 @@ use order_sync::store::MemoryStore;
 use order_sync::sync::engine::Ended;
 
 use super::audit::Audit;
-use super::group::{News, SESSION};
+use super::group::SESSION;
+use super::hearing::hear;
 use super::kafka::Kafka;
 use super::life::Life;
 use super::plant::Plant;
@@ -40,6 +41,7 @@ pub(crate) struct Worker {
 }
 
 /// A world.
+#[expect(clippy::struct_excessive_bools, reason = "a world may be each of it, or not")]
 pub(crate) struct World {
     pub(crate) rng: fastrand::Rng,
     pub(crate) kafka: Arc<Mutex<Kafka>>,
@@ -47,7 +49,11 @@ pub(crate) struct World {
     pub(crate) workers: Vec<Worker>,
     pub(crate) produced: Vec<usize>,
     pub(crate) lengths: Vec<usize>,
-    plant: Plant,
+    pub(crate) plant: Plant,
+    /// Whether the changelog is compacted now and then.
+    pub(crate) compacts: bool,
+    /// Whether orders leave.
+    retains: bool,
     pub(crate) next_store: u64,
     pub(crate) now: Duration,
     /// What can change between two lives.
@@ -81,6 +87,7 @@ impl World {
             1 => Weather::Partial(rng.usize(..partitions)),
             _ => Weather::Faults,
         };
+        let (compacts, retains) = (rng.u8(..2) == 0, rng.u8(..2) == 0);
         let mut world = Self {
             rng,
             kafka: Arc::new(Mutex::new(kafka)),
@@ -89,6 +96,8 @@ impl World {
             produced: vec![0; partitions],
             lengths,
             plant,
+            compacts,
+            retains,
             next_store: 0,
             now: Duration::ZERO,
             is_remapped,
@@ -112,6 +121,8 @@ impl World {
             max_lanes: self.rng.usize(1..6),
             commit_interval: Duration::from_millis(100),
             max_owed: 100,
+            retains: self.retains,
+            compacts: self.compacts,
             // One outage is no evidence against an order, however long it is. Elsewhere orders fail by chance.
             give_up_after: Duration::from_secs(if self.bad_weather == Weather::Outage { 5 } else { 3600 }),
         };
@@ -154,6 +165,30 @@ impl World {
             self.step(Duration::from_millis(millis))?;
         }
         self.clear_up();
+        // Where orders leave, the log goes on when some have left.
+        while self.retains {
+            self.come_to_rest()?;
+            for _ in 0..5 {
+                self.step(Duration::from_millis(120))?;
+            }
+            if self.produced == self.lengths {
+                break;
+            }
+            self.stir();
+            let more = self.rng.usize(2..6);
+            self.produced.iter_mut().zip(&self.lengths).for_each(|(n, length)| *n = (*n + more).min(*length));
+        }
+        self.produced.clone_from(&self.lengths);
+        self.come_to_rest()?;
+        for life in self.workers.iter().filter_map(|worker| worker.life.as_ref()) {
+            life.check();
+        }
+        self.kafka.lock().unwrap().audit.history();
+        self.judge()
+    }
+
+    /// Lets time pass until everything that is produced is committed and delivered.
+    fn come_to_rest(&mut self) -> Result<(), String> {
         let until = self.now + PATIENCE;
         while !self.is_at_rest() {
             if self.now > until {
@@ -165,11 +200,7 @@ impl World {
             let next = self.next().clamp(self.now + Duration::from_millis(5), self.now + Duration::from_secs(1));
             self.step(next.saturating_sub(self.now))?;
         }
-        for life in self.workers.iter().filter_map(|worker| worker.life.as_ref()) {
-            life.check();
-        }
-        self.kafka.lock().unwrap().audit.history();
-        self.judge()
+        Ok(())
     }
 
     fn judge(&mut self) -> Result<(), String> {
@@ -183,7 +214,7 @@ impl World {
     fn is_at_rest(&self) -> bool {
         let reading = self.workers.iter().filter_map(|w| w.life.as_ref()).map(|life| life.reading.len()).sum::<usize>();
         let idle = self.workers.iter().filter_map(|w| w.life.as_ref()).all(Life::is_idle);
-        idle && reading == self.lengths.len() && self.kafka.lock().unwrap().audit.is_finished()
+        idle && reading == self.lengths.len() && self.kafka.lock().unwrap().audit.is_finished(&self.produced)
     }
 
     fn next(&self) -> Duration {
@@ -192,13 +223,12 @@ impl World {
         soonest.unwrap_or(self.now + Duration::from_millis(100))
     }
 
-    /// The weather clears; who is away comes back, and everything is produced. A coordinator that is away stays so for
+    /// The weather clears, and who is away comes back. A coordinator that is away stays so for
     /// its time: what became of a commit may be found out long after others have gone on.
     fn clear_up(&mut self) {
         self.note("clears up");
         self.platform.weather = Weather::Fair;
         self.kafka.lock().unwrap().late_markers = None;
-        self.produced.clone_from(&self.lengths);
         for worker in &mut self.workers {
             worker.starts_at = worker.starts_at.min(self.now);
             worker.stopped_until = worker.stopped_until.min(self.now);
@@ -294,36 +324,5 @@ impl World {
         kafka.group.leave(index, self.now, &mut rng);
         drop(kafka);
         self.bury(index);
-    }
-}
-
-/// What a worker does about its place in the group, when it reaches the coordinator.
-fn hear(life: &mut Life, now: Duration, partitions: usize) {
-    if life.wire.view().is_lost {
-        let mut kafka = life.wire.kafka();
-        let mut rng = kafka.rng.fork();
-        let member = kafka.group.join(life.worker, now, &mut rng);
-        let mut view = life.wire.view();
-        (view.member, view.is_lost) = (member, false);
-    }
-    let member = life.wire.view().member;
-    if let Some(given_back) = life.given_back() {
-        life.wire.kafka().group.release(life.worker, member, &given_back);
-    }
-    loop {
-        let news = {
-            let mut kafka = life.wire.kafka();
-            match kafka.group.hear(life.worker, member, now) {
-                None => Err(()),
-                Some(news) => Ok(if life.revoking.is_none() { news.pop_front() } else { None }),
-            }
-        };
-        match news {
-            Err(()) => return life.lose(),
-            Ok(None) => return,
-            Ok(Some(News::Generation(generation))) => life.wire.view().generation = generation,
-            Ok(Some(News::Assign(given))) => life.assign(&given, partitions),
-            Ok(Some(News::Revoke(taken))) => life.revoke(&taken),
-        }
     }
 }

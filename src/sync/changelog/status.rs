@@ -2,7 +2,8 @@
 //! reading every letter.
 //!
 //! It is written in the commit of its letter, so that every letter has one. A worker supersedes; the commands of issue 5
-//! redrive and discard. A letter without a status is closed: retention removes what is closed, never what is open.
+//! redrive and discard. Retention forgets those of superseded letters whose order is gone, and no others: a letter that has no
+//! status in its changelog is superseded.
 
 use serde::{Deserialize, Serialize};
 

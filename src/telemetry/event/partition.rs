@@ -99,7 +99,7 @@ pub struct RetentionPass<'a> {
     pub seen: usize,
     /// Orders that have left.
     pub removed: usize,
-    /// Statuses of dead letters that were dealt with long ago, and are forgotten.
+    /// Statuses of dead letters that were superseded long ago, and are forgotten.
     pub forgotten: usize,
     /// From its first page to its last.
     pub took: Duration,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use order_sync::douyin::verdict::Exchange;
 use order_sync::order::{AppId, DeadLetterReason, Identity};
-use order_sync::record::TopicPartition;
-use order_sync::sync::changelog::LetterState;
+use order_sync::record::{RecordOffset, TopicPartition};
+use order_sync::sync::changelog::{LetterState, LetterStatus};
 use order_sync::sync::ports::{AttemptStart, Input, PortError};
 use order_sync::sync::rules::RetentionRules;
 
@@ -140,11 +140,18 @@ fn statuses_of_letters_leave_behind_their_order_and_never_come_back_as_open() {
     };
     assert!(!is_there(&world, &source, "A"));
     assert_eq!(states(&world), [(0, LetterState::Superseded), (1, LetterState::Open)], "superseded only just now");
+    // What an operator has decided of other letters of orders that are gone.
+    for (offset, state) in [(700, LetterState::Discarded), (701, LetterState::Redriven)] {
+        let mut shelves = world.store.0.lock().unwrap();
+        let letters = &mut shelves.get_mut(&source).unwrap().letters;
+        let letter = letters.get(RecordOffset::new(0)).flatten().cloned().unwrap();
+        letters.put(RecordOffset::new(offset), Some(LetterStatus { state, ..letter }));
+    }
     world.now.wall_ms += i64::try_from((91 * DAY).as_millis()).unwrap();
     let later = event("tt1", "fresh", WALL_MS / 1000 - 1_700_000_000 + 91 * 86_400);
     world.produce(&source, &[later]);
     world.run(60 * S, &mut |_| ok());
-    assert_eq!(states(&world), [(1, LetterState::Open)]);
+    assert_eq!(states(&world), [(1, LetterState::Open), (700, LetterState::Discarded), (701, LetterState::Redriven)]);
 }
 
 /// A world in which order A may leave, and the page that says so is on its way.
