@@ -45,6 +45,8 @@ pub trait Health: Send + Sync {
     fn ready(&self) -> Result<(), Vec<String>>;
     /// Every app, and where its circuit stands.
     fn circuits(&self) -> BTreeMap<String, &'static str>;
+    /// The apps that an operator has paused, with how many of this worker's partitions that is.
+    fn paused(&self) -> BTreeMap<String, usize>;
 }
 
 /// The admin address cannot be listened on.
@@ -155,7 +157,9 @@ fn respond(method: &Method, path: &str, meters: &Meters, health: &dyn Health) ->
         "/" => response(StatusCode::OK, TEXT, INDEX),
         "/metrics" => response(StatusCode::OK, PROMETHEUS, meters.render()),
         "/livez" => verdict("live", health.live(), json!({})),
-        "/readyz" => verdict("ready", health.ready(), json!({ "circuits": health.circuits() })),
+        "/readyz" => {
+            verdict("ready", health.ready(), json!({ "circuits": health.circuits(), "paused": health.paused() }))
+        }
         _ => response(StatusCode::NOT_FOUND, TEXT, "nothing here; try /\n"),
     }
 }
@@ -188,7 +192,7 @@ const INDEX: &str = concat!(
     "\n\n\
      /metrics  what is counted, for Prometheus (docs/metrics.md)\n\
      /livez    200 while the worker makes progress, else 503 and why\n\
-     /readyz   200 while the worker can do its work, else 503 and why; and where each app's circuit stands\n"
+     /readyz   200 while the worker can do its work, else 503 and why; where each app's circuit stands, and which are paused\n"
 );
 
 #[cfg(test)]

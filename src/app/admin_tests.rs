@@ -27,6 +27,10 @@ impl Health for Said {
     fn circuits(&self) -> BTreeMap<String, &'static str> {
         BTreeMap::from([("tt1".to_owned(), "half-open")])
     }
+
+    fn paused(&self) -> BTreeMap<String, usize> {
+        BTreeMap::from([("tt2".to_owned(), 3)])
+    }
 }
 
 struct Served {
@@ -71,7 +75,11 @@ async fn it_answers_probes_scrapers_and_people() {
     served.check("GET /metrics", "200", "content-type: text/plain; version=0.0.4").await;
     served.check("GET /livez", "200", "{\"live\":true,\"reasons\":[]}").await;
     served
-        .check("GET /readyz?verbose", "200", "{\"circuits\":{\"tt1\":\"half-open\"},\"ready\":true,\"reasons\":[]}")
+        .check(
+            "GET /readyz?verbose",
+            "200",
+            "{\"circuits\":{\"tt1\":\"half-open\"},\"paused\":{\"tt2\":3},\"ready\":true,\"reasons\":[]}",
+        )
         .await;
     served.check("GET /", "200", "/readyz").await;
     served.check("GET /orders", "404", "try /").await;

@@ -116,6 +116,11 @@ impl Health for WorkerHealth {
     fn circuits(&self) -> BTreeMap<String, &'static str> {
         self.board.read().apps.into_iter().map(|app| (app.app_id, app.circuit)).collect()
     }
+
+    fn paused(&self) -> BTreeMap<String, usize> {
+        let apps = self.board.read().apps.into_iter().filter(|app| app.paused > 0);
+        apps.map(|app| (app.app_id, app.paused)).collect()
+    }
 }
 
 fn status_reasons(status: &Status) -> Vec<String> {

@@ -19,6 +19,7 @@ use super::topics::{self, Own, Prepared, Preparing};
 use crate::config::Config;
 use crate::douyin::OutcomeTable;
 use crate::http::{GroupMail, GroupTokens, HttpEdge};
+use crate::kafka::commands::CommandsTopic;
 use crate::kafka::consumer::Consumer;
 use crate::kafka::dead_letters::DeadLetterTopic;
 use crate::kafka::source::SourceTopics;
@@ -26,6 +27,7 @@ use crate::kafka::token_topic::TokenTopic;
 use crate::kafka::transactions;
 use crate::store::{Owner, SledStore};
 use crate::sync::cache::Cache;
+use crate::sync::command_ports::CommandFeed;
 use crate::sync::commit::{CommitThread, LetterDesk, LocalCommit};
 use crate::sync::engine::{Drained, Ended, Engine, Ports};
 use crate::sync::intake::IntakeBudget;
@@ -170,7 +172,9 @@ impl Site {
         let Parts { reader, commits, restore, mut threads } = parts;
         threads.extend(sweeping);
         let (attempts, token_topic) = self.attempts(&inbox)?;
-        let engine = self.engine(&consumer, reader, commits, (restore, sweeper), attempts, budget)?;
+        let commands = self.commands(&consumer, &inbox)?;
+        let feed = commands.as_ref().map(|topic| Box::new(topic.feed()) as Box<dyn CommandFeed>);
+        let engine = self.engine(&consumer, reader, commits, (restore, sweeper), (attempts, feed), budget)?;
         self.health.set_phase(Phase::Running(consumer.status()));
         self.forward_stop(queue);
         let ended = runner::run(engine, &inputs, wall_ms);
@@ -180,7 +184,7 @@ impl Site {
         for thread in threads {
             thread.join().ok();
         }
-        drop(token_topic);
+        drop((token_topic, commands));
         consumer.stop();
         if let (Ended::Failed(PortError::Damaged(words)), true) = (&ended, config.kafka.exactly_once) {
             // The process may be wrong about more than its store: whoever starts it again gets a new one.
@@ -195,7 +199,7 @@ impl Site {
         reader: Arc<dyn StateReader>,
         commits: CommitThread,
         (restore, sweeper): (Option<RestoreThread>, Option<SweepThread>),
-        attempts: HttpEdge,
+        (attempts, commands): (HttpEdge, Option<Box<dyn CommandFeed>>),
         budget: Arc<IntakeBudget>,
     ) -> Result<Engine, WorkerError> {
         let config = &self.options.config;
@@ -205,6 +209,7 @@ impl Site {
             intake: Box::new(consumer.intake()),
             attempts: Box::new(attempts),
             commits: Box::new(commits),
+            commands,
             membership: config.kafka.exactly_once.then(|| Box::new(consumer.membership()) as Box<dyn Membership>),
             restore: restore.map(|restore| Box::new(restore) as Box<dyn Restorer>),
             sweeper: sweeper.map(|sweeper| Box::new(sweeper) as Box<dyn Sweeper>),
@@ -213,6 +218,13 @@ impl Site {
         let rules = settings::rules(config, outcomes, self.options.end);
         let rng = fastrand::Rng::new();
         Ok(Engine::new(rules, ports, self.options.meters.clone(), rng, Arc::clone(&self.board)))
+    }
+
+    /// The commands topic; nobody reads it without transactions, as a command could act twice then.
+    fn commands(&self, consumer: &Consumer, inbox: &Arc<dyn Inbox>) -> Result<Option<CommandsTopic>, WorkerError> {
+        let kafka = &self.options.config.kafka;
+        let start = || CommandsTopic::start(kafka, Arc::clone(inbox), consumer.status());
+        kafka.exactly_once.then(start).transpose().map_err(WorkerError::Kafka)
     }
 
     fn outcomes(&self) -> Result<Arc<OutcomeTable>, WorkerError> {

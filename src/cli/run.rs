@@ -101,8 +101,8 @@ fn conclude(result: Result<Ended, WorkerError>) -> anyhow::Result<Exit> {
             }
             .emit();
             if caught_up && left.owed > 0 {
-                let words = "caught up, but {} deliveries are owed by apps that are not in [[apps]]: they stay in the store; \
-                             add the apps again, and they are pushed";
+                let words = "caught up, but {} deliveries are owed by apps that are paused, or not in [[apps]]: they stay in \
+                             the store; resume the apps, or add them again, and they are pushed";
                 let words = words.replace("{}", &left.owed.to_string());
                 return Err(fail(Exit::Failure, anyhow::anyhow!(words)));
             }

@@ -4,6 +4,7 @@ pub mod changelog;
 pub mod changelog_topic;
 pub mod client;
 pub mod command_writer;
+pub mod commands;
 pub mod commands_topic;
 pub mod consumer;
 pub mod convert;
@@ -23,6 +24,8 @@ pub mod transactions;
 
 mod acknowledged;
 mod chatter;
+mod command_feed;
+mod command_records;
 mod failure;
 #[cfg(test)]
 mod property_docs;

@@ -8,6 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
+use tokio_util::sync::CancellationToken;
 
 use super::chatter::Chatter;
 use super::consumer::lookup;
@@ -26,6 +27,8 @@ pub struct SourceTopics {
     consumer: BaseConsumer<Chatter>,
     /// What is being read, and the offset that comes next.
     at: Option<(TopicPartition, NextOffset)>,
+    /// Ends a read early.
+    stop: CancellationToken,
 }
 
 /// What stands at an offset or behind it.
@@ -39,10 +42,15 @@ enum Found {
 impl SourceTopics {
     /// Makes the consumer; talks to nobody yet.
     pub fn connect(config: &config::Kafka) -> Result<Self, PortError> {
+        Self::connect_until(config, CancellationToken::new())
+    }
+
+    /// The same, whose reads end with a passing failure once it is to stop.
+    pub fn connect_until(config: &config::Kafka, stop: CancellationToken) -> Result<Self, PortError> {
         let consumer = client::reader(config)?
             .create_with_context(Chatter::new(config, Status::new()))
             .map_err(|e| port_error("cannot make a reader of source topics", &e))?;
-        Ok(Self { consumer, at: None })
+        Ok(Self { consumer, at: None, stop })
     }
 
     /// The first record at or behind `next` that a reader of committed records sees.
@@ -55,7 +63,7 @@ impl SourceTopics {
         // Until the answer is clear the next read starts anew.
         self.at = None;
         let mut last = None;
-        while Instant::now() < deadline {
+        while Instant::now() < deadline && !self.stop.is_cancelled() {
             let Some(answer) = self.consumer.poll(Duration::from_millis(100)) else { continue };
             match answer {
                 Ok(message) => {

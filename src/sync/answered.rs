@@ -208,6 +208,9 @@ impl Engine {
 
     /// The lane's turn comes again after the others of its app: at once, or as a probe where the app waits.
     fn try_in_turn(&mut self, id: LaneId) {
+        if self.rests_now(id) {
+            return;
+        }
         let Some(lane) = self.lanes.get_mut(id) else { return };
         lane.phase = LanePhase::Ready;
         let desk = &mut self.desks[lane.app];

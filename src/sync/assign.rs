@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
+use super::commanded::Commanded;
 use super::engine::{Engine, Leaving};
 use super::intake::IntakeBudget;
 use super::lane::Waiting;
@@ -61,6 +62,7 @@ impl Engine {
                 overlay: Overlay::default(),
                 left: BTreeMap::new(),
                 stranded: BTreeMap::new(),
+                commanded: Commanded::default(),
                 open_letters: 0,
                 newest: None,
                 swept: None,
@@ -103,11 +105,18 @@ impl Engine {
         if let Some(position) = stored {
             position.check_partitions(&source.topic, partition.partitions_of_topic).map_err(PortError::Fatal)?;
             partition.folded = position.next;
+            partition.commanded = Commanded::of(&position);
             partition.position = position;
         }
+        let (epoch, commands) = (partition.epoch, partition.commanded.next);
         partition.open_letters = self.ports.reader.open_letter_count(&source)?;
         partition.phase = Phase::Running;
         let owed = self.take_debts(id, &source)?;
+        if let Some(feed) = &mut self.ports.commands {
+            feed.follow(epoch, &source, commands);
+        }
+        self.take_accepted_codes();
+        self.tell_pauses(id);
         event::PartitionAssigned { source: &source, position: start.position(), owed }.emit();
         Ok(start)
     }
@@ -187,6 +196,7 @@ impl Engine {
                 self.ports.budget.refill(partition.inbox_bytes());
                 partition.inbox.clear();
             }
+            self.drop_commands(*id);
         }
         let deadline = now.mono + self.rules.revoke_timeout;
         self.leaving.push(Leaving { partitions: ids, deadline, reply });
@@ -214,6 +224,7 @@ impl Engine {
 
     /// Forgets a partition: what is not committed is dropped, and the next owner repeats it identically.
     pub(super) fn drop_partition(&mut self, id: PartitionId) {
+        self.drop_commands(id);
         let Some(partition) = self.partitions.remove(&id) else { return };
         self.by_source.remove(&partition.source);
         if let Some(restore) = &mut self.ports.restore {
@@ -240,6 +251,7 @@ impl Engine {
             abandoned += 1;
         }
         self.timers.retain(|timer| !gone.contains(&timer.lane));
+        self.take_accepted_codes();
         event::PartitionRevoked {
             source: &partition.source,
             position: Some(partition.position.next),
@@ -247,6 +259,17 @@ impl Engine {
             abandoned_attempts: abandoned,
         }
         .emit(&self.meters);
+    }
+
+    /// Follows the partition's commands no more; those that wait are read again by its next owner.
+    fn drop_commands(&mut self, id: PartitionId) {
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let cost = partition.commanded.cost();
+        partition.commanded.queue.clear();
+        if let Some(feed) = &mut self.ports.commands {
+            feed.leave(&partition.source);
+            feed.refill(cost);
+        }
     }
 
     /// The answer to whether only markers are left.

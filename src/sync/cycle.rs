@@ -132,6 +132,7 @@ impl Engine {
                 let last = position.removed_stamps.entry(identity.app_id.clone()).or_insert(*stamp);
                 *last = (*last).max(*stamp);
             }
+            partition.commanded.tell(&mut position);
             under_way.parts.push((partition.id, position.clone()));
             cut.parts.push(CutPart { source: partition.source.clone(), epoch: partition.epoch, layer, position });
         }
@@ -209,6 +210,17 @@ impl Engine {
                 reason: letter.reason.as_str(),
                 order_id: letter.order_id.as_deref(),
                 message: &letter.message,
+            }
+            .emit(&self.meters);
+        }
+        for (id, done) in layer.commands() {
+            event::CommandExecuted {
+                source: &partition.source,
+                id,
+                command: &done.command,
+                outcome: done.outcome.as_str(),
+                who: &done.who,
+                detail: &done.message,
             }
             .emit(&self.meters);
         }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::desk::MayStart;
 use super::engine::Engine;
 use super::lane::{LaneId, LanePhase};
+use super::owed::listed_owed;
 use super::partition::{PartitionId, Phase};
-use super::ports::{AttemptStart, PortError, Ticket, listed_owed};
+use super::ports::{AttemptStart, PortError, Ticket};
 use super::rules::Now;
 use super::timer::Timer;
 
@@ -121,6 +122,9 @@ impl Engine {
 
     /// The lane's turn comes again after the others of its app.
     pub(super) fn ready_again(&mut self, id: LaneId) {
+        if self.rests_now(id) {
+            return;
+        }
         if let Some(lane) = self.lanes.get_mut(id) {
             lane.phase = LanePhase::Ready;
             self.desks[lane.app].enqueue(id);
@@ -129,6 +133,9 @@ impl Engine {
 
     /// The lane waits, and holds neither a permit nor memory to speak of.
     pub(super) fn wait(&mut self, id: LaneId, wait: Duration, now: Now) {
+        if self.rests_now(id) {
+            return;
+        }
         let Some(lane) = self.lanes.get_mut(id) else { return };
         self.next_timer += 1;
         lane.phase = LanePhase::Backoff(self.next_timer);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use super::command_ports::CommandFeed;
 use super::commit::CommitQueue;
 use super::cycle::CommitCycle;
 use super::deliver::Flight;
@@ -41,6 +42,8 @@ pub struct Ports {
     pub membership: Option<Box<dyn Membership>>,
     /// Looks through the store for orders that may leave; `None` where none ever do.
     pub sweeper: Option<Box<dyn Sweeper>>,
+    /// Reads the commands topic; `None` without transactions, where commands could act twice.
+    pub commands: Option<Box<dyn CommandFeed>>,
     /// What the consumer may have handed over and is not folded.
     pub budget: Arc<IntakeBudget>,
 }
@@ -194,6 +197,7 @@ impl Engine {
             Input::Committed(result) => self.committed(result, now),
             Input::EndProbed { source, next, at_end } => self.end_probed(&source, next, at_end),
             Input::Swept(swept) => self.swept(swept, now),
+            Input::Commands(input) => self.commands(input),
             Input::Failed(error) => self.fail(error),
             Input::Shutdown => self.shut_down(now),
         }
@@ -202,6 +206,7 @@ impl Engine {
     /// Does a bounded amount of what is due, and says when to come back.
     pub fn turn(&mut self, now: Now) -> Turn {
         self.doubt_membership(now);
+        let executed = self.execute_some(now);
         self.take_up_left();
         let next_start = self.deliver_due(now);
         let folded = self.fold_slice(now);
@@ -214,7 +219,7 @@ impl Engine {
         if let Mode::Ended(ended) = &mut self.mode {
             return Turn::Ended(ended.take().unwrap_or(Ended::Stopped(Drained::default())));
         }
-        if folded {
+        if folded || executed {
             return Turn::Busy;
         }
         let wake =

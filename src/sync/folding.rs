@@ -3,21 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use super::dead_letter::DeadLetter;
 use super::desk::Desk;
 use super::engine::Engine;
 use super::intake::IntakeBudget;
 use super::last_record::LastRecord;
-use super::owed::{Owed, OwedKey};
 use super::partition::PartitionId;
 use super::ports::PortError;
-use super::retention::newer;
-use super::rules::{FOLD_SLICE, Now, RECORD_BYTES_MAX};
-use crate::order::event::decode;
-use crate::order::fold::{Advanced, FoldRules, fold};
-use crate::order::{DeadLetterReason, Fault, Identity, OrderState, Stage, Transition, UpdateTime};
+use super::rules::{FOLD_SLICE, Now};
+use crate::order::fold::FoldAs;
 use crate::record::Record;
 use crate::telemetry::meters::IntakeLimit;
 use crate::telemetry::{Meters, Outcome, event};
@@ -26,7 +19,7 @@ use crate::telemetry::{Meters, Outcome, event};
 const CUTS_PER_BUFFER: usize = 4;
 
 /// What came of folding a record.
-enum Folding<T> {
+pub(super) enum Folding<T> {
     /// It has its outcome.
     Done(T),
     /// It has to wait for the commit under way, with which an order leaves that it is about.
@@ -117,20 +110,9 @@ impl Engine {
         }
         let next = record.offset.next();
         let topic = Arc::clone(&partition.source.topic);
-        let keyless = record.key.is_none() && partition.partitions_of_topic > 1;
-        let outcome = if record.content_bytes() > RECORD_BYTES_MAX {
-            let words = format!("key, value and headers are {} bytes; at most 1048576", record.content_bytes());
-            self.set_aside(id, record, Fault::new(DeadLetterReason::RecordTooLarge, words), Stage::Decode, now)?
-        } else if record.value.is_none() {
-            Outcome::Tombstone
-        } else if keyless {
-            let words = "the record has no key and its topic has several partitions; key it by order_id";
-            self.set_aside(id, record, Fault::new(DeadLetterReason::MissingKey, words), Stage::Decode, now)?
-        } else {
-            match self.fold_event(id, record, now)? {
-                Folding::Done(outcome) => outcome,
-                Folding::Held(record) => return Ok(Folding::Held(record)),
-            }
+        let outcome = match self.judge(id, record, FoldAs::Event, now)? {
+            Folding::Done(judged) => judged.outcome,
+            Folding::Held(record) => return Ok(Folding::Held(record)),
         };
         if let Some(partition) = self.partitions.get_mut(&id) {
             partition.folded = next;
@@ -142,105 +124,6 @@ impl Engine {
         Ok(Folding::Done(()))
     }
 
-    /// Judges and folds one event. [`Outcome::Delivered`] stands for `owed`: it is counted when it is accepted.
-    fn fold_event(&mut self, id: PartitionId, record: Record, now: Now) -> Result<Folding<Outcome>, PortError> {
-        let value = record.value.as_deref().unwrap_or_default();
-        let event = match decode(value, &self.rules.event, now.wall_ms) {
-            Ok(event) => event,
-            Err(fault) => return self.set_aside(id, record, fault, Stage::Decode, now).map(Folding::Done),
-        };
-        let identity = Identity::new(event.app_id.clone(), event.order_id.as_ref());
-        let Some(partition) = self.partitions.get_mut(&id) else { return Ok(Folding::Done(Outcome::Duplicate)) };
-        if record.key.as_deref().is_some_and(|key| key != event.order_id.as_bytes()) {
-            self.meters.key_mismatch(&partition.source.topic);
-        }
-        let stored;
-        let state = if let Some(state) = partition.overlay.state(&identity) {
-            Some(state.as_ref())
-        } else {
-            stored = self.ports.reader.state(&partition.source, &identity)?;
-            stored.as_deref()
-        };
-        let unit = self.rules.apps.iter().find(|app| app.app_id == identity.app_id).map(|app| app.unit);
-        let Some(unit) = unit else { return Ok(Folding::Done(Outcome::Duplicate)) };
-        if partition.waits_for_leavers(&identity, state.is_some(), event.occurred_at.in_unit(unit)) {
-            return Ok(Folding::Held(record));
-        }
-        let removed = partition.position.removed_stamps.get(&identity.app_id).copied();
-        let rules = FoldRules { unit, removed_stamp: removed.unwrap_or(UpdateTime::ZERO) };
-        let transition = fold(state, &event, record.offset.get(), rules, self.rules.mapper.as_ref());
-        partition.newest = Some(newer(partition.newest, event.occurred_at));
-        let outcome = match transition {
-            Ok(Transition::Duplicate) => Outcome::Duplicate,
-            Ok(Transition::Stale) => Outcome::Stale,
-            Ok(Transition::Advanced(advanced)) => {
-                self.advance(id, identity, advanced, &record);
-                Outcome::Delivered
-            }
-            Ok(Transition::Unchanged(advanced)) => self.unchanged(id, identity, advanced, &record),
-            Err(fault) => self.set_aside(id, record, fault, Stage::Fold, now)?,
-        };
-        Ok(Folding::Done(outcome))
-    }
-
-    fn advance(&mut self, id: PartitionId, identity: Identity, advanced: Advanced, record: &Record) {
-        if advanced.unusual {
-            self.meters.unusual_transition();
-        }
-        for field in &advanced.cut {
-            self.meters.text_cut(field);
-        }
-        if advanced.long_rules > 0 {
-            self.meters.long_rules(u64::from(advanced.long_rules));
-        }
-        let Some(partition) = self.partitions.get_mut(&id) else { return };
-        let key = OwedKey { identity: identity.clone(), stamp: advanced.state.update_time };
-        partition.overlay.owe(key, owed(&advanced.request, record));
-        partition.overlay.put_state(identity, Arc::new(advanced.state));
-    }
-
-    /// Nothing that is sent has changed. Where the content stands as a dead letter it is owed again, under its stamp.
-    fn unchanged(&mut self, id: PartitionId, identity: Identity, advanced: Advanced, record: &Record) -> Outcome {
-        let Some(partition) = self.partitions.get_mut(&id) else { return Outcome::Unchanged };
-        let mut state: OrderState = advanced.state;
-        let again = state.dead_letter.take().is_some();
-        if again {
-            let key = OwedKey { identity: identity.clone(), stamp: state.update_time };
-            partition.overlay.owe(key, owed(&advanced.request, record));
-        }
-        partition.overlay.put_state(identity, Arc::new(state));
-        if again { Outcome::Delivered } else { Outcome::Unchanged }
-    }
-
-    /// Sets a record aside: its letter is part of the next commit.
-    fn set_aside(
-        &mut self,
-        id: PartitionId,
-        record: Record,
-        fault: Fault,
-        stage: Stage,
-        now: Now,
-    ) -> Result<Outcome, PortError> {
-        let Some(partition) = self.partitions.get(&id) else { return Ok(Outcome::DeadLetter) };
-        let letter = DeadLetter {
-            source: partition.source.clone(),
-            offset: record.offset,
-            record: Some(record),
-            reason: fault.reason,
-            stage,
-            message: fault.message,
-            order_id: fault.order_id,
-            app_id: fault.app_id,
-            update_time: None,
-            delivery: None,
-            times: 1,
-            first_failed_ms: now.wall_ms,
-            last_failed_ms: now.wall_ms,
-        };
-        self.put_letter(id, letter)?;
-        Ok(Outcome::DeadLetter)
-    }
-
     /// Whether nothing more may be folded: too much memory is not committed, or too much is owed.
     pub(super) fn intake_is_full(&self) -> bool {
         self.held_by_bytes || self.held_by_owed
@@ -249,8 +132,9 @@ impl Engine {
     /// Holds the consumer back while too much is buffered or owed, and lets it go on well below that.
     pub(super) fn hold_intake(&mut self) {
         let buffered = self.buffered_bytes();
-        // What a suspended app owes counts against disk alone: it must not stand in the way of the others.
+        // What a suspended or paused app owes counts against disk alone: it must not stand in the way of the others.
         let owed: usize = self.desks.iter().filter(|desk| desk.circuit.cause().is_none()).map(|desk| desk.owed).sum();
+        let owed = owed.saturating_sub(self.rests());
         let (max_bytes, max_owed) = (self.rules.max_buffered_bytes, self.rules.max_owed);
         let was = self.intake_is_full();
         hold(&mut self.held_by_bytes, IntakeLimit::Bytes, buffered, max_bytes, max_bytes / 2, &self.meters);
@@ -269,7 +153,7 @@ impl Engine {
 
     /// Whether a cut is under way and the next one is as large as it should be. A commit copies its cut on the way out, so
     /// that a cut is held to a quarter of what may be buffered; it is taken as soon as the one under way has ended.
-    fn next_cut_is_full(&self) -> bool {
+    pub(super) fn next_cut_is_full(&self) -> bool {
         self.cycle.is_under_way()
             && self.partitions.values().map(|p| p.overlay.pending_bytes()).sum::<usize>()
                 >= self.rules.max_buffered_bytes / CUTS_PER_BUFFER
@@ -279,11 +163,6 @@ impl Engine {
     pub(super) fn buffered_bytes(&self) -> usize {
         self.partitions.values().map(|p| p.overlay.bytes()).sum()
     }
-}
-
-/// The request is kept without the room it was written with: it may wait for long.
-fn owed(request: &[u8], record: &Record) -> Owed {
-    Owed { request: Bytes::copy_from_slice(request), offset: record.offset.get(), timestamp_ms: record.timestamp_ms }
 }
 
 /// Holds at `max` and lets go below `low`, saying so on each change.

@@ -65,6 +65,11 @@ impl Lane {
         self.queue.front()
     }
 
+    /// What it owes, in stamp order.
+    pub fn waiting(&self) -> impl Iterator<Item = &Waiting> {
+        self.queue.iter()
+    }
+
     /// The key of the head.
     pub fn head_key(&self) -> Option<OwedKey> {
         self.head().map(|w| OwedKey { identity: self.identity.clone(), stamp: w.stamp })
@@ -235,25 +240,26 @@ impl Lanes {
         trouble.note(exchange, judgement, latency, now);
     }
 
+    /// The lanes of which this is true.
+    pub fn ids_where<C: FromIterator<LaneId>>(&self, is: impl Fn(&Lane) -> bool) -> C {
+        self.by_order.iter().copied().filter(|id| self.get(*id).is_some_and(&is)).collect()
+    }
+
+    /// Takes a lane away, with what it owes.
+    pub fn take(&mut self, id: LaneId) -> Option<Lane> {
+        let lane = self.remove(id)?;
+        self.bytes -= lane.queue.iter().map(request_bytes).sum::<usize>();
+        Some(lane)
+    }
+
     /// Removes every lane of a partition and gives them back.
     pub fn remove_partition(&mut self, partition: PartitionId) -> Vec<(LaneId, Lane)> {
-        let ids: Vec<LaneId> = self.by_order.iter().copied().filter(|id| self.is_of(*id, partition)).collect();
-        let mut removed = Vec::with_capacity(ids.len());
-        for id in ids {
-            if let Some(lane) = self.remove(id) {
-                self.bytes -= lane.queue.iter().map(request_bytes).sum::<usize>();
-                removed.push((id, lane));
-            }
-        }
-        removed
+        let ids: Vec<LaneId> = self.ids_where(|lane| lane.partition == partition);
+        ids.into_iter().filter_map(|id| Some((id, self.take(id)?))).collect()
     }
 
     fn is(&self, id: LaneId, partition: PartitionId, identity: &Identity) -> bool {
         self.get(id).is_some_and(|lane| lane.partition == partition && lane.identity == *identity)
-    }
-
-    fn is_of(&self, id: LaneId, partition: PartitionId) -> bool {
-        self.get(id).is_some_and(|lane| lane.partition == partition)
     }
 
     fn insert(&mut self, lane: Lane) -> LaneId {

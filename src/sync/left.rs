@@ -24,7 +24,7 @@ pub struct Left {
 }
 
 impl Left {
-    fn add(&mut self, timestamp_ms: Option<i64>) {
+    pub(super) fn add(&mut self, timestamp_ms: Option<i64>) {
         self.count += 1;
         self.oldest_ms = self.oldest_ms.into_iter().chain(timestamp_ms).min();
     }
@@ -35,16 +35,16 @@ impl Engine {
     pub(super) fn owe(&mut self, partition: PartitionId, identity: Identity, waiting: Waiting) {
         // What an app owes that is no longer configured stays in the store; the assignment has said so.
         let Some(app) = self.desks.iter().position(|desk| desk.app_id == identity.app_id) else { return };
-        let desk = &mut self.desks[app];
-        desk.owed += 1;
+        self.desks[app].owed += 1;
+        let desk = &self.desks[app];
         let full = desk.room(self.rules.max_lanes) == 0;
-        if (full || desk.left > 0)
+        if (full || desk.left > 0 || self.is_paused(partition, app))
             && !self.lanes.has(partition, &identity)
             && let Some(held) = self.partitions.get_mut(&partition)
-            && (full || held.left.contains_key(&app))
+            && (full || held.left.contains_key(&app) || held.commanded.paused.contains(&identity.app_id))
         {
             held.left.entry(app).or_default().add(waiting.timestamp_ms);
-            desk.left += 1;
+            self.desks[app].left += 1;
             return;
         }
         self.put_into_lane(partition, app, identity, waiting);
@@ -77,7 +77,7 @@ impl Engine {
             .partitions
             .values()
             .flat_map(|partition| partition.left.keys().map(|app| (partition.id, *app)))
-            .filter(|(_, app)| self.desks[*app].room(most) >= most - most / 4)
+            .filter(|(id, app)| self.desks[*app].room(most) >= most - most / 4 && !self.is_paused(*id, *app))
             .collect();
         for (partition, app) in due {
             if self.desks[app].room(most) > 0

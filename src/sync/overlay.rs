@@ -26,9 +26,6 @@ const SETTLED_OVERHEAD: usize = 100;
 /// Rough cost of an order that leaves.
 const REMOVED_OVERHEAD: usize = 150;
 
-/// Rough cost of a command's outcome beside its texts.
-const COMMAND_OVERHEAD: usize = 100;
-
 /// The changes between two cuts.
 #[derive(Debug, Default)]
 pub struct Layer {
@@ -39,6 +36,7 @@ pub struct Layer {
     statuses: Statuses,
     removed: BTreeMap<Identity, UpdateTime>,
     commands: BTreeMap<Box<str>, CommandDone>,
+    told: BTreeMap<Box<str>, CommandDone>,
     next: Option<NextOffset>,
     last: Option<LastRecord>,
     bytes: usize,
@@ -55,6 +53,7 @@ impl Layer {
             && self.statuses.is_empty()
             && self.removed.is_empty()
             && self.commands.is_empty()
+            && self.told.is_empty()
     }
 
     /// The changed states, each order once.
@@ -92,6 +91,11 @@ impl Layer {
         &self.commands
     }
 
+    /// Outcomes of commands that are told once more; they are committed already, or with this layer.
+    pub fn told(&self) -> &BTreeMap<Box<str>, CommandDone> {
+        &self.told
+    }
+
     /// Where the partition stands after this layer, where it moved.
     pub fn next(&self) -> Option<NextOffset> {
         self.next
@@ -122,6 +126,13 @@ impl Layer {
         self.commands.insert(id, done);
     }
 
+    fn tell_command(&mut self, id: Box<str>, done: CommandDone) {
+        if !self.commands.contains_key(&id) && !self.told.contains_key(&id) {
+            self.bytes += command_bytes(&id, &done);
+            self.told.insert(id, done);
+        }
+    }
+
     /// Lays `newer` over `self`.
     fn absorb(&mut self, newer: Self) {
         self.bytes += newer.statuses.len() * STATUS_BYTES;
@@ -140,6 +151,9 @@ impl Layer {
         for (id, done) in newer.commands {
             self.put_command(id, done);
         }
+        for (id, done) in newer.told {
+            self.tell_command(id, done);
+        }
         self.next = newer.next.or(self.next);
         self.last = newer.last.or(self.last);
     }
@@ -150,7 +164,7 @@ fn letter_bytes(letter: &DeadLetter) -> usize {
 }
 
 fn command_bytes(id: &str, done: &CommandDone) -> usize {
-    id.len() + done.bytes() + COMMAND_OVERHEAD
+    id.len() + done.bytes()
 }
 
 /// The two layers of one partition: what is folded, and what is being committed.
@@ -236,6 +250,11 @@ impl Overlay {
         self.pending.put_command(id, done);
     }
 
+    /// A command was given again: its outcome is written once more, and nothing else is done.
+    pub fn tell_command(&mut self, id: Box<str>, done: CommandDone) {
+        self.pending.tell_command(id, done);
+    }
+
     /// What a command came to; `None` where the store's word is the truth.
     pub fn command(&self, id: &str) -> Option<&CommandDone> {
         let committing = || self.committing.as_ref().and_then(|layer| layer.commands.get(id));
@@ -317,6 +336,7 @@ impl Layer {
             statuses: self.statuses.clone(),
             removed: self.removed.clone(),
             commands: self.commands.clone(),
+            told: self.told.clone(),
             next: self.next,
             last: self.last,
             bytes: self.bytes,

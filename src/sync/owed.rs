@@ -7,8 +7,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::ports::OwedEntry;
+use super::ports::{OwedEntry, PortError, StateReader};
 use crate::order::{Identity, UpdateTime};
+use crate::record::TopicPartition;
 
 /// The format that this release writes; it reads no other.
 pub const OWED_FORMAT: u64 = 1;
@@ -145,6 +146,13 @@ fn integer(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let end = bytes.iter().position(|b| *b == b',')?;
     let (digits, rest) = bytes.split_at(end);
     Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
+}
+
+/// An owed delivery that the store listed. One that is gone since is damage: nobody else settles.
+pub fn listed_owed(reader: &dyn StateReader, source: &TopicPartition, key: &OwedKey) -> Result<Owed, PortError> {
+    reader.owed(source, key)?.ok_or_else(|| {
+        PortError::Fatal(format!("the store does not hold the owed delivery of {source} that it listed"))
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::commanded::Commanded;
 use super::left::Left;
 use super::overlay::Overlay;
 use super::ports::{Epoch, Position};
@@ -44,6 +45,8 @@ pub struct Partition {
     pub swept: Option<Duration>,
     /// Whether its next record waits for the commit under way, as orders leave with it.
     pub held: bool,
+    /// What operators have made of it.
+    pub commanded: Commanded,
     /// The broker's end when reading started; `None` until then.
     pub end_at_start: Option<NextOffset>,
     /// The broker's end as last heard of.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::changelog::LetterStatus;
 use super::command::CommandDone;
+use super::command_ports::CommandInput;
 use super::last_record::LastRecord;
 use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
@@ -105,13 +106,6 @@ pub trait StateReader: Send + Sync {
     fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError>;
     /// What the command with this id came to; `None` where none was executed.
     fn command(&self, source: &TopicPartition, id: &str) -> Result<Option<CommandDone>, PortError>;
-}
-
-/// An owed delivery that the store listed. One that is gone since is damage: nobody else settles.
-pub fn listed_owed(reader: &dyn StateReader, source: &TopicPartition, key: &OwedKey) -> Result<Owed, PortError> {
-    reader.owed(source, key)?.ok_or_else(|| {
-        PortError::Fatal(format!("the store does not hold the owed delivery of {source} that it listed"))
-    })
 }
 
 /// Writes committed cuts. Called from the commit thread.
@@ -339,6 +333,8 @@ pub enum Input {
     },
     /// A page of the store was looked through for orders that may leave; sent by the sweep's thread.
     Swept(Swept),
+    /// News of the commands topic.
+    Commands(CommandInput),
     /// An edge cannot go on; the worker stops with these words.
     Failed(PortError),
     /// Drain and stop.

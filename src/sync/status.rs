@@ -26,6 +26,8 @@ pub struct AppStatus {
     pub circuit: &'static str,
     /// Why it is suspended, where it is.
     pub suspended: Option<String>,
+    /// In how many partitions it is paused.
+    pub paused: usize,
     /// Whether a token is at hand.
     pub has_token: bool,
 }
@@ -104,12 +106,14 @@ impl Engine {
             apps: self
                 .desks
                 .iter()
-                .map(|desk| AppStatus {
+                .enumerate()
+                .map(|(app, desk)| AppStatus {
                     app_id: desk.app_id.to_string(),
                     owed: desk.owed,
                     lanes: desk.lanes,
                     circuit: desk.circuit.state().as_str(),
                     suspended: desk.circuit.cause().map(Cause::words),
+                    paused: self.paused_partitions(app),
                     has_token: desk.token.is_usable(now.mono),
                 })
                 .collect(),
@@ -122,6 +126,9 @@ impl Engine {
         self.meters.store().open_letters(self.partitions.values().map(|partition| partition.open_letters).sum());
         for desk in &self.desks {
             self.meters.owed(&desk.app_id, desk.owed);
+        }
+        for (app, desk) in self.desks.iter().enumerate() {
+            self.meters.paused(&desk.app_id, self.paused_partitions(app));
         }
         let mut stranded: BTreeMap<&AppId, usize> = BTreeMap::new();
         for (app_id, owed) in self.partitions.values().flat_map(|partition| &partition.stranded) {

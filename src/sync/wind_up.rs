@@ -59,14 +59,18 @@ impl Engine {
         self.partitions.values().flat_map(|partition| partition.stranded.values()).sum()
     }
 
-    /// Whether every partition has reached the end it had at its assignment, and nothing is owed or uncommitted.
+    /// Whether every partition has reached the end it had at its assignment, its commands too, and nothing is owed or
+    /// uncommitted.
     fn is_caught_up(&mut self) -> bool {
         if !self.ever_assigned || !self.leaving.is_empty() || !self.deferred.is_empty() || self.partitions.is_empty() {
             return false;
         }
+        let reads_commands = self.ports.commands.is_some();
         let mut all = true;
         for partition in self.partitions.values_mut() {
+            let commands = !reads_commands || partition.commanded.is_caught_up();
             if partition.is_caught_up() {
+                all &= commands;
                 continue;
             }
             all = false;
@@ -77,6 +81,9 @@ impl Engine {
                 self.ports.commits.probe_end(partition.source.clone(), partition.folded);
             }
         }
-        all && self.owed() == 0 && self.flights.is_empty() && self.partitions.keys().all(|id| self.is_clean(*id))
+        // What a paused app owes is not waited for.
+        all && self.owed() == self.rests()
+            && self.flights.is_empty()
+            && self.partitions.keys().all(|id| self.is_clean(*id))
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
 
+use super::command_meters::CommandMeters;
 use super::event::TokenResult;
 use super::lag::Lag;
 use super::metric;
@@ -116,8 +117,8 @@ struct App {
     circuit: Gauge,
 }
 
-struct Inner {
-    registry: Registry,
+pub(super) struct Inner {
+    pub(super) registry: Registry,
     lag: Lag,
     topics: Cache<Topic>,
     apps: Cache<App>,
@@ -135,6 +136,7 @@ struct Inner {
     buffered_bytes: Gauge,
     intake_paused: [Gauge; 2],
     store: StoreMeters,
+    pub(super) commands: CommandMeters,
     partitions: [Gauge; 3],
     samples: AtomicU64,
 }
@@ -142,7 +144,7 @@ struct Inner {
 /// Counts what the worker does. A clone counts into the same series.
 #[derive(Clone)]
 pub struct Meters {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl fmt::Debug for Meters {
@@ -182,6 +184,7 @@ impl Meters {
             buffered_bytes: registry.gauge(&metric::BUFFERED_BYTES, &[]),
             intake_paused: [paused(IntakeLimit::Owed), paused(IntakeLimit::Bytes)],
             store: StoreMeters::new(&registry),
+            commands: CommandMeters::default(),
             partitions: ["restoring", "running", "leaving"].map(|s| registry.gauge(&metric::PARTITIONS, &[s])),
             samples: AtomicU64::new(0),
             registry,

@@ -6,8 +6,8 @@ use std::thread;
 use super::*;
 use crate::record::{NextOffset, RecordOffset};
 use crate::telemetry::event::{
-    AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, CommitFailed, DeadLettered, IntakePaused,
-    IntakeResumed, PartitionRevoked, RejectStorm, TokenFetched, TokenRefused, TokenShared,
+    AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, CommandExecuted, CommitFailed, DeadLettered,
+    IntakePaused, IntakeResumed, PartitionRevoked, RejectStorm, TokenFetched, TokenRefused, TokenShared,
 };
 use crate::telemetry::metric::{Kind, TABLE};
 
@@ -39,6 +39,9 @@ fn exercise(meters: &Meters) {
     TokenFetched { app_id, generation: 1, lifetime: MS }.emit(meters);
     TokenRefused { app_id, verdict: "retry", message: "no answer" }.emit(meters);
     TokenShared { app_id, generation: 2, lifetime: MS }.emit(meters);
+    let (command, outcome, who, detail) = ("pause", "done", "alice", "paused");
+    CommandExecuted { source, id: "c1", command, outcome, who, detail }.emit(meters);
+    meters.paused(app_id, 1);
     AppSuspended { app_id, rule: "bad_secret", err_code: Some(40015) }.emit(meters);
     IntakePaused { limit: IntakeLimit::Bytes, held: 2, max: 1 }.emit(meters);
 }

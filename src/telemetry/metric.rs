@@ -2,7 +2,7 @@
 //!
 //! A metric exists only through a row of this table, so `docs/metrics.md` (`make docs`) cannot miss one.
 
-use std::fmt::Write as _;
+pub use super::metric_docs::documentation;
 
 /// What a metric is to Prometheus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +204,20 @@ pub(super) const CIRCUIT: Metric = gauge(
      must act.",
     "3 at once; 2 for 15 minutes.",
 );
+pub(super) const COMMANDS: Metric = counter(
+    "order_sync_commands_total",
+    &["command", "outcome"],
+    "commands",
+    "Operator commands by what they came to, as in the changelog's schema; one that was given twice counts once.",
+    "Any `refused` or `dead_letter`: the command's outcome says why.",
+);
+pub(super) const PAUSED: Metric = gauge(
+    "order_sync_app_paused_partitions",
+    &["app_id"],
+    "partitions",
+    "Partitions of this worker in which an operator has paused the app.",
+    "Over 0 for longer than was meant.",
+);
 pub(super) const INTAKE_PAUSED: Metric = gauge(
     "order_sync_intake_paused",
     &["reason"],
@@ -265,6 +279,8 @@ pub const TABLE: &[&Metric] = &[
     &COMMITTED_RECORDS,
     &TOKENS,
     &CIRCUIT,
+    &COMMANDS,
+    &PAUSED,
     &INTAKE_PAUSED,
     &RESTORED_ORDERS,
     &STORE_ORDERS,
@@ -272,36 +288,6 @@ pub const TABLE: &[&Metric] = &[
     &PARTITIONS,
     &BUILD,
 ];
-
-/// `docs/metrics.md` as it has to be.
-pub fn documentation() -> String {
-    let mut out = String::from(
-        "# Metrics\n\n\
-         Generated from `src/telemetry/metric.rs` by `make docs`; edit there.\n\n\
-         The worker serves them as Prometheus text at `http://<admin.listen>/metrics`. Counters start at 0 with the \
-         process. A partition's series disappears when the partition is taken away.\n\n\
-         | metric | kind | labels | unit | meaning | when to look |\n|---|---|---|---|---|---|\n",
-    );
-    for metric in TABLE {
-        let kind = match metric.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
-        let labels = metric.labels.iter().map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ");
-        let Metric { name, unit, meaning, alert, .. } = metric;
-        // Writing to a String cannot fail.
-        writeln!(out, "| `{name}` | {kind} | {labels} | {unit} | {meaning} | {alert} |").ok();
-    }
-    out.push_str(
-        "\n## Buckets\n\nUpper bounds in seconds; the last bucket is unbounded.\n\n| histogram | bounds |\n|---|---|\n",
-    );
-    for metric in TABLE.iter().filter(|m| m.kind == Kind::Histogram) {
-        let bounds = metric.buckets.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
-        writeln!(out, "| `{}` | {bounds} |", metric.name).ok();
-    }
-    out
-}
 
 #[cfg(test)]
 mod tests {

@@ -3,11 +3,13 @@
 //! Nothing here decides anything, and nothing is global but the log's subscriber: meters are made once by the
 //! composition root (or by a test, for itself) and handed on as cheap clones.
 
+mod command_meters;
 pub mod event;
 mod lag;
 pub mod logging;
 pub mod meters;
 pub mod metric;
+mod metric_docs;
 pub mod redact;
 mod registry;
 mod store_meters;

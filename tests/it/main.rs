@@ -35,6 +35,7 @@ mod owed_memory;
 mod reference;
 mod run;
 mod run_alone;
+mod run_commands;
 mod run_letters;
 mod run_lost;
 mod run_refused;

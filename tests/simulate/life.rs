@@ -77,6 +77,7 @@ impl Life {
             commits: Box::new(edge.clone()),
             restore: Some(Box::new(edge.clone())),
             sweeper: Some(Box::new(edge.clone())),
+            commands: None,
             membership: Some(Box::new(Silence(wire.clone()))),
             budget: Arc::clone(&budget),
         };

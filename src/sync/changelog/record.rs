@@ -69,7 +69,7 @@ pub fn write_records<E: From<PortError>>(part: &CutPart, put: &mut PutRecord<'_,
         key::write_state(topic, identity, &mut key);
         put(&key, None)?;
     }
-    for (id, done) in layer.commands() {
+    for (id, done) in layer.commands().iter().chain(layer.told()) {
         key::write_command(topic, id, &mut key);
         put(&key, Some(&done.encode().map_err(|error| fatal(&error))?))?;
     }

@@ -193,9 +193,9 @@ impl CommandDone {
         })
     }
 
-    /// Rough memory of it.
+    /// Rough memory of it, with its place in a map.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>()
+        100 + size_of::<Self>()
             + self.command.len()
             + self.message.len()
             + self.who.len()

@@ -184,7 +184,9 @@ fn refused(value: &[u8], words: String) -> Read {
     let (Some(id), Some(topic), Some(partition)) = (id, text("topic"), partition) else {
         return Read::Unreadable(words);
     };
-    let command = text("command").filter(|word| word.len() <= NAME_BYTES_MAX).unwrap_or("unknown");
+    // It becomes a label: only words that are known.
+    let known = value.get("command").is_some_and(|word| Word::deserialize(word).is_ok());
+    let command = text("command").filter(|_| known).unwrap_or("unknown");
     Read::Refused { id: id.into(), source: TopicPartition::new(topic, partition), command: command.into(), words }
 }
 

@@ -6,6 +6,7 @@
 
 mod broker;
 mod changelog;
+mod command;
 mod delivery;
 mod intake;
 mod partition;
@@ -17,6 +18,7 @@ pub use changelog::{
     CacheForgotten, CacheNotWritten, CommitUnknown, MembershipDoubted, RestoreProgress, RestoreWaits, Restored,
     StoreSetAside,
 };
+pub use command::{AppPaused, AppResumed, CommandExecuted, CommandUnreadable};
 pub use delivery::{
     AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, DeadLettered, RejectStorm, TokenFetched,
     TokenRefused,

@@ -9,6 +9,7 @@ use order_sync::order::{AppId, Fault, Identity, OrderState};
 use order_sync::record::{NextOffset, RecordOffset, TopicPartition};
 use order_sync::sync::changelog::LetterStatus;
 use order_sync::sync::command::CommandDone;
+use order_sync::sync::command_ports::CommandFeed;
 use order_sync::sync::commit::{CommitCut, CommitQueue};
 use order_sync::sync::ports::{
     AttemptStart, Attempts, Epoch, Intake, Membership, OwedEntry, PortError, Position, Restorer, StartAt, StateReader,
@@ -158,6 +159,8 @@ pub struct Asked {
     pub restores: Vec<(Epoch, TopicPartition)>,
     pub cancelled: Vec<TopicPartition>,
     pub begun: Vec<(Epoch, TopicPartition, StartAt)>,
+    pub followed: Vec<(Epoch, TopicPartition, Option<NextOffset>)>,
+    pub refilled: usize,
 }
 
 #[derive(Clone, Default)]
@@ -186,6 +189,20 @@ impl Restorer for Edge {
 
     fn cancel(&mut self, source: &TopicPartition) {
         self.0.lock().unwrap().cancelled.push(source.clone());
+    }
+}
+
+impl CommandFeed for Edge {
+    fn follow(&mut self, epoch: Epoch, source: &TopicPartition, from: Option<NextOffset>) {
+        self.0.lock().unwrap().followed.push((epoch, source.clone(), from));
+    }
+
+    fn leave(&mut self, source: &TopicPartition) {
+        self.0.lock().unwrap().followed.retain(|(_, other, _)| other != source);
+    }
+
+    fn refill(&mut self, bytes: usize) {
+        self.0.lock().unwrap().refilled += bytes;
     }
 }
 

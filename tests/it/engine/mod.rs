@@ -1,11 +1,14 @@
 //! The real engine over faulty fakes, with a clock that the test holds.
 
 mod chaos;
+mod commands;
+pub mod commands_site;
 mod delivery;
 mod evidence;
 pub mod fakes;
 mod letters;
 mod partitions;
+mod pausing;
 mod restoring;
 mod retention;
 pub mod scene;

@@ -9,6 +9,7 @@ use order_sync::order::{AppId, TimeUnit};
 use order_sync::retry::RetryPolicy;
 use order_sync::sync::IntakeBudget;
 use order_sync::sync::circuit::CircuitRules;
+use order_sync::sync::command_ports::CommandFeed;
 use order_sync::sync::engine::{Engine, Ports};
 use order_sync::sync::ports::StateReader;
 use order_sync::sync::rules::{AppRules, End, RetentionRules, Rules};
@@ -103,6 +104,7 @@ pub fn engine(
         intake: Box::new(edge.clone()),
         attempts: Box::new(edge.clone()),
         commits: Box::new(edge.clone()),
+        commands: (scene.truth == Truth::Changelog).then(|| Box::new(edge.clone()) as Box<dyn CommandFeed>),
         membership: match scene.truth {
             Truth::Store => None,
             Truth::Changelog => Some(Box::new(edge.clone())),

@@ -184,6 +184,7 @@ fn take(input: Input, seen: &mut Seen, positions: &mut BTreeMap<TopicPartition, 
         | Input::Restored { .. }
         | Input::EndProbed { .. }
         | Input::Swept(_)
+        | Input::Commands(_)
         | Input::Shutdown) => seen.faults.push(format!("not for an engine's consumer: {other:?}")),
     }
 }

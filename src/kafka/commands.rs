@@ -1,0 +1,327 @@
+//! Reads the commands topic on a thread of its own: what the engine follows, from where it says, and with each command
+//! what its execution needs. It joins no group and commits nothing; the position is the engine's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use rdkafka::{Offset, TopicPartitionList};
+use tokio_util::sync::CancellationToken;
+
+use super::chatter::Chatter;
+use super::client;
+use super::command_feed::{Ask, Feed};
+use super::command_records::{Attached, CommandRecords};
+use super::consumer::lookup;
+use super::failure::{describe, port_error};
+use super::status::{Problem, Status};
+use crate::config::{self, StartFrom};
+use crate::record::{NextOffset, RecordOffset, TopicPartition};
+use crate::sync::command::{Read, read};
+use crate::sync::command_ports::{CommandInput, CommandNews, Incoming};
+use crate::sync::followers::{Ahead, Followers};
+use crate::sync::intake::IntakeBudget;
+use crate::sync::ports::{Closed, Epoch, Inbox, Input, PortError};
+use crate::telemetry::event;
+
+/// How long the reader waits for a record before it looks whether it is to stop, or to follow another partition.
+const POLL: Duration = Duration::from_millis(50);
+/// Bytes of commands, with their records, that the engine may hold.
+const ENGINE_BYTES: usize = 8 << 20;
+/// Bytes of commands that wait their turn; more are not read until some are executed.
+const WAITING_BYTES: usize = 16 << 20;
+/// Partitions that may come and go while the reader is busy.
+const ASKS_MAX: usize = 16_384;
+/// The wait after a question that was not answered.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The reader's thread, until it is dropped.
+pub struct CommandsTopic {
+    asks: SyncSender<Ask>,
+    budget: Arc<IntakeBudget>,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl CommandsTopic {
+    /// Starts to read; nothing is followed yet.
+    pub fn start(config: &config::Kafka, inbox: Arc<dyn Inbox>, status: Status) -> Result<Self, PortError> {
+        let topic = config.commands_topic();
+        let stop = CancellationToken::new();
+        let consumer = client::reader(config)?
+            .set("fetch.wait.max.ms", "500")
+            .create_with_context(Chatter::new(config, Status::new()))
+            .map_err(|e| port_error("cannot make the reader of commands", &e))?;
+        let (asks, asked) = sync_channel(ASKS_MAX);
+        let budget = Arc::new(IntakeBudget::new(ENGINE_BYTES));
+        let reader = Reader {
+            topic,
+            consumer,
+            records: CommandRecords::connect(config, &stop)?,
+            asked,
+            unplaced: Vec::new(),
+            followers: Followers::default(),
+            told: BTreeMap::new(),
+            inbox,
+            budget: Arc::clone(&budget),
+            status,
+            again: Instant::now(),
+            stop: stop.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("commands".to_owned())
+            .spawn(move || reader.run())
+            .map_err(|error| PortError::Fatal(format!("cannot start the reader of commands: {error}")))?;
+        Ok(Self { asks, budget, stop, thread: Some(thread) })
+    }
+
+    /// The engine's end.
+    pub fn feed(&self) -> Feed {
+        Feed::new(self.asks.clone(), Arc::clone(&self.budget))
+    }
+}
+
+impl Drop for CommandsTopic {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap_or(());
+        }
+    }
+}
+
+struct Reader {
+    topic: String,
+    consumer: BaseConsumer<Chatter>,
+    records: CommandRecords,
+    asked: Receiver<Ask>,
+    /// What is to be followed and has no place yet.
+    unplaced: Vec<(Epoch, TopicPartition, Option<NextOffset>)>,
+    followers: Followers,
+    /// How far each partition's engine was told.
+    told: BTreeMap<TopicPartition, NextOffset>,
+    inbox: Arc<dyn Inbox>,
+    budget: Arc<IntakeBudget>,
+    status: Status,
+    /// Questions that failed are asked again then.
+    again: Instant,
+    stop: CancellationToken,
+}
+
+/// Why a step did not go on: the engine is gone, or a broker did not answer.
+enum Halt {
+    Closed,
+    Failed(PortError),
+}
+
+impl From<Closed> for Halt {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<PortError> for Halt {
+    fn from(error: PortError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Reader {
+    fn run(mut self) {
+        while !self.stop.is_cancelled() {
+            match self.step() {
+                Ok(()) => {}
+                Err(Halt::Closed) => return,
+                Err(Halt::Failed(PortError::Passing(words))) => {
+                    self.status.raise(Problem::Topic(self.topic.clone()), words);
+                    self.again = Instant::now() + AGAIN;
+                }
+                Err(Halt::Failed(error)) => {
+                    self.inbox.send(Input::Failed(error)).ok();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A bounded part of what is to be done.
+    fn step(&mut self) -> Result<(), Halt> {
+        let changed = self.take_asks()?;
+        let placed = self.place()?;
+        if changed || placed {
+            self.assign()?;
+        }
+        let is_idle = self.followers.bytes() == 0 || Instant::now() < self.again;
+        if self.followers.bytes() < WAITING_BYTES {
+            self.poll(if is_idle { POLL } else { Duration::ZERO })?;
+        }
+        self.tell_progress()?;
+        if Instant::now() >= self.again { self.take_turn() } else { Ok(()) }
+    }
+
+    fn take_asks(&mut self) -> Result<bool, Halt> {
+        let mut changed = false;
+        loop {
+            match self.asked.try_recv() {
+                Ok(Ask::Follow(epoch, source, from)) => {
+                    self.forget(&source);
+                    self.unplaced.push((epoch, source, from));
+                }
+                Ok(Ask::Leave(source)) => self.forget(&source),
+                Err(TryRecvError::Empty) => return Ok(changed),
+                Err(TryRecvError::Disconnected) => return Err(Halt::Closed),
+            }
+            changed = true;
+        }
+    }
+
+    fn forget(&mut self, source: &TopicPartition) {
+        self.unplaced.retain(|(_, other, _)| other != source);
+        self.followers.leave(source);
+        self.told.remove(source);
+    }
+
+    /// Finds out where what is newly followed begins. A topic that ends before a position was lost.
+    fn place(&mut self) -> Result<bool, Halt> {
+        if self.unplaced.is_empty() || Instant::now() < self.again {
+            return Ok(false);
+        }
+        let mut places: Vec<TopicPartition> = self.unplaced.iter().map(|(_, source, _)| self.at(source)).collect();
+        places.sort_unstable();
+        places.dedup();
+        let extents = lookup::extents(&self.consumer, &places, StartFrom::Earliest)
+            .map_err(|e| port_error(&format!("cannot ask how far {} reaches", self.topic), &e))?;
+        for (epoch, source, from) in std::mem::take(&mut self.unplaced) {
+            let Some(extent) = extents.get(&self.at(&source)) else { continue };
+            let from_offset = from.map_or(0, NextOffset::get);
+            if from_offset > extent.high {
+                return Err(PortError::Fatal(format!(
+                    "commands of {source} are executed up to offset {from_offset} of {}, which ends at {}: the topic was deleted \
+                     and created again, or has lost records. Bring it back; or `order-sync store rebase` goes on at its end",
+                    self.at(&source),
+                    extent.high
+                ))
+                .into());
+            }
+            let end = NextOffset::new(extent.high);
+            self.followers.follow(epoch, &source, NextOffset::new(from_offset.max(extent.low)));
+            self.tell(epoch, source, CommandNews::Followed(end))?;
+        }
+        self.status.clear(&Problem::Topic(self.topic.clone()));
+        Ok(true)
+    }
+
+    fn at(&self, source: &TopicPartition) -> TopicPartition {
+        TopicPartition::new(self.topic.as_str(), source.partition)
+    }
+
+    fn assign(&self) -> Result<(), PortError> {
+        let assign = || -> Result<(), KafkaError> {
+            let mut list = TopicPartitionList::new();
+            for (partition, next) in self.followers.places() {
+                list.add_partition_offset(&self.topic, partition, Offset::Offset(next.get()))?;
+            }
+            self.consumer.unassign()?;
+            if list.count() == 0 { Ok(()) } else { self.consumer.assign(&list) }
+        };
+        assign().map_err(|e| port_error(&format!("cannot read {}", self.topic), &e))
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<(), Halt> {
+        let message = match self.consumer.poll(wait) {
+            None => return Ok(()),
+            Some(Ok(message)) => message,
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                self.reached(partition)?;
+                return Ok(());
+            }
+            Some(Err(error)) => {
+                let gone = [RDKafkaErrorCode::AutoOffsetReset, RDKafkaErrorCode::OffsetOutOfRange];
+                if error.rdkafka_error_code().is_some_and(|code| gone.contains(&code)) {
+                    let words =
+                        format!("{} no longer has the offset that is read next: its records were lost", self.topic);
+                    return Err(PortError::Fatal(words).into());
+                }
+                self.status.raise(
+                    Problem::Topic(self.topic.clone()),
+                    format!("cannot read {}: {}", self.topic, describe(&error)),
+                );
+                return Ok(());
+            }
+        };
+        let (partition, offset) = (message.partition(), RecordOffset::new(message.offset()));
+        let found = read(message.key(), message.payload());
+        drop(message);
+        self.status.clear(&Problem::Topic(self.topic.clone()));
+        if let Read::Unreadable(error) = &found {
+            let place = TopicPartition::new(self.topic.as_str(), partition);
+            event::CommandUnreadable { place: &place, offset: offset.get(), error }.emit();
+        }
+        for Ahead { epoch, source, read, told } in self.followers.take(partition, offset, &found) {
+            self.hand_over(epoch, source, Incoming { offset, read, original: None, request: None }, told)?;
+        }
+        Ok(())
+    }
+
+    /// The end of a partition is reached: markers may stand before it, which no record tells of.
+    fn reached(&mut self, partition: i32) -> Result<(), PortError> {
+        let position = self.consumer.position().map_err(|e| port_error("cannot tell a position", &e))?;
+        let found = position.find_partition(&self.topic, partition).map(|element| element.offset());
+        if let Some(Offset::Offset(next)) = found {
+            self.followers.read_to(partition, NextOffset::new(next));
+        }
+        self.status.clear(&Problem::Topic(self.topic.clone()));
+        Ok(())
+    }
+
+    /// Says how far everything is told, where no command says so.
+    fn tell_progress(&mut self) -> Result<(), Halt> {
+        let news: Vec<_> = self
+            .followers
+            .progress()
+            .filter(|(source, _, told)| self.told.get(source).is_none_or(|old| old < told))
+            .map(|(source, epoch, told)| (source.clone(), epoch, told))
+            .collect();
+        for (source, epoch, told) in news {
+            self.told.insert(source.clone(), told);
+            self.tell(epoch, source, CommandNews::ReadTo(told))?;
+        }
+        Ok(())
+    }
+
+    /// Reads what the command whose turn it is needs, and hands it over.
+    fn take_turn(&mut self) -> Result<(), Halt> {
+        let Some(turn) = self.followers.next_turn() else { return Ok(()) };
+        let source = turn.command.source.clone();
+        let Attached { original, request } = self.records.attach(&source, &turn.command.action)?;
+        let Some(told) = self.followers.told(&turn) else { return Ok(()) };
+        let read = Read::Command(turn.command);
+        self.hand_over(turn.epoch, source, Incoming { offset: turn.offset, read, original, request }, told)?;
+        Ok(())
+    }
+
+    fn hand_over(
+        &self,
+        epoch: Epoch,
+        source: TopicPartition,
+        incoming: Incoming,
+        told: NextOffset,
+    ) -> Result<(), Closed> {
+        while !self.budget.try_draw(incoming.cost()) {
+            if self.stop.is_cancelled() {
+                return Err(Closed);
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        self.tell(epoch, source, CommandNews::Command(Box::new(incoming), told))
+    }
+
+    fn tell(&self, epoch: Epoch, source: TopicPartition, news: CommandNews) -> Result<(), Closed> {
+        self.inbox.send(Input::Commands(CommandInput { epoch, source, news }))
+    }
+}
