@@ -15,6 +15,9 @@ use crate::support::real_kafka::RealKafka;
 const STOPPED_FOR: Duration = Duration::from_secs(12);
 /// How long one act may take until its effect is seen.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long partitions move after an act: a transaction that a killed worker left open, which is longer than its session;
+/// the restore; an attempt of the old owner that is still under way.
+const SETTLES_MS: i64 = 10_000 + 5_000 + 2_000;
 
 pub struct Fleet<'s> {
     kafka: &'s RealKafka,
@@ -52,7 +55,7 @@ impl<'s> Fleet<'s> {
 
     /// From `from_ms` until now the world was not as usual; what follows from it may be seen a little later.
     fn note(&mut self, from_ms: i64) {
-        self.windows.push(Window { from_ms, until_ms: wall_ms() });
+        self.windows.push(Window { from_ms, until_ms: wall_ms() + SETTLES_MS });
     }
 
     /// Waits for this share of the work, then does it.

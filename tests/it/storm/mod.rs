@@ -7,15 +7,19 @@ mod acts;
 mod changelog;
 mod fleet;
 mod history;
+mod history_tests;
 mod log;
 mod oracle;
 mod stage;
 
 use std::time::Duration;
 
+use order_sync::app::worker::wall_ms;
+
 use crate::support::real_kafka::RealKafka;
 use acts::{Act, script};
 use fleet::Fleet;
+use history::Window;
 use stage::{Commit, Stage, Storm};
 
 /// Says the seed, so that it can be given again.
@@ -44,17 +48,23 @@ fn real_kafka_storm_of_kills_and_faults() {
     let stage = Stage::set(kafka, &storm);
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut worker = stage.spawn(0, &["--until-caught-up"]);
+    let mut windows = Vec::new();
     for kill in 0..kills {
         // Somewhere in the next third of the work; the moment itself is the scheduler's.
         let share = (f64::from(kill) + 0.2 + 0.7 * rng.f64()) / 3.5;
         stage.wait_for_applied(std::slice::from_mut(&mut worker), share);
+        let from_ms = wall_ms();
         worker.kill().unwrap();
         worker.wait().unwrap();
+        // What it had sent is with the sandbox before the next one starts: each push is of one owner, beyond doubt.
+        stage.wait_for_silence();
+        windows.push(Window { from_ms, until_ms: wall_ms() });
+        println!("killed at {} applied", stage.applied());
         worker = stage.spawn(0, &["--until-caught-up"]);
     }
     let status = stage.wait_for_end(&mut worker, Duration::from_secs(400));
     assert!(status.success(), "the worker ended with {status}: see {}", stage.log_file().display());
-    oracle::check(kafka, &stage, &[]);
+    oracle::check(kafka, &stage, &windows);
 }
 
 /// The short version of the storm below: two workers, one broker, each kind of trouble once.

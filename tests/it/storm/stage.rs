@@ -199,6 +199,20 @@ impl Stage {
         }
     }
 
+    /// Waits until nothing more comes in.
+    pub fn wait_for_silence(&self) {
+        let received = || self.sandbox.report().received;
+        let (mut seen, mut since, began) = (received(), Instant::now(), Instant::now());
+        while since.elapsed() < Duration::from_secs(1) {
+            assert!(began.elapsed() < STILL, "no worker is left, and pushes still come in: {seen} by now");
+            std::thread::park_timeout(Duration::from_millis(20));
+            let now = received();
+            if now > seen {
+                (seen, since) = (now, Instant::now());
+            }
+        }
+    }
+
     pub fn wait_for_end(&self, worker: &mut Child, longest: Duration) -> ExitStatus {
         let since = Instant::now();
         loop {
