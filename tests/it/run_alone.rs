@@ -53,14 +53,15 @@ fn check(kafka: &RealKafka, strategy: &str, partitions: i32) {
     let consume = |engine: &FakeEngine| Consumer::start(&config, engine.inbox(), Arc::clone(&engine.budget)).unwrap();
     let (first, second) = (FakeEngine::start(1 << 20), FakeEngine::start(1 << 20));
     let one = consume(&first);
-    eventually("all at the first", || first.holds() == all);
+    let case = format!("{strategy} with {partitions}");
+    eventually(&format!("{case}: all at the first"), || first.holds() == all);
     let two = consume(&second);
-    eventually("the later one stops", || !second.failures().is_empty());
+    eventually(&format!("{case}: the later one stops"), || !second.failures().is_empty());
     let words = second.failures().remove(0);
     assert!(words.contains(&format!("of {partitions} partitions")) && words.contains("Stop one of them"), "{words}");
     two.stop();
     second.look(|seen| assert!(seen.assigned.is_empty(), "nothing of it began"));
-    eventually("all at the first again", || first.holds() == all);
+    eventually(&format!("{case}: all at the first again"), || first.holds() == all);
     assert!(first.failures().is_empty());
     one.stop();
 }
@@ -70,6 +71,6 @@ fn real_kafka_whoever_is_not_given_everything_without_transactions_is_refused() 
     let Some(kafka) = RealKafka::shared() else { return };
     check(kafka, "cooperative-sticky", 4);
     check(kafka, "range", 4);
+    // Not range with one partition: it goes to the member whose random id is the smaller one, which may be the later one's.
     check(kafka, "cooperative-sticky", 1);
-    check(kafka, "range", 1);
 }
