@@ -1,9 +1,12 @@
 //! Writes a store into the changelog: one that was filled without transactions, or one that is the best copy there is of a
-//! changelog that was lost.
+//! changelog that was lost. And writes a changelog's own states on, where the source topic was deleted and made anew.
 //!
 //! A partition is done when its position stands in the changelog; whatever was cut off before that is begun again.
 
-use crate::config::Config;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::worker::wall_ms;
+use crate::config::{self, Config};
 use crate::kafka::changelog::Changelog;
 use crate::kafka::rebase::RebaseLog;
 use crate::kafka::source::SourceTopics;
@@ -12,34 +15,60 @@ use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::store::SledStore;
 use crate::sync::changelog::{ChangelogKey, ChangelogRecord, Gathered};
 use crate::sync::log_ports::ChangelogSource as _;
-use crate::sync::owed;
 use crate::sync::ports::{PortError, Position, SourceReader as _, StateReader as _};
+use crate::sync::{owed, position, restore};
 
 /// Bytes of one transaction.
 const STEP_BYTES: usize = 2 << 20;
 /// The offset of a state that no record of the topic has made: every record of it is new.
 const NO_OFFSET: i64 = -1;
 
-/// What was written for one partition.
+/// What a rebase says: all that it is going to do before it does any of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rebased {
-    /// The source partition.
-    pub source: TopicPartition,
-    /// Orders.
-    pub orders: u64,
-    /// Owed deliveries.
-    pub owed: u64,
-    /// Where it goes on.
-    pub next: NextOffset,
-    /// What was done about the source topic.
-    pub note: &'static str,
+pub enum Told {
+    /// A partition is going to be written.
+    Plans {
+        /// The source partition.
+        source: TopicPartition,
+        /// What is done about the source topic.
+        note: &'static str,
+    },
+    /// It is written.
+    Wrote {
+        /// The source partition.
+        source: TopicPartition,
+        /// Orders.
+        orders: u64,
+        /// Owed deliveries.
+        owed: u64,
+        /// Where it goes on.
+        next: NextOffset,
+    },
 }
 
-/// Writes every partition of the store into the changelog, and makes the store a cache of it. `done` is told of each.
+/// What is done with one partition.
+struct Task {
+    source: TopicPartition,
+    onto: Onto,
+    /// The oldest offset of the source topic, where that is a new one.
+    anew: Option<NextOffset>,
+}
+
+/// What the changelog holds of the partition.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Onto {
+    /// Nothing: the store's states are written.
+    Nothing,
+    /// All of it: its own states are written again, for a source topic that is a new one.
+    Itself,
+}
+
+/// Writes every partition of the store into the changelog, and makes the store a cache of it. What the changelog holds
+/// already stays, save where the source topic is a new one: there its states are written on.
 pub fn rebase(
     config: &Config,
     store: &SledStore,
-    done: &mut dyn FnMut(&Rebased) -> Result<(), PortError>,
+    tell: &mut dyn FnMut(Told) -> Result<(), PortError>,
 ) -> Result<(), PortError> {
     let kafka = &config.kafka;
     let log = RebaseLog::connect(kafka, &store.store_id())?;
@@ -54,24 +83,70 @@ pub fn rebase(
     // The store is what a missing one is made from.
     topics.ensure_changelog(kafka, || Ok(None))?;
     let mut changelog = Changelog::connect(kafka)?;
-    let mut records = SourceTopics::connect(kafka)?;
-    for source in store.sources() {
-        let Some(position) = store.position(&source)? else { continue };
-        match there(&mut changelog, &source)? {
-            None => done(&partition(&log, &mut records, store, &source, position)?)?,
-            // What an earlier rebase has done.
-            Some(there) if there.commit_number == position.commit_number => {}
-            Some(there) => {
-                return Err(PortError::Fatal(format!(
-                    "the changelog {} holds {source} at offset {} already, and the store at {}: a rebase writes into a \
-                     changelog that knows nothing of a partition. Which of them is right is for you to say: delete the \
-                     topic, or move the store away",
-                    kafka.changelog_topic, there.next, position.next
-                )));
-            }
+    let mut look = Look { log: &log, records: SourceTopics::connect(kafka)?, counts: topics.sources(kafka)? };
+    let mut tasks = Vec::new();
+    for source in sources(&look.counts, store) {
+        if let Some(task) = plan(&mut look, &mut changelog, kafka, store, source)? {
+            let note = if task.anew.is_some() {
+                "the source topic is a new one: it is read from its beginning, and every record of it counts as new"
+            } else {
+                "goes on where it was"
+            };
+            tell(Told::Plans { source: task.source.clone(), note })?;
+            tasks.push(task);
         }
     }
+    for task in tasks {
+        if task.onto == Onto::Itself {
+            restore::refill(&mut changelog, store, &task.source, wall_ms())?;
+        }
+        tell(partition(&log, store, &task)?)?;
+    }
     store.adopt_changelog(&kafka.changelog_topic)
+}
+
+/// Those of the store, and those that other workers' stores hold.
+fn sources(counts: &BTreeMap<String, Option<i32>>, store: &SledStore) -> BTreeSet<TopicPartition> {
+    let others = counts.iter().flat_map(|(topic, count)| {
+        (0..count.unwrap_or_default()).map(|partition| TopicPartition::new(topic.as_str(), partition))
+    });
+    others.chain(store.sources()).collect()
+}
+
+fn plan(
+    look: &mut Look<'_>,
+    changelog: &mut Changelog,
+    kafka: &config::Kafka,
+    store: &SledStore,
+    source: TopicPartition,
+) -> Result<Option<Task>, PortError> {
+    let held = store.position(&source)?;
+    let Some(there) = there(changelog, &source)? else {
+        let Some(held) = held else { return Ok(None) };
+        let anew = look.begin_of_a_new_topic(&source, &held)?;
+        return Ok(Some(Task { source, onto: Onto::Nothing, anew }));
+    };
+    let anew = look.begin_of_a_new_topic(&source, &there)?;
+    if anew.is_some() {
+        return Ok(Some(Task { source, onto: Onto::Itself, anew }));
+    }
+    match held {
+        // A cache may be behind, never ahead.
+        Some(held)
+            if store.changelog().as_ref() == Some(&kafka.changelog_topic)
+                && held.commit_number <= there.commit_number =>
+        {
+            Ok(None)
+        }
+        // What an earlier rebase has done.
+        Some(held) if held.commit_number == there.commit_number => Ok(None),
+        None => Ok(None),
+        Some(held) => Err(PortError::Fatal(format!(
+            "the changelog {} holds {source} at offset {} already, and the store at {}: a rebase writes into a changelog that \
+             knows nothing of a partition. Which of them is right is for you to say: delete the topic, or move the store away",
+            kafka.changelog_topic, there.next, held.next
+        ))),
+    }
 }
 
 /// The position that the changelog holds of a partition.
@@ -92,36 +167,48 @@ fn there(changelog: &mut Changelog, source: &TopicPartition) -> Result<Option<Po
     Ok(found.position)
 }
 
-/// Whether another record stands where the last one was that the store knows.
-fn is_another(records: &mut SourceTopics, source: &TopicPartition, position: &Position) -> Result<bool, PortError> {
-    let Some(last) = position.last else { return Ok(false) };
-    let found = records.read(source, RecordOffset::new(last.offset))?;
-    Ok(found.is_some_and(|record| last.is_contradicted_by(&record)))
+/// What is asked about source topics.
+struct Look<'a> {
+    log: &'a RebaseLog,
+    records: SourceTopics,
+    /// How many partitions each has now.
+    counts: BTreeMap<String, Option<i32>>,
 }
 
-fn partition(
-    log: &RebaseLog,
-    records: &mut SourceTopics,
-    store: &SledStore,
-    source: &TopicPartition,
-    mut position: Position,
-) -> Result<Rebased, PortError> {
-    let (low, end) = log.extent(source)?;
-    let is_new = position.next > end || is_another(records, source, &position)?;
-    if is_new {
-        position.next = low;
-        position.partitions = None;
-        position.last = None;
+impl Look<'_> {
+    /// The oldest offset of a topic that is another one than that of the position: it ends before it, or has another record
+    /// where the last one was. Its orders must be keyed to the same partitions.
+    fn begin_of_a_new_topic(
+        &mut self,
+        source: &TopicPartition,
+        position: &Position,
+    ) -> Result<Option<NextOffset>, PortError> {
+        if let (Some(had), Some(has)) = (position.partitions, self.counts.get(&*source.topic).copied().flatten())
+            && had != has
+        {
+            return Err(PortError::Fatal(position::grown(&source.topic, had, has)));
+        }
+        let (low, end) = self.log.extent(source)?;
+        if position.next > end {
+            return Ok(Some(low));
+        }
+        let Some(last) = position.last else { return Ok(None) };
+        let found = self.records.read(source, RecordOffset::new(last.offset))?;
+        Ok(found.is_some_and(|record| last.is_contradicted_by(&record)).then_some(low))
     }
-    let note = if is_new {
-        "the source topic is a new one: it is read from its beginning, and every record of it counts as new"
-    } else {
-        "goes on where it was"
-    };
+}
+
+fn partition(log: &RebaseLog, store: &SledStore, task: &Task) -> Result<Told, PortError> {
+    let Task { source, onto, anew } = task;
+    let lost = || PortError::Fatal(format!("the changelog holds no position of {source} any more; try again"));
+    let mut position = store.position(source)?.ok_or_else(lost)?;
+    if let Some(low) = anew {
+        (position.next, position.partitions, position.last, position.topic_id) = (*low, None, None, None);
+    }
     let mut step = Step { log, source, records: Vec::new(), bytes: 0 };
-    let mut rebased = Rebased { source: source.clone(), orders: 0, owed: 0, next: position.next, note };
+    let (mut orders, mut owed_count) = (0, 0);
     store.scan_states(source, &mut |identity, mut state| {
-        if is_new {
+        if anew.is_some() {
             state.applied_offset = NO_OFFSET;
             if let Some(mark) = &mut state.dead_letter {
                 mark.offset = owed::gone(mark.offset);
@@ -129,23 +216,39 @@ fn partition(
         }
         let mut value = Vec::new();
         state.encode(&mut value);
-        rebased.orders += 1;
+        orders += 1;
         step.put(&ChangelogKey::State(identity), value)
     })?;
     let mut keys = Vec::new();
     store.scan_owed(source, &mut |key, _| keys.push(key))?;
     for key in keys {
         let Some(mut owed) = store.owed(source, &key)? else { continue };
-        if is_new {
+        if anew.is_some() {
             owed.offset = owed::gone(owed.offset);
         }
         let mut value = Vec::new();
         owed.encode(&mut value);
-        rebased.owed += 1;
+        owed_count += 1;
         step.put(&ChangelogKey::Owed(key), value)?;
     }
-    // Those of a topic that is gone, too: what was discarded stays so, and a letter of the new one at the same offset has
-    // the last word on it.
+    match onto {
+        // The rest of it stays as it is. No commit of another hand has this number.
+        Onto::Itself => position.commit_number += 1,
+        Onto::Nothing => {
+            letters_and_commands(store, source, &mut step)?;
+            // What was executed is known of no store for certain, as it may be behind: nothing is executed twice.
+            position.commands = log.commands_end(source.partition)?;
+        }
+    }
+    let value = position.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
+    step.records.push(ChangelogRecord { key: ChangelogKey::Position.encode(&source.topic), value: Some(value) });
+    log.write(source, &step.records, Some(position.next))?;
+    Ok(Told::Wrote { source: source.clone(), orders, owed: owed_count, next: position.next })
+}
+
+/// Those of a topic that is gone, too: what was discarded stays so, and a letter of the new one at the same offset has the
+/// last word on it.
+fn letters_and_commands(store: &SledStore, source: &TopicPartition, step: &mut Step<'_>) -> Result<(), PortError> {
     store.scan_letters(source, &mut |offset, status| {
         let value = status.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
         step.put(&ChangelogKey::Letter(offset), value)
@@ -153,13 +256,7 @@ fn partition(
     store.scan_commands(source, &mut |id, done| {
         let value = done.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
         step.put(&ChangelogKey::Command(id), value)
-    })?;
-    // What was executed is known of no store for certain, as it may be behind: nothing is executed twice.
-    position.commands = log.commands_end(source.partition)?;
-    let value = position.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
-    step.records.push(ChangelogRecord { key: ChangelogKey::Position.encode(&source.topic), value: Some(value) });
-    log.write(source, &step.records, Some(position.next))?;
-    Ok(rebased)
+    })
 }
 
 /// Records that wait for their transaction.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::exit::{self, Exit};
 use super::render::Output;
 use super::shell::Shell;
-use crate::app::rebase;
+use crate::app::rebase::{self, Told};
 use crate::app::worker::wall_ms;
 use crate::config::{Config, Need};
 use crate::store::{self, Owner, SledStore};
@@ -40,10 +40,12 @@ check    one line per partition; with --output json one object per line:
           \"open_letters\"}
 rebuild  only with kafka.exactly_once: elsewhere the store is the only copy. Nothing is deleted: the
          directory is renamed, and its new name is printed.
-rebase   for a store that was filled with kafka.exactly_once = false, or whose changelog was lost. No
-         worker of the group may run. The changelog must know nothing of the partitions yet; a rebase
-         that was cut off goes on. A source topic that ends before the store's position, or has another
-         record where the last one was, counts as a new one: it is read from its beginning.
+rebase   for a store that was filled with kafka.exactly_once = false, or whose changelog was lost, and
+         for a source topic that was deleted and made anew. No worker of the group may run. Says what
+         it is going to do, then does it; one that was cut off goes on. States of the store go to a
+         changelog that knows nothing of the partition; where it does, it stays as it is. A source
+         topic that ends before the position, or has another record where the last one was, counts as
+         a new one: it is read from its beginning, and states and stamps stay.
 
 Examples:
   order-sync store check --config order-sync.toml
@@ -148,17 +150,15 @@ fn rebase_store(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
         return Err(exit::fail(Exit::Usage, PortError::Fatal(words.to_owned())));
     }
     let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed)?;
-    let mut lines = Vec::new();
-    let result = rebase::rebase(config, &store, &mut |done| {
-        lines.push(format!(
-            "{}: {} orders and {} owed deliveries written; next offset {}: {}",
-            done.source, done.orders, done.owed, done.next, done.note
-        ));
-        Ok(())
+    let result = rebase::rebase(config, &store, &mut |told| {
+        let line = match told {
+            Told::Plans { source, note } => format!("{source}: {note}"),
+            Told::Wrote { source, orders, owed, next } => {
+                format!("{source}: {orders} orders and {owed} owed deliveries written; next offset {next}")
+            }
+        };
+        shell.out.line(line).map_err(|error| PortError::Fatal(error.to_string()))
     });
-    for line in lines {
-        shell.out.line(line)?;
-    }
     result.map_err(|error| exit::fail(Exit::Kafka, error))?;
     shell.out.line(format!("the store is a cache of {} now", config.kafka.changelog_topic))?;
     Ok(Exit::Done)

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::cache::{Cache, cache_write};
-use super::changelog::{ChangelogRecord, Gathered};
-use super::log_ports::{ChangelogExtent, ChangelogSource, Checkpoint};
+use super::changelog::{ChangelogRecord, GatherError, Gathered};
+use super::log_ports::{CacheStore, ChangelogExtent, ChangelogSource, Checkpoint};
 use super::ports::{Epoch, PortError, StateReader as _};
 use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::{Meters, event};
@@ -170,12 +170,7 @@ impl Restore {
             cache.fill(vec![cache_write(source, gathered, changelog, now.wall_ms)])
         };
         let mut visit = |record: &ChangelogRecord| {
-            gathered.take(&source.topic, record).map_err(|error| {
-                PortError::Fatal(format!(
-                    "the changelog cannot be read on partition {}: {error}; run the release that wrote it",
-                    source.partition
-                ))
-            })?;
+            gathered.take(&source.topic, record).map_err(|error| unreadable(source, &error))?;
             if gathered.bytes() < BATCH_BYTES {
                 return Ok(());
             }
@@ -229,6 +224,39 @@ impl Restore {
             ),
         }
     }
+}
+
+/// Makes the store hold of a partition what the changelog does, and nothing else, whatever the group's offset says. Nobody
+/// writes the changelog meanwhile.
+pub fn refill(
+    changelog: &mut dyn ChangelogSource,
+    store: &dyn CacheStore,
+    source: &TopicPartition,
+    now_ms: i64,
+) -> Result<(), PortError> {
+    store.forget(source)?;
+    let extent = changelog.extent(source.partition)?;
+    let mut gathered = Gathered::default();
+    let mut visit = |record: &ChangelogRecord| {
+        gathered.take(&source.topic, record).map_err(|error| unreadable(source, &error))?;
+        if gathered.bytes() < BATCH_BYTES {
+            return Ok(());
+        }
+        store.write(vec![cache_write(source, std::mem::take(&mut gathered), None, now_ms)])
+    };
+    let reached = changelog.read(source.partition, extent.low, &mut visit)?;
+    store.write(vec![cache_write(source, gathered, Some(reached), now_ms)])?;
+    if reached < extent.high {
+        return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
+    }
+    Ok(())
+}
+
+fn unreadable(source: &TopicPartition, error: &GatherError) -> PortError {
+    PortError::Fatal(format!(
+        "the changelog cannot be read on partition {}: {error}; run the release that wrote it",
+        source.partition
+    ))
 }
 
 /// Whether `written_ms` lies so far back that half of `kept` has passed: clocks differ, and the broker's time decides.

@@ -6,7 +6,7 @@ use super::*;
 use crate::store::MemoryStore;
 use crate::sync::commit::CutPart;
 use crate::sync::log_fakes::{FakeLog, identity, key, part, source};
-use crate::sync::log_ports::{CacheStore as _, CacheWrite, Transaction};
+use crate::sync::log_ports::{CacheWrite, Transaction};
 
 struct World {
     log: FakeLog,

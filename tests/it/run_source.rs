@@ -127,3 +127,60 @@ fn real_kafka_a_rebase_onto_a_new_topic_keeps_no_offset_of_the_old_one() {
         assert_eq!(header(letter, "order-sync.reason"), "malformed_event");
     }
 }
+
+/// The changelog stands, and the store at hand is an old one: the rebase goes by the changelog. States, stamps and debts
+/// stay, and the new topic is read from its beginning.
+#[test]
+fn real_kafka_a_rebase_writes_the_changelogs_states_on_for_a_topic_made_anew() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("renewed", 2, &[]);
+    raw_produce::produce(&kafka.brokers, &topic, b"no event", &[]);
+    let sandbox = sandbox(Duration::ZERO);
+    sandbox.set_outages(&["http:503 for 600s".parse().unwrap()]);
+    let site = Site::new(&kafka.brokers, &topic, &sandbox.base_url());
+    let (store, older) = (site.home().join("store"), site.home().join("older"));
+    let ends = |code: i32| {
+        let mut worker = site.spawn(&["--until-caught-up"]);
+        eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+        assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", site.log());
+    };
+    ends(0);
+    assert!(Command::new("cp").arg("-a").args([&store, &older]).status().unwrap().success());
+    let pushes = u64::try_from(produce(kafka, &topic, 30)).unwrap();
+    let records =
+        i64::try_from(kafka.read_all(&topic).iter().filter(|(partition, _)| *partition == 0).count()).unwrap();
+    let config = settings(&kafka.brokers, site.group(), &[&topic]);
+    let mut worker = site.spawn(&[]);
+    eventually("everything is folded", || committed(&config, &topic, 0) == Some(records));
+    terminate(&mut worker);
+    std::fs::remove_dir_all(&store).unwrap();
+    std::fs::rename(older, &store).unwrap();
+
+    kafka.delete(&topic);
+    kafka.create(&topic, 2, &[]);
+    raw_produce::produce(&kafka.brokers, &topic, b"no event", &[]);
+    produce(kafka, &topic, 30);
+    ends(1);
+    assert!(site.log().contains("`order-sync store rebase`"), "{}", site.log());
+    let rebase = || {
+        let mut rebase = Command::new(env!("CARGO_BIN_EXE_order-sync"));
+        let output = rebase.args(["store", "rebase", "--config"]).arg(site.config_file()).output().unwrap();
+        let words = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{words}");
+        words
+    };
+    let words = rebase();
+    let plan = words.find(&format!("{topic}/0: the source topic is a new one"));
+    let done = words.find(&format!("and {pushes} owed deliveries written; next offset 0"));
+    assert!(plan.is_some() && plan < done, "{words}");
+    let words = rebase();
+    assert!(!words.contains("written"), "what is done is not done again: {words}");
+
+    sandbox.set_outages(&[]);
+    ends(0);
+    let report = sandbox.report();
+    assert!(report.applied >= pushes && report.applied < 2 * pushes, "{report:?}");
+    assert_eq!((report.repeats, report.violations_total), (0, 0), "the same stamps are never given twice");
+    let letters = kafka.read_all(&format!("{}.dead-letters", site.group()));
+    assert_eq!(letters.len(), 2, "one of the old topic, and one of the new");
+}

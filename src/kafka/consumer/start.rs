@@ -46,13 +46,15 @@ pub(super) fn proof(start: StartAt, extent: Extent) -> Option<LastRecord> {
     }
 }
 
+/// What to do about a topic that was made anew on purpose.
+const IF_NEW: &str = "if it is rightly new, stop every worker and run `order-sync store rebase`, which keeps the states and counts \
+                      every record of the topic as new, or start with a new group id and an empty store";
+
 /// That the topic is another one, although it reaches as far.
 pub(super) fn another(source: &TopicPartition, offset: i64) -> String {
     format!(
         "{source} has another record at offset {offset} than the one that this worker has read there: the topic was deleted and \
-         created again. Reading on would take new events for old ones. Check the topic; if it is rightly new, start with a \
-         new group id and an empty store, or write the states into a new changelog with `order-sync store rebase`, which \
-         then counts every record of the topic as new"
+         created again. Reading on would take new events for old ones. Check the topic; {IF_NEW}"
     )
 }
 
@@ -62,8 +64,7 @@ pub(super) fn words(refused: Refused, source: &TopicPartition, next: NextOffset,
     match refused {
         Refused::BeyondEnd => format!(
             "{source} ends at offset {high}, but this worker's position is {next}: the topic was deleted and created \
-             again, or has lost records. Reading on would take new events for old ones. Check the topic; if it is \
-             rightly new, start with a new group id and an empty store"
+             again, or has lost records. Reading on would take new events for old ones. Check the topic; {IF_NEW}"
         ),
         Refused::BelowStart => format!(
             "{source} begins at offset {low}, but this worker's position is {next}: retention removed {} offsets that \
