@@ -235,6 +235,10 @@ fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
 }
 
+fn is_no_room(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
 fn from_sled(path: &Path, doing: &str, error: &sled::Error) -> PortError {
     let shown = path.display();
     match error {
@@ -242,8 +246,10 @@ fn from_sled(path: &Path, doing: &str, error: &sled::Error) -> PortError {
             "store directory {shown} is in use by another process; stop that one, or give this worker a directory of \
              its own in [store] path"
         )),
-        sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => PortError::Fatal(format!(
-            "store directory {shown}: the disk is full; make room and start again, nothing that was committed is lost"
+        // A quota and a limit of file size are to us what a small disk is.
+        sled::Error::Io(io) if is_no_room(io.kind()) => PortError::Fatal(format!(
+            "store directory {shown}: the disk is full ({}); make room and start again, nothing that was committed is lost",
+            io.kind()
         )),
         sled::Error::Io(io) => PortError::Fatal(format!(
             "cannot {doing} store directory {shown}: {io}; see to the disk and its permissions, then start again"

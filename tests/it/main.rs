@@ -36,6 +36,7 @@ mod reference;
 mod run;
 mod run_alone;
 mod run_commands;
+mod run_disk;
 mod run_letters;
 mod run_lost;
 mod run_refused;

@@ -66,8 +66,19 @@ impl Site {
     }
 
     pub fn spawn(&self, args: &[&str]) -> Child {
+        self.start(Command::new(env!("CARGO_BIN_EXE_order-sync")), args)
+    }
+
+    /// The same behind words of a shell, which set limits.
+    pub fn spawn_behind(&self, shell: &str, args: &[&str]) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{shell}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_order-sync")]);
+        self.start(command, args)
+    }
+
+    fn start(&self, mut command: Command, args: &[&str]) -> Child {
         let log = std::fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
-        Command::new(env!("CARGO_BIN_EXE_order-sync"))
+        command
             .args(["run", "--config"])
             .arg(self.config_file())
             .args(args)

@@ -1,0 +1,92 @@
+//! A worker whose disk is full, with transactions: it stops with words, and nothing is lost.
+
+use std::time::Duration;
+
+use order_sync::sandbox::SandboxHandle;
+
+use crate::run::{Site, produce, sandbox, terminate};
+use crate::support::kafka::eventually;
+use crate::support::real_kafka::RealKafka;
+
+/// A file may have about 1 MiB: a store can be begun in it, and not filled. To the writer it is a disk that is full.
+const SMALL_DISK: &str = "trap '' XFSZ; ulimit -f 2100";
+const SLOW: &str = "--set=delivery.max_in_flight=4";
+
+struct World {
+    site: Site,
+    sandbox: SandboxHandle,
+    pushes: u64,
+}
+
+fn world(kafka: &RealKafka, orders: usize, latency: Duration) -> World {
+    let topic = kafka.topic("disk", 1, &[]);
+    let pushes = u64::try_from(produce(kafka, &topic, orders)).unwrap();
+    let sandbox = sandbox(latency);
+    World { site: Site::new(&kafka.brokers, &topic, &sandbox.base_url()), sandbox, pushes }
+}
+
+impl World {
+    /// A worker on the small disk ends by itself with `code`.
+    fn ends_on_a_small_disk(&self, code: i32, args: &[&str]) {
+        let mut worker = self.site.spawn_behind(SMALL_DISK, args);
+        eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+        assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", self.site.log());
+    }
+
+    fn catches_up(&self) {
+        let mut worker = self.site.spawn(&["--until-caught-up"]);
+        eventually("the worker has caught up", || worker.try_wait().unwrap().is_some());
+        assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", self.site.log());
+    }
+
+    /// With room again everything arrives once: an order that got another stamp would be applied once more.
+    fn goes_on(&self) {
+        self.catches_up();
+        let report = self.sandbox.report();
+        assert_eq!((report.applied, report.violations_total), (self.pushes, 0), "{}", self.site.log());
+    }
+
+    fn says(&self, words: &str) {
+        assert!(self.site.log().contains(words), "{words}: {}", self.site.log());
+    }
+}
+
+const FULL: &str = "the disk is full (file too large); make room and start again, nothing that was committed";
+
+#[cfg(unix)]
+#[test]
+fn real_kafka_a_full_disk_stops_the_commit_with_words_and_loses_nothing() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = world(kafka, 600, Duration::from_millis(20));
+    world.ends_on_a_small_disk(1, &[SLOW]);
+    world.says(FULL);
+    let applied = world.sandbox.report().applied;
+    assert!(applied > 0 && applied < world.pushes, "{applied} of {}", world.pushes);
+    world.goes_on();
+}
+
+#[cfg(unix)]
+#[test]
+fn real_kafka_a_full_disk_stops_a_restore_with_words_and_loses_nothing() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = world(kafka, 2000, Duration::from_millis(2));
+    world.goes_on();
+    std::fs::remove_dir_all(world.site.home().join("store")).unwrap();
+    world.ends_on_a_small_disk(1, &[]);
+    world.says(FULL);
+    world.goes_on();
+}
+
+/// What a clean stop cannot write any more is in the changelog.
+#[cfg(unix)]
+#[test]
+fn real_kafka_a_full_disk_makes_no_loss_of_a_clean_stop() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = world(kafka, 1500, Duration::from_millis(1));
+    let mut worker = world.site.spawn_behind(SMALL_DISK, &[]);
+    eventually("some is committed", || world.sandbox.report().applied > 1000);
+    assert_eq!(terminate(&mut worker), Some(0), "{}", world.site.log());
+    world.says("the store was not written at the end");
+    world.says(FULL);
+    world.goes_on();
+}
