@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::shell::Globals;
 use super::{
-    check, completions, dead_letters, demo, exit::Exit, explain, map, orders, run, sandbox, schema, store, topics,
+    apps, check, completions, dead_letters, demo, exit::Exit, explain, map, orders, run, sandbox, schema, store, topics,
 };
 
 /// Keeps Douyin's order centre on a merchant's latest order state.
@@ -34,10 +34,12 @@ pub enum Command {
     Topics(topics::Args),
     /// Look into the local store, have it rebuilt, or write it into a changelog
     Store(store::Args),
-    /// List, show and export what was set aside; reads Kafka only
+    /// List, show and export what was set aside, send it again or decide against it
     DeadLetters(dead_letters::Args),
-    /// Show what became of an order, list and export orders; reads Kafka only
+    /// Show what became of an order, list and export orders, send them again
     Orders(orders::Args),
+    /// List apps, pause and resume their deliveries, accept rejections
+    Apps(apps::Args),
     /// Show what the worker would make of events, without Kafka, store or network
     Map(map::Args),
     /// Say how the worker judges an answer of the platform, and what it would do next

@@ -25,13 +25,15 @@ pub enum Exit {
     Kafka,
     /// 8
     Abandoned,
+    /// 9
+    Waiting,
     /// 130, what a shell tells of a process that Ctrl-C has ended.
     Interrupted,
 }
 
 impl Exit {
     /// Every code, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Done,
         Self::Failure,
         Self::Usage,
@@ -41,6 +43,7 @@ impl Exit {
         Self::Store,
         Self::Kafka,
         Self::Abandoned,
+        Self::Waiting,
         Self::Interrupted,
     ];
 
@@ -56,6 +59,7 @@ impl Exit {
             Self::Store => 6,
             Self::Kafka => 7,
             Self::Abandoned => 8,
+            Self::Waiting => 9,
             Self::Interrupted => 130,
         }
     }
@@ -74,7 +78,10 @@ impl Exit {
             Self::Abandoned => {
                 "the shutdown took longer than `shutdown_timeout`; nothing is lost, some work is repeated"
             }
-            Self::Interrupted => "a tool that reads was ended by Ctrl-C; what it had printed by then is right",
+            Self::Waiting => {
+                "a command is written, and no worker has executed it within `--timeout`; it is when one owns its partition"
+            }
+            Self::Interrupted => "a tool was ended by Ctrl-C; what it had printed by then is right",
         }
     }
 

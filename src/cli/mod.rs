@@ -4,6 +4,7 @@
 //! `shell.out` ([`render::Out`]) only, takes its settings from `shell.config(…)`, gives an error its exit code
 //! with [`exit::fail`], and runs async work with [`runtime::block_on`].
 
+pub mod apps;
 pub mod args;
 pub mod check;
 pub mod completions;
@@ -13,6 +14,7 @@ mod demo_report;
 pub mod entry;
 pub mod exit;
 pub mod explain;
+pub mod giving;
 pub mod map;
 mod map_lines;
 mod map_log;

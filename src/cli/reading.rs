@@ -1,8 +1,11 @@
 //! What the tools that read workers' topics have in common: the reader, its progress bar, how they end, and what is said
 //! where something is not there.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio_util::sync::CancellationToken;
 
 use super::exit::{self, Exit};
 use super::render::Reader;
@@ -23,6 +26,8 @@ pub(super) struct Reading {
     pub(super) scan: Scanner,
     /// Drawn on stderr, and only where that is a terminal.
     pub(super) bar: ProgressBar,
+    /// Cancelled when the person ends it.
+    pub(super) stop: CancellationToken,
 }
 
 /// Lets a tool work until it has ended or the person ends it.
@@ -37,7 +42,7 @@ pub(super) fn with(
         let bar = ProgressBar::new(0);
         let style = ProgressStyle::with_template("{msg} {bar:32} {percent:>3} %  {per_sec}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        let mut reading = Reading { config, scan, bar };
+        let mut reading = Reading { config, scan, bar, stop: stop.clone() };
         let result = tokio::task::block_in_place(|| work(&mut reading, shell));
         reading.bar.finish_and_clear();
         match result {
@@ -108,6 +113,18 @@ impl Reading {
              dead letter, and every one is shown as open"
         ));
         Ok(Statuses::unknown())
+    }
+
+    /// Waits, unless the person ends it meanwhile.
+    pub(super) fn pause(&self, wait: Duration) -> anyhow::Result<()> {
+        if wait.is_zero() {
+            return Ok(());
+        }
+        let cancelled = async { tokio::time::timeout(wait, self.stop.cancelled()).await };
+        match tokio::runtime::Handle::current().block_on(cancelled) {
+            Ok(()) => Err(kafka(ScanError::Stopped)),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Rows that go to the terminal as they are found stand where the bar would.

@@ -42,6 +42,12 @@ impl Shell {
         Self { out, globals, environment }
     }
 
+    /// A variable of the environment, where it is set and is UTF-8.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let value = self.environment.get(std::ffi::OsStr::new(name))?.to_str()?;
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
     /// The form that was asked for, else text.
     pub fn output(&self) -> Output {
         self.globals.output.unwrap_or(Output::Text)

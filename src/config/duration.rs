@@ -8,7 +8,7 @@ pub(super) const RULE: &str = "write a whole number and a unit, ms, s, m, h or d
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Reads `"200ms"`; `None` for anything else, and for more than 2^64 ms.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let millis = UNITS.iter().find_map(|(name, millis)| (*name == unit.trim_start()).then_some(*millis))?;

@@ -38,7 +38,7 @@ pub use app::{App, Secret};
 pub use circuit::Circuit;
 pub use delivery::Delivery;
 pub use douyin::{APP_ID, Douyin, GoodsEntryType, TicketLists, TokenKind};
-pub use duration::format_duration;
+pub use duration::{format_duration, parse as parse_duration};
 pub use error_code::ErrorCodeRule;
 pub use kafka::{Kafka, StartFrom};
 pub use limits::{Limits, TextLimit};

@@ -4,7 +4,7 @@
 //! killed between letter and position. The newest letter is the one that counts, so ids that were met are remembered: of
 //! 4 million letters at most, in 64 MB. Two copies further apart than that would be told twice.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
@@ -21,6 +21,8 @@ const MET_MAX: usize = 4_000_000;
 /// Which letters are wanted; what is not given does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
+    /// One of these; all where it is empty.
+    pub ids: BTreeSet<LetterId>,
     /// One of these reasons.
     pub reasons: Vec<String>,
     /// One of these statuses.
@@ -48,7 +50,8 @@ impl Filter {
             wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|one| one == value))
         };
         let time = || row.last_failed_ms();
-        among(&self.reasons, Some(&row.reason))
+        (self.ids.is_empty() || self.ids.contains(&row.id))
+            && among(&self.reasons, Some(&row.reason))
             && among(&self.orders, row.order_id.as_deref())
             && among(&self.apps, row.app_id.as_deref())
             && self.topic.as_deref().is_none_or(|topic| topic == &*row.id.source.topic)

@@ -10,7 +10,9 @@ mod mask;
 mod order_log;
 mod order_rows;
 mod partitioner;
+mod prospect;
 mod reasons;
+mod standing;
 mod statuses;
 mod timeline;
 
@@ -26,6 +28,8 @@ pub use mask::{Mask, Personal};
 pub use order_log::{OrderLog, OrderLogs, read_order};
 pub use order_rows::{BriefState, OrderRow, read_rows};
 pub use partitioner::candidates;
+pub use prospect::{Foresight, Prospect, Will, identity_of};
 pub use reasons::{Advice, advice};
+pub use standing::{OrderPlace, Standing, read_positions, read_standing};
 pub use statuses::{Statuses, Word};
 pub use timeline::{Agreement, Entry, Happened, Judge, Judged, timeline};

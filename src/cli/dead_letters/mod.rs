@@ -2,8 +2,10 @@
 //! with none.
 
 mod command;
+mod discard;
 mod export;
 mod list;
+mod redrive;
 mod select;
 mod show;
 mod show_text;

@@ -1,10 +1,12 @@
-//! Which dead letters are meant: the options that `list` and `export` share.
+//! Which dead letters are meant: the options that `list`, `export` and `redrive` share.
+
+use std::collections::BTreeSet;
 
 use clap::builder::PossibleValuesParser;
 
 use crate::cli::reading::Reading;
 use crate::cli::times;
-use crate::inspect::{Filter, Letters};
+use crate::inspect::{Filter, LetterId, Letters};
 use crate::order::DeadLetterReason;
 use crate::sync::changelog::LetterState;
 
@@ -12,6 +14,9 @@ use crate::sync::changelog::LetterState;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Which letters")]
 pub struct Select {
+    /// These letters; all where it is empty.
+    #[arg(skip)]
+    pub ids: BTreeSet<LetterId>,
     /// Set aside for this reason
     #[arg(long, value_name = "CODE", value_parser = reasons())]
     pub reason: Vec<String>,
@@ -54,6 +59,14 @@ const STATES: [LetterState; 4] =
     [LetterState::Open, LetterState::Redriven, LetterState::Superseded, LetterState::Discarded];
 
 impl Select {
+    /// Whether anything was said of which letters.
+    pub(super) fn is_narrowed(&self) -> bool {
+        let Self { ids, reason, status, order, app, topic, partition, err_code, since, until } = self;
+        let lists = [reason.len(), status.len(), order.len(), app.len(), err_code.len(), ids.len()];
+        let ones = [topic.is_some(), partition.is_some(), since.is_some(), until.is_some()];
+        lists.into_iter().any(|length| length > 0) || ones.contains(&true)
+    }
+
     /// The chosen letters, the newest first.
     pub(super) fn letters(&self, reading: &mut Reading) -> anyhow::Result<Letters> {
         let topic = reading.config.kafka.dead_letter_topic.clone();
@@ -65,6 +78,7 @@ impl Select {
         let statuses = reading.statuses(&spans)?;
         reading.bar.set_message(topic.clone());
         let filter = Filter {
+            ids: self.ids.clone(),
             reasons: self.reason.clone(),
             statuses: self.status.clone(),
             orders: self.order.clone(),

@@ -88,7 +88,7 @@ impl Args {
 }
 
 /// How far the changelog reaches.
-pub(super) fn changelog(reading: &mut Reading) -> anyhow::Result<Vec<Span>> {
+pub(in crate::cli) fn changelog(reading: &mut Reading) -> anyhow::Result<Vec<Span>> {
     let topic = reading.config.kafka.changelog_topic.clone();
     let missing = || {
         let words = format!(
@@ -101,7 +101,7 @@ pub(super) fn changelog(reading: &mut Reading) -> anyhow::Result<Vec<Span>> {
 }
 
 /// The orders of one partition of it.
-pub(super) fn rows(reading: &mut Reading, span: Span) -> anyhow::Result<Vec<OrderRow>> {
+pub(in crate::cli) fn rows(reading: &mut Reading, span: Span) -> anyhow::Result<Vec<OrderRow>> {
     let topic = reading.config.kafka.changelog_topic.clone();
     let sources = reading.config.kafka.topics.clone();
     let bar = reading.bar.clone();

@@ -3,9 +3,13 @@
 
 mod command;
 mod export;
+mod fold;
 mod list;
+mod resync;
 mod show;
 mod show_text;
 mod source;
 
 pub use command::{Args, execute};
+
+pub(in crate::cli) use list::{changelog, rows};

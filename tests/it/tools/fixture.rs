@@ -78,17 +78,40 @@ impl World {
 
     /// The platform takes everything from now on, and the refused order has a newer event: a worker delivers it.
     pub fn heal(&self, kafka: &RealKafka) {
+        self.mend();
+        self.goes_on(kafka, &[(REFUSED, event(REFUSED, 3, "redeemed"))]);
+    }
+
+    /// The platform takes everything from now on.
+    pub fn mend(&self) {
         self.sandbox.set_faults(Faults::default());
+    }
+
+    /// The stamp of what the platform holds of an order.
+    pub fn held(&self, order: &str) -> Option<i64> {
+        self.sandbox.order("tt1", order)?.stamp
+    }
+
+    /// Further events come.
+    pub fn send(&self, kafka: &RealKafka, events: &[(&str, serde_json::Value)]) {
         let producer = Producer::connect(&kafka.brokers).unwrap();
-        let value = event(REFUSED, 3, "redeemed").to_string();
-        let (key, value) = (Some(REFUSED.as_bytes()), Some(value.as_bytes()));
-        let outgoing = Outgoing { partition: Some(0), key, value, ..Outgoing::default() };
-        producer.send(&self.topic, outgoing).unwrap();
+        for (order, event) in events {
+            let value = event.to_string();
+            let (key, value) = (Some(order.as_bytes()), Some(value.as_bytes()));
+            let outgoing = Outgoing { partition: Some(0), key, value, ..Outgoing::default() };
+            producer.send(&self.topic, outgoing).unwrap();
+        }
         producer.flush().unwrap();
+    }
+
+    /// Further events come, and a worker folds them.
+    pub fn goes_on(&self, kafka: &RealKafka, events: &[(&str, serde_json::Value)]) {
+        self.send(kafka, events);
         self.catch_up();
     }
 
-    fn catch_up(&self) {
+    /// Runs a worker until it has caught up.
+    pub fn catch_up(&self) {
         let mut worker = self.site.spawn(&["--until-caught-up"]);
         eventually("the worker has caught up", || worker.try_wait().unwrap().is_some());
         assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", self.site.log());

@@ -1,8 +1,11 @@
 //! The operators' tools as processes on a real Kafka: text and JSON, what they hide, and how they end.
 
+mod commands;
 mod dead_letters;
 mod fixture;
 mod many_letters;
 mod many_orders;
+mod operator;
 mod orders;
+mod redriving;
 mod scan;

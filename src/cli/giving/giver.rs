@@ -1,0 +1,205 @@
+//! Writes commands, a few at a time and no faster than asked, and waits for what becomes of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::options::Give;
+use super::outcome::{Stage, is_failure, tell};
+use crate::cli::exit::{self, Exit};
+use crate::cli::reading::{self, Reading};
+use crate::cli::render;
+use crate::cli::shell::Shell;
+use crate::kafka::command_writer::{CommandWriter, OutcomeWatch};
+use crate::record::TopicPartition;
+use crate::sync::command::{Action, Command};
+use crate::sync::scan::{LogScan as _, ScanError};
+
+/// Commands that are under way at once.
+const UNDER_WAY_MAX: u32 = 500;
+/// One look for outcomes; a stop is heard between two.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// A command, and what it is about in the words of who gave it.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Given {
+    /// An id, an order, an app.
+    pub(in crate::cli) subject: String,
+    /// The command.
+    pub(in crate::cli) command: Command,
+}
+
+/// What bounds a round of commands.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct Limits {
+    /// So many a second; `None` for as many as there are.
+    pub(in crate::cli) rate: Option<u32>,
+}
+
+/// Gives the commands of one round.
+pub(in crate::cli) struct Giver {
+    /// What the ids of the round begin with.
+    round: String,
+    who: String,
+    why: String,
+    at_ms: i64,
+    writer: CommandWriter,
+    /// `None` where nobody waits.
+    watch: Option<OutcomeWatch>,
+    timeout: Duration,
+    rate: Option<u32>,
+    began: Instant,
+    written: u32,
+    left_unwritten: usize,
+    waiting: usize,
+    failures: usize,
+}
+
+impl Giver {
+    /// Makes ready to give commands to the owners of these partitions, by their numbers. Refused without transactions, and
+    /// where the commands topic is not there.
+    pub(in crate::cli) fn new(
+        reading: &mut Reading,
+        shell: &Shell,
+        give: &Give,
+        why: &str,
+        partitions: &BTreeSet<i32>,
+        limits: Limits,
+    ) -> anyhow::Result<Self> {
+        let who = give.who(shell)?;
+        let kafka = &reading.config.kafka;
+        let writer = CommandWriter::connect(kafka).map_err(|error| exit::fail(Exit::Usage, error))?;
+        let topic = kafka.commands_topic();
+        if reading.scan.partitions(&topic).map_err(reading::kafka)?.is_none() {
+            let words = format!(
+                "the commands topic {topic} does not exist: no worker of this release has run for group {}, or kafka.group_id \
+                 is another one. `order-sync topics create` makes it",
+                reading.config.kafka.group_id
+            );
+            return Err(exit::fail(Exit::Kafka, anyhow::anyhow!(words)));
+        }
+        // Before the first command is written, so that no outcome is missed.
+        let watch = if give.no_wait || partitions.is_empty() {
+            None
+        } else {
+            Some(OutcomeWatch::begin(&reading.config.kafka, partitions).map_err(reading::kafka)?)
+        };
+        let at_ms = jiff::Timestamp::now().as_millisecond();
+        Ok(Self {
+            round: format!("{at_ms}-{:08x}", fastrand::Rng::new().u32(..)),
+            who,
+            why: why.to_owned(),
+            at_ms,
+            writer,
+            watch,
+            timeout: give.timeout,
+            rate: limits.rate,
+            began: Instant::now(),
+            written: 0,
+            left_unwritten: 0,
+            waiting: 0,
+            failures: 0,
+        })
+    }
+
+    /// A command of this round. `name` tells it from the others of the round.
+    pub(in crate::cli) fn command(&self, name: &str, source: TopicPartition, action: Action) -> Command {
+        let id = format!("{}-{}/{name}", action.as_str(), self.round);
+        Command {
+            id: id.into(),
+            source,
+            action,
+            who: self.who.as_str().into(),
+            why: self.why.as_str().into(),
+            at_ms: self.at_ms,
+        }
+    }
+
+    /// Gives these commands in their order, and tells what becomes of each. Once an outcome has not come in time, no
+    /// further ones are written.
+    pub(in crate::cli) fn give(
+        &mut self,
+        given: &[Given],
+        reading: &mut Reading,
+        shell: &mut Shell,
+    ) -> anyhow::Result<()> {
+        reading.hide_bar_from(shell);
+        let bar = reading.bar.clone();
+        bar.set_message("commands");
+        let chunk = usize::try_from(self.rate.unwrap_or(UNDER_WAY_MAX).clamp(1, UNDER_WAY_MAX)).unwrap_or(1);
+        for chunk in given.chunks(chunk) {
+            if self.waiting > 0 {
+                self.left_unwritten += chunk.len();
+                continue;
+            }
+            self.pace(reading)?;
+            let commands: Vec<Command> = chunk.iter().map(|given| given.command.clone()).collect();
+            self.writer.write(&commands).map_err(reading::kafka)?;
+            self.written = self.written.saturating_add(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
+            match &mut self.watch {
+                None => bar.suspend(|| chunk.iter().try_for_each(|given| tell(given, &Stage::Written, shell)))?,
+                Some(_) => self.wait(chunk, reading, shell)?,
+            }
+            Reading::progress(&bar, (u64::from(self.written), u64::try_from(given.len()).unwrap_or(u64::MAX)));
+        }
+        Ok(())
+    }
+
+    /// Waits until the rate allows what comes next.
+    fn pace(&self, reading: &Reading) -> anyhow::Result<()> {
+        let due = self.rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) * self.written / rate.max(1));
+        let ended = reading.pause(due.saturating_sub(self.began.elapsed()));
+        if ended.is_err() {
+            self.say_what_is_written();
+        }
+        ended
+    }
+
+    fn wait(&mut self, chunk: &[Given], reading: &Reading, shell: &mut Shell) -> anyhow::Result<()> {
+        let Some(watch) = &mut self.watch else { return Ok(()) };
+        let mut waiting: BTreeMap<&str, &Given> = chunk.iter().map(|given| (&*given.command.id, given)).collect();
+        let mut heard = Instant::now();
+        while !waiting.is_empty() && heard.elapsed() < self.timeout {
+            if reading.stop.is_cancelled() {
+                self.say_what_is_written();
+                return Err(reading::kafka(ScanError::Stopped));
+            }
+            for told in watch.hear(LOOK).map_err(reading::kafka)? {
+                let Some(given) = waiting.remove(&*told.id) else { continue };
+                heard = Instant::now();
+                self.failures += usize::from(is_failure(told.done.outcome));
+                reading.bar.suspend(|| tell(given, &Stage::Done(&told.done), shell))?;
+            }
+        }
+        // In the order in which they were given.
+        for given in chunk.iter().filter(|given| waiting.contains_key(&*given.command.id)) {
+            reading.bar.suspend(|| tell(given, &Stage::Waiting, shell))?;
+            self.waiting += 1;
+        }
+        Ok(())
+    }
+
+    fn say_what_is_written(&self) {
+        render::note(format!(
+            "note: {} commands are in the topic and are executed by the owners of their partitions",
+            self.written
+        ));
+    }
+
+    /// How the round ended.
+    pub(in crate::cli) fn end(self, reading: &Reading) -> Exit {
+        reading.bar.finish_and_clear();
+        if self.waiting > 0 {
+            let waiting = self.waiting;
+            render::note(format!(
+                "note: of {waiting} commands nothing was heard within {}: they are in the topic, and are executed when a worker \
+                 owns their partitions (`order-sync run`, also with --until-caught-up)",
+                crate::config::format_duration(self.timeout)
+            ));
+            if self.left_unwritten > 0 {
+                render::note(format!("note: {} further ones were not written", self.left_unwritten));
+            }
+            return Exit::Waiting;
+        }
+        if self.failures > 0 { Exit::Failure } else { Exit::Done }
+    }
+}

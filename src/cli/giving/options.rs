@@ -1,0 +1,60 @@
+//! Who gives a command, and how long what becomes of it is waited for.
+
+use std::time::Duration;
+
+use crate::cli::exit::{self, Exit};
+use crate::cli::shell::Shell;
+use crate::config::parse_duration;
+use crate::sync::command::{WHO_BYTES_MAX, WHY_BYTES_MAX};
+
+/// Where Linux tells the host's name.
+const HOST_FILE: &str = "/proc/sys/kernel/hostname";
+
+/// Options of every command that is given to workers.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "How it is given")]
+pub struct Give {
+    /// Who gives it, for the audit trail [default: $USER and the host's name]
+    #[arg(long, value_name = "NAME")]
+    pub who: Option<String>,
+    /// Write it, and do not wait for what becomes of it
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Wait so long for each outcome
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, conflicts_with = "no_wait")]
+    pub timeout: Duration,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "write a number and a unit, for example 30s or 5m".to_owned())
+}
+
+/// A reason, as `--why` takes it.
+pub(in crate::cli) fn why(text: &str) -> Result<String, String> {
+    match text.len() {
+        0 => Err("say why, in a few words".to_owned()),
+        length if length > WHY_BYTES_MAX => Err(format!("it has {length} bytes; at most {WHY_BYTES_MAX}")),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+impl Give {
+    /// Who gives it: what was asked for, else the user at this host.
+    pub(super) fn who(&self, shell: &Shell) -> anyhow::Result<String> {
+        let who = if let Some(who) = &self.who {
+            who.clone()
+        } else {
+            let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| shell.variable(name));
+            let host = std::fs::read_to_string(HOST_FILE).ok().or_else(|| shell.variable("HOSTNAME"));
+            let host = host.map(|host| host.trim().to_owned()).filter(|host| !host.is_empty());
+            let or_unknown = |text: Option<String>| text.unwrap_or_else(|| "unknown".to_owned());
+            format!("{}@{}", or_unknown(user), or_unknown(host))
+        };
+        let length = who.len();
+        if length == 0 || length > WHO_BYTES_MAX {
+            let words = format!("who gives the command has {length} bytes; 1 to {WHO_BYTES_MAX}: --who");
+            return Err(exit::fail(Exit::Usage, anyhow::anyhow!(words)));
+        }
+        Ok(who)
+    }
+}

@@ -1,0 +1,173 @@
+//! What a redrive, or a fold on an operator's word, will come to by what the changelog says now. The worker decides anew when
+//! it executes the command: an event that comes meanwhile may change it, and never to an older state over a newer one.
+
+use std::collections::BTreeMap;
+
+use super::letters::Listed;
+use super::standing::Standing;
+use super::statuses::Word;
+use crate::order::event::{EventRules, decode};
+use crate::order::fold::{FoldAs, FoldRules, fold_as};
+use crate::order::{AppId, Identity, MapOrder, TimeUnit, Transition, UpdateTime};
+use crate::record::{Record, RecordOffset, TopicPartition};
+
+/// What will be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Will {
+    /// The letter's delivery is owed again.
+    Send,
+    /// The event is folded, and its delivery owed.
+    FoldAgain,
+    /// Nothing: a later state of the order holds what it says.
+    Superseded,
+    /// Nothing: the order is past the event.
+    Stale,
+    /// Nothing: the event is applied, or its delivery is owed already.
+    Unchanged,
+    /// Nothing: it would be refused.
+    Refused,
+}
+
+impl Will {
+    /// The word for people and scripts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::FoldAgain => "fold again",
+            Self::Superseded => "superseded",
+            Self::Stale => "stale",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Whether a command is given for it.
+    pub fn acts(self) -> bool {
+        match self {
+            Self::Send | Self::FoldAgain => true,
+            Self::Superseded | Self::Stale | Self::Unchanged | Self::Refused => false,
+        }
+    }
+}
+
+/// What will be done, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prospect {
+    /// What.
+    pub will: Will,
+    /// In words.
+    pub words: String,
+}
+
+impl Prospect {
+    fn new(will: Will, words: impl Into<String>) -> Self {
+        Self { will, words: words.into() }
+    }
+}
+
+/// Judges commands in the order in which they will be executed: what one changes, the next one finds changed.
+pub struct Foresight<'m> {
+    /// What the changelog says.
+    pub standing: Standing,
+    /// As the worker decodes.
+    pub events: EventRules,
+    /// The units of the apps' stamps.
+    pub units: BTreeMap<AppId, TimeUnit>,
+    /// As the worker maps.
+    pub mapper: &'m dyn MapOrder,
+    /// The wall clock, milliseconds since the epoch.
+    pub now_ms: i64,
+}
+
+/// The order of a record's event, where it can be read that far.
+pub fn identity_of(record: &Record, events: &EventRules, now_ms: i64) -> Option<Identity> {
+    let event = decode(record.value.as_deref()?, events, now_ms).ok()?;
+    Some(Identity::new(event.app_id.clone(), event.order_id.as_ref()))
+}
+
+impl Foresight<'_> {
+    /// What a redrive of a letter comes to. `record` is the original, for an event that never was folded.
+    pub fn redrive(&mut self, listed: &Listed, record: Option<&Record>) -> Prospect {
+        let row = &listed.row;
+        match &listed.word {
+            Word::Status(_) => {}
+            Word::Forgotten => {
+                return Prospect::new(Will::Refused, "it is closed, and so old that nothing is known of it");
+            }
+            Word::Unknown => {
+                return Prospect::new(Will::Refused, "no worker with transactions has committed it: it has no status");
+            }
+        }
+        let Some(stamp) = row.update_time else {
+            return self.fold(&row.id.source, row.id.offset, record, FoldAs::Redrive);
+        };
+        let (Some(app), Some(order)) = (&row.app_id, &row.order_id) else {
+            return Prospect::new(Will::Refused, "the letter names no order");
+        };
+        let key = (row.id.source.clone(), Identity::new(AppId::new(&**app), &**order));
+        let Some(state) = self.standing.states.get_mut(&key) else {
+            return Prospect::new(Will::Refused, "the order is not known in this partition any more");
+        };
+        if state.update_time != UpdateTime(stamp) {
+            let words = format!("the order's last state has the stamp {} and holds what it says", state.update_time);
+            return Prospect::new(Will::Superseded, words);
+        }
+        if state.dead_letter.take().is_none() {
+            return Prospect::new(Will::Unchanged, "its delivery is owed or accepted already");
+        }
+        Prospect::new(Will::Send, format!("the same request again, under its own stamp {stamp}"))
+    }
+
+    /// What a fold of a record comes to.
+    pub fn fold(
+        &mut self,
+        source: &TopicPartition,
+        offset: RecordOffset,
+        record: Option<&Record>,
+        way: FoldAs,
+    ) -> Prospect {
+        let position = self.standing.positions.get(source);
+        if position.is_none_or(|position| position.next.get() <= offset.get()) {
+            return Prospect::new(
+                Will::Refused,
+                "it lies at or beyond the partition's position: it is folded in its turn",
+            );
+        }
+        let removed = position.map(|position| position.removed_stamps.clone()).unwrap_or_default();
+        let Some(value) = record.and_then(|record| record.value.as_deref()) else {
+            return Prospect::new(Will::FoldAgain, "the record could not be looked at from here");
+        };
+        let again = |fault: &crate::order::Fault| {
+            let words = format!("and by these settings set aside again: {}: {}", fault.reason, fault.message);
+            Prospect::new(Will::FoldAgain, words)
+        };
+        let event = match decode(value, &self.events, self.now_ms) {
+            Ok(event) => event,
+            Err(fault) => return again(&fault),
+        };
+        let identity = Identity::new(event.app_id.clone(), event.order_id.as_ref());
+        let unit = self.units.get(&identity.app_id).copied().unwrap_or(TimeUnit::Seconds);
+        let removed_stamp = removed.get(&identity.app_id).copied().unwrap_or(UpdateTime::ZERO);
+        let key = (source.clone(), identity);
+        let state = self.standing.states.get(&key);
+        // Without its document the state tells whether the event is stale, and no more.
+        let is_brief = state.is_some_and(|state| state.document.is_empty());
+        let rules = FoldRules { unit, removed_stamp };
+        match fold_as(way, state, &event, offset.get(), rules, self.mapper) {
+            Ok(Transition::Duplicate) => {
+                Prospect::new(Will::Unchanged, "an event with its event_id is applied already")
+            }
+            Ok(Transition::Stale) => Prospect::new(
+                Will::Stale,
+                "the order is past this event: fold it on your word (`orders fold`), or discard it",
+            ),
+            Ok(Transition::Advanced(advanced) | Transition::Unchanged(advanced)) => {
+                let words = format!("the order becomes {}", advanced.state.status.as_str());
+                self.standing.states.insert(key, advanced.state);
+                Prospect::new(Will::FoldAgain, words)
+            }
+            Err(_) if is_brief => Prospect::new(Will::FoldAgain, "the order's document was too much to be looked at"),
+            Err(fault) => again(&fault),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! An operator's session with real workers: what was set aside is sent again, decided against, and an app is paused.
+
+use super::fixture::{REFUSED, World, event};
+use crate::support::kafka::eventually;
+use crate::support::real_kafka::RealKafka;
+
+#[test]
+fn real_kafka_an_operator_redrives_discards_and_pauses() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    let [malformed, refused] = [4, 6].map(|offset| format!("{}/0/{offset}", world.topic));
+    let status = |id: &str| {
+        let lines = world.run(&["dead-letters", "list", "--limit", "0", "--output", "json"]).lines();
+        lines.iter().find(|line| line["id"] == id).unwrap()["status"].as_str().unwrap().to_owned()
+    };
+    assert!(world.held(REFUSED).is_none());
+    // The platform is mended. With no worker the command waits in its topic, and one that comes executes it.
+    world.mend();
+    let told = world.run(&["dead-letters", "redrive", &refused, "--timeout", "1s"]);
+    assert_eq!(told.code, Some(9), "{told:?}");
+    assert_eq!(status(&refused), "open");
+    world.catch_up();
+    assert_eq!(status(&refused), "redriven");
+    assert_eq!(world.held(REFUSED), Some(1_760_000_000), "the very request, under its own stamp");
+    // Once more: nothing is left to be sent.
+    let told = world.run(&["dead-letters", "redrive", &refused]).out();
+    assert!(told.contains("unchanged"), "{told}");
+    // Beside a worker outcomes are told at once.
+    let mut worker = world.site.spawn(&[]);
+    let told = world.run(&["dead-letters", "discard", &malformed, "--why", "a test"]).out();
+    assert!(told.starts_with("done "), "{told}");
+    assert_eq!(status(&malformed), "discarded");
+    world.run(&["apps", "pause", "tt1", "--why", "搬家"]).out();
+    world.send(kafka, &[("G-9", event("G-9", 0, "paid"))]);
+    let app = || world.run(&["apps", "list", "--output", "json"]).lines().remove(0);
+    eventually("the event is folded and owed", || app()["owed"] == 1);
+    assert_eq!((&app()["paused_partitions"], world.held("G-9")), (&1.into(), None));
+    world.run(&["apps", "resume", "tt1"]).out();
+    eventually("it is delivered", || world.held("G-9").is_some());
+    eventually("and settled", || app()["owed"] == 0);
+    let told = world.run(&["orders", "resync", "G-9"]).out();
+    assert!(told.starts_with("sent ") && told.contains("update_time"), "{told}");
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+}
