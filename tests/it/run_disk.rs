@@ -1,5 +1,7 @@
-//! A worker whose disk is full, with transactions: it stops with words, and nothing is lost.
+//! A worker whose disk is full or whose store panics, with transactions: it stops with words, and nothing is lost.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use order_sync::sandbox::SandboxHandle;
@@ -7,6 +9,7 @@ use order_sync::sandbox::SandboxHandle;
 use crate::run::{Site, produce, sandbox, terminate};
 use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
+use crate::support::sled_damage::{holds, misnumber_all_pages, misnumber_later_pages};
 
 /// A file may have about 1 MiB: a store can be begun in it, and not filled. To the writer it is a disk that is full.
 const SMALL_DISK: &str = "trap '' XFSZ; ulimit -f 2100";
@@ -14,6 +17,7 @@ const SLOW: &str = "--set=delivery.max_in_flight=4";
 
 struct World {
     site: Site,
+    topic: String,
     sandbox: SandboxHandle,
     pushes: u64,
 }
@@ -22,7 +26,7 @@ fn world(kafka: &RealKafka, orders: usize, latency: Duration) -> World {
     let topic = kafka.topic("disk", 1, &[]);
     let pushes = u64::try_from(produce(kafka, &topic, orders)).unwrap();
     let sandbox = sandbox(latency);
-    World { site: Site::new(&kafka.brokers, &topic, &sandbox.base_url()), sandbox, pushes }
+    World { site: Site::new(&kafka.brokers, &topic, &sandbox.base_url()), topic, sandbox, pushes }
 }
 
 impl World {
@@ -31,6 +35,23 @@ impl World {
         let mut worker = self.site.spawn_behind(SMALL_DISK, args);
         eventually("the worker ends", || worker.try_wait().unwrap().is_some());
         assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", self.site.log());
+    }
+
+    fn store(&self) -> PathBuf {
+        self.site.home().join("store")
+    }
+
+    /// A start meets a panic of sled, ends with `code`, and has set the store aside; the next start goes on.
+    fn meets_a_panic(&mut self, code: i32) {
+        let mut worker = self.site.spawn(&["--until-caught-up"]);
+        eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+        assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", self.site.log());
+        self.says("moved aside");
+        self.says("sled panicked");
+        let beside = std::fs::read_dir(self.site.home()).unwrap().map(Result::unwrap);
+        assert_eq!(beside.filter(|f| f.file_name().to_string_lossy().starts_with("store.aside-")).count(), 1);
+        self.goes_on();
+        assert_eq!(self.sandbox.report().repeats, 0);
     }
 
     fn catches_up(&self) {
@@ -89,4 +110,47 @@ fn real_kafka_a_full_disk_makes_no_loss_of_a_clean_stop() {
     world.says("the store was not written at the end");
     world.says(FULL);
     world.goes_on();
+}
+
+/// A page of states alone is read when an order comes.
+fn misnumber_states(store: &Path) {
+    misnumber_later_pages(store, |rows| holds(rows, "\"applied_offset\""));
+}
+
+#[test]
+fn real_kafka_a_panic_of_sled_at_the_opening_sets_the_store_aside() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let mut world = world(kafka, 600, Duration::ZERO);
+    world.goes_on();
+    misnumber_all_pages(&world.store());
+    world.meets_a_panic(0);
+}
+
+/// The engine's thread reads a state.
+#[test]
+fn real_kafka_a_panic_of_sled_over_a_state_sets_the_store_aside() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let mut world = world(kafka, 600, Duration::ZERO);
+    world.goes_on();
+    misnumber_states(&world.store());
+    // The same log again says nothing new.
+    produce(kafka, &world.topic, 600);
+    world.meets_a_panic(1);
+}
+
+/// The restore's thread writes states beside others: the store is older than the changelog.
+#[test]
+fn real_kafka_a_panic_of_sled_in_a_write_sets_the_store_aside() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let mut world = world(kafka, 600, Duration::ZERO);
+    world.goes_on();
+    let older = world.site.home().join("older");
+    assert!(Command::new("cp").arg("-a").args([world.store(), older.clone()]).status().unwrap().success());
+    produce(kafka, &world.topic, 700);
+    world.catches_up();
+    world.pushes = world.sandbox.report().applied;
+    std::fs::remove_dir_all(world.store()).unwrap();
+    std::fs::rename(older, world.store()).unwrap();
+    misnumber_states(&world.store());
+    world.meets_a_panic(1);
 }
