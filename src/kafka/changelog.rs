@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::chatter::Chatter;
 use super::client::{self, ASK_TIMEOUT};
 use super::consumer::lookup;
-use super::failure::{describe, port_error};
+use super::failure::{asking_error, describe, port_error};
 use super::status::Status;
 use super::transactions::PARTITIONS_NOTE;
 use crate::config::{self, StartFrom};
@@ -151,7 +151,7 @@ impl ChangelogSource for Changelog {
     fn extent(&mut self, partition: i32) -> Result<ChangelogExtent, PortError> {
         let place = self.place(partition);
         let extents = lookup::extents(&self.uncommitted, std::slice::from_ref(&place), StartFrom::Earliest)
-            .map_err(|e| port_error(&format!("cannot ask how far {place} reaches"), &e))?;
+            .map_err(|e| asking_error(&format!("cannot ask how far {place} reaches"), &e))?;
         match extents.get(&place) {
             Some(extent) => {
                 Ok(ChangelogExtent { low: NextOffset::new(extent.low), high: NextOffset::new(extent.high) })
@@ -167,7 +167,7 @@ impl ChangelogSource for Changelog {
         visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
     ) -> Result<NextOffset, PortError> {
         let place = self.place(partition);
-        let doing = |e: &KafkaError| port_error(&format!("cannot read {place}"), e);
+        let doing = |e: &KafkaError| asking_error(&format!("cannot read {place}"), e);
         // The last stable offset: an open transaction holds it back, and markers do not.
         let ends = lookup::ends(&self.committed, std::slice::from_ref(&place)).map_err(|e| doing(&e))?;
         let Some(end) = ends.get(&place).copied() else {

@@ -13,6 +13,18 @@ pub(super) fn port_error(doing: &str, error: &KafkaError) -> PortError {
     }
 }
 
+/// As [`port_error`], for a question about a partition that was there at the start. A broker that has just started knows the
+/// partitions one after another, and one that it does not know yet is there a moment later.
+pub(super) fn asking_error(doing: &str, error: &KafkaError) -> PortError {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::UnknownPartition) => PortError::Passing(format!(
+            "{doing}: {}; if that stays so, the topic has lost partitions: run order-sync topics check",
+            describe(error)
+        )),
+        Some(_) | None => port_error(doing, error),
+    }
+}
+
 /// The error without a property's value, which may be a secret.
 pub(super) fn describe(error: &KafkaError) -> String {
     if let KafkaError::ClientConfig(_, _, name, _) = error {
@@ -36,4 +48,18 @@ pub(super) fn never_passes(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::InvalidArgument
             | RDKafkaErrorCode::PolicyViolation
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_that_a_starting_broker_does_not_know_yet_is_asked_for_again() {
+        let error = |code| KafkaError::MetadataFetch(code);
+        let unknown = asking_error("asking", &error(RDKafkaErrorCode::UnknownPartition));
+        assert!(matches!(&unknown, PortError::Passing(words) if words.contains("topics check")), "{unknown:?}");
+        let invalid = asking_error("asking", &error(RDKafkaErrorCode::InvalidTopic));
+        assert!(matches!(invalid, PortError::Fatal(_)), "{invalid:?}");
+    }
 }
