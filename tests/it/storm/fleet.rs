@@ -129,11 +129,12 @@ impl<'s> Fleet<'s> {
         let mode: OutageMode = mode.parse::<Outage>().unwrap().mode;
         self.stage.sandbox.set_outages(&[Outage::now(mode)]);
         let begun = Instant::now();
-        let at_rest = self.stage.applied();
         for (app, before) in Stage::apps().into_iter().zip(before) {
             self.wait(&format!("a circuit of {app} opens"), |stage| stage.circuits_opened(app) > before);
         }
         self.say("platform", "away; the circuits are open");
+        // What had arrived before the outage was still applied in its first moment; by now that is over.
+        let at_rest = self.stage.applied();
         self.kill(worker, "killed in the outage, comes back");
         std::thread::park_timeout(lasts.saturating_sub(begun.elapsed()));
         assert_eq!(self.stage.applied(), at_rest, "nothing is applied in an outage");
