@@ -5,6 +5,8 @@
 
 #![expect(clippy::expect_used, reason = "a checker that cannot read the tree has nothing better to do than stop")]
 
+#[path = "tidy/alerts.rs"]
+mod alerts;
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/imports.rs"]
@@ -16,6 +18,7 @@ mod source;
 #[path = "tidy/words.rs"]
 mod words;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -125,6 +128,23 @@ fn every_reason_code_is_explained() {
             assert_none(name, &documents::unsaid(&text, codes.iter().map(String::as_str)));
         }
     }
+}
+
+#[test]
+fn every_alert_and_reason_code_has_its_place_in_both_runbooks() {
+    let read = |name: &str| document(name).expect("the runbooks and what they stand on");
+    let rules = alerts::read(&read("deploy/prometheus/order-sync.rules.yaml")).expect("rules that Prometheus can read");
+    let rows = alerts::metric_rows(&read("docs/metrics.md"));
+    assert!(rules.len() >= 15 && rows.len() >= 25, "{} rules, {} metrics", rules.len(), rows.len());
+    let faults: Vec<String> = rules.iter().flat_map(|alert| alerts::faults(alert, &rows)).collect();
+    assert_none("deploy/prometheus/order-sync.rules.yaml", &faults);
+
+    let codes = documents::reason_codes(&read("src/order/fault.rs")).into_iter().map(|code| format!("`{code}`"));
+    let wanted: BTreeSet<String> = rules.iter().map(|alert| alert.name.clone()).chain(codes).collect();
+    let (english, chinese) = (read("docs/runbook.md"), read("docs/runbook.zh-CN.md"));
+    assert_none("docs/runbook.md", &alerts::runbook_faults(&english, &wanted));
+    assert_none("docs/runbook.zh-CN.md", &alerts::runbook_faults(&chinese, &wanted));
+    assert_none("docs/runbook.md and docs/runbook.zh-CN.md", &documents::twins(&english, &chinese));
 }
 
 #[test]
