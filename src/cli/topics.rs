@@ -29,8 +29,8 @@ pub enum Command {
 }
 
 const HELP: &str = "\
-The worker's own topics: the dead-letter topic, with kafka.exactly_once the changelog, and with
-douyin.share_tokens the topic of shared tokens. `run` makes missing ones itself unless
+The worker's own topics: the dead-letter topic, with kafka.exactly_once the changelog and that
+of operator commands, and with douyin.share_tokens the topic of shared tokens. `run` makes missing ones itself unless
 kafka.create_topics is false. A changelog is never made for a group that has committed offsets: its
 states would be missing there.
 

@@ -44,7 +44,7 @@ const fn of(reason: DeadLetterReason) -> Advice {
         ),
         DeadLetterReason::OlderThanRetained => (
             "the first event of an order that is not known, and old enough that retention may have removed that order",
-            "see whether it is an old event that came late; if it is not, send the order's newest state again",
+            "see whether it is an old event that came late; `orders fold` takes one up that is not",
         ),
         DeadLetterReason::OrderTypeChanged => (
             "the event names another order_type than the order's first event",
