@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use order_sync::sync::changelog::{ChangelogRecord, Gathered};
+use order_sync::record::NextOffset;
+use order_sync::sync::OwedKey;
+use order_sync::sync::changelog::{ChangelogRecord, Debt, Gathered};
 use order_sync::sync::letter::Letter;
+use order_sync::sync::ports::Position;
 
-use super::script::{Fold, Kind, Log, Outcome, Stand};
+use super::orders::{Due, Orders};
+use super::script::{Log, Stand};
 use super::statuses::Status;
 
 /// The source topic.
@@ -34,21 +38,33 @@ pub(crate) struct Committed {
     pub(crate) removed: i64,
     /// The statuses of its letters.
     pub(crate) letters: BTreeMap<i64, Status>,
+    /// The offset that each push belongs to that was ever owed: its dead letter's.
+    offsets: BTreeMap<Push, i64>,
+    /// How far the commands topic is executed.
+    pub(crate) commands: i64,
 }
+
+/// What the debts of one commit come to.
+#[derive(Default)]
+struct Paid {
+    settled: BTreeSet<Push>,
+    /// Dead letters of pushes that were rejected.
+    letters: Vec<(i64, &'static str)>,
+}
+
+/// A dead letter, by partition and offset, and why it is one.
+type Called = ((usize, i64), &'static str);
 
 /// Everything that was ever committed or taken.
 pub(crate) struct Audit {
     pub(crate) script: Arc<Vec<Log>>,
     pub(crate) partitions: Vec<Committed>,
-    folds: Vec<Fold>,
-    /// Pushes that the platform never takes.
-    poison: BTreeSet<Push>,
     /// The one body of each committed push.
     bodies: HashMap<Push, Vec<u8>>,
     /// What the platform took of each order, in its order.
     pub(crate) taken: BTreeMap<String, Vec<i64>>,
-    /// Offsets with a committed dead letter.
-    letters: BTreeSet<(usize, i64)>,
+    /// What events and commands have made of each partition's orders.
+    pub(crate) orders: Vec<Orders>,
     /// What must not be, in words.
     pub(crate) faults: Vec<String>,
     /// What happened since it was last asked.
@@ -58,15 +74,13 @@ pub(crate) struct Audit {
 impl Audit {
     pub(crate) fn new(script: Arc<Vec<Log>>) -> Self {
         let partitions = vec![Committed::default(); script.len()];
-        let folds = vec![Fold::default(); script.len()];
+        let orders = script.iter().map(|_| Orders::default()).collect();
         Self {
             script,
             partitions,
-            folds,
-            poison: BTreeSet::new(),
             bodies: HashMap::new(),
             taken: BTreeMap::new(),
-            letters: BTreeSet::new(),
+            orders,
             faults: Vec::new(),
             news: Vec::new(),
         }
@@ -78,15 +92,14 @@ impl Audit {
 
     /// A transaction is committed.
     pub(crate) fn committed(&mut self, written: &Written) {
-        let mut settled = BTreeSet::new();
-        let mut ranges = BTreeMap::new();
+        let mut called = Vec::new();
         for (partition, records) in &written.records {
             let mut gathered = Gathered::default();
             for record in records {
                 gathered.take(TOPIC, record).unwrap();
             }
             let old = self.partitions[*partition].clone();
-            let new = self.advance(*partition, &old, gathered, &mut settled);
+            let new = self.advance(*partition, &old, gathered, &mut called);
             let offset = written.offsets.iter().find(|(p, _)| p == partition).map(|(_, next)| *next);
             if offset != Some(new.next) {
                 self.fault(format!("position {} of {partition} committed with offset {offset:?}", new.next));
@@ -96,21 +109,20 @@ impl Audit {
                     self.fault(format!("a letter of {partition} has no status beside it"));
                 }
             }
-            ranges.insert(*partition, old.next..new.next);
             let (next, number, owed) = (new.next, new.number, new.owed.len());
             self.news.push(format!("commit {number} of {partition}: at {next}, {owed} owed"));
             self.partitions[*partition] = new;
         }
-        self.letters(&written.letters, &ranges, &settled);
+        self.letters(&written.letters, called);
     }
 
-    /// What a partition comes to, which must be what the script says.
+    /// What a partition comes to, which must be what the script says. `called` takes the dead letters that go with it.
     fn advance(
         &mut self,
         partition: usize,
         old: &Committed,
         gathered: Gathered,
-        settled: &mut BTreeSet<Push>,
+        called: &mut Vec<Called>,
     ) -> Committed {
         let script = Arc::clone(&self.script);
         let mut new = old.clone();
@@ -119,19 +131,15 @@ impl Audit {
             return new;
         };
         (new.next, new.number) = (position.next.get(), position.commit_number);
-        if new.number != old.number + 1 || new.next < old.next {
+        new.commands = position.commands.map_or(0, NextOffset::get);
+        if new.number != old.number + 1 || new.next < old.next || new.commands < old.commands {
             self.fault(format!("commit {} at {} of {partition} follows {old:?}", new.number, new.next));
             return new;
         }
-        let log = &script[partition];
-        let mut due = BTreeSet::new();
-        self.folds[partition].fold_on(log, new.next);
-        for (event, stamp, _) in self.folds[partition].pushes(log, old.next..new.next) {
-            due.insert((event.order.clone(), stamp));
-            if event.kind == Kind::Poison {
-                self.poison.insert((event.order.clone(), stamp));
-            }
-        }
+        let said = gathered.commands.into_iter().map(|(id, done)| (id.to_string(), done)).collect();
+        let mut due = self.orders[partition].advance(&script[partition], old.next..new.next, said);
+        self.faults.append(&mut due.faults);
+        self.executed(partition, &new, &position);
         let mut leaving = Vec::new();
         for (identity, state) in gathered.states {
             let order = identity.order_id.to_string();
@@ -140,40 +148,76 @@ impl Audit {
                 None => leaving.push(order),
             }
         }
-        for (key, debt) in gathered.owed {
-            let push = (key.identity.order_id.to_string(), key.stamp.0);
-            if let Some(owed) = debt.owed() {
-                if !due.remove(&push) {
-                    self.fault(format!("{push:?} is owed and should not be"));
-                }
-                new.owed.insert(push.clone());
-                self.bodies.insert(push, owed.request.to_vec());
-            } else {
-                let is_taken = self.taken.get(&push.0).is_some_and(|stamps| stamps.contains(&push.1));
-                if !new.owed.remove(&push) || !(is_taken || self.poison.contains(&push)) {
-                    self.fault(format!("{push:?} is settled, and was not owed or not taken"));
-                }
-                settled.insert(push);
-            }
-        }
-        if !due.is_empty() {
-            self.fault(format!("the position of {partition} passes {due:?}, which are not owed"));
-        }
-        self.statuses(&mut new, &gathered.letters, settled);
+        let paid = self.debts(partition, &mut new, gathered.owed, &mut due);
+        let letters = due.letters.iter().chain(&paid.letters);
+        called.extend(letters.map(|(offset, reason)| ((partition, *offset), *reason)));
+        self.statuses(partition, &mut new, &gathered.letters, &paid.settled, &due);
         for order in leaving {
             self.leaves(partition, &mut new, &order);
         }
         new.removed = position.removed_stamps.values().map(|stamp| stamp.0).max().unwrap_or(0);
-        if new.states != self.folds[partition].stands() || new.removed != self.folds[partition].removed {
-            self.fault(format!("{partition} at {} is {new:?}", new.next));
+        let (stands, removed) = (self.orders[partition].stands(), self.orders[partition].removed);
+        if new.states != stands || new.removed != removed {
+            self.fault(format!("{partition} at {} is {new:?}, not {stands:?} above {removed}", new.next));
         }
         new
+    }
+
+    /// What is owed and settled with a commit, which must be what events and commands call for.
+    fn debts(&mut self, partition: usize, new: &mut Committed, owed: BTreeMap<OwedKey, Debt>, due: &mut Due) -> Paid {
+        let mut paid = Paid::default();
+        for (key, debt) in owed {
+            let push = (key.identity.order_id.to_string(), key.stamp.0);
+            let letter = new.offsets.get(&push).map(|offset| (*offset, "rejected_by_platform"));
+            if let Some(owed) = debt.owed() {
+                let again = due.perhaps.remove(&push);
+                if !due.pushes.remove(&push) && again.is_none() {
+                    self.fault(format!("{push:?} is owed and should not be"));
+                }
+                // Settled and owed again is one record.
+                if !new.owed.insert(push.clone()) {
+                    paid.letters.extend(letter);
+                }
+                new.offsets.insert(push.clone(), owed.offset);
+                if self.bodies.insert(push.clone(), owed.request.to_vec()).is_some_and(|old| old != owed.request) {
+                    self.fault(format!("{push:?} is owed with two bodies"));
+                }
+            } else {
+                let is_taken = self.taken.get(&push.0).is_some_and(|stamps| stamps.contains(&push.1));
+                let is_rejected = self.orders[partition].is_poison(&push);
+                if !new.owed.remove(&push) || !(is_taken || is_rejected) {
+                    self.fault(format!("{push:?} is settled, and was not owed or not taken"));
+                }
+                if is_rejected {
+                    paid.letters.extend(letter);
+                }
+                paid.settled.insert(push);
+            }
+        }
+        if !due.pushes.is_empty() {
+            self.fault(format!("the position of {partition} passes {:?}, which are not owed", due.pushes));
+        }
+        paid
+    }
+
+    /// What the position says of commands is what was executed.
+    fn executed(&mut self, partition: usize, new: &Committed, position: &Position) {
+        let orders = &self.orders[partition];
+        let executed = self.script[partition].commands.iter().take(usize::try_from(new.commands).unwrap());
+        let passed: Vec<&String> = executed.map(|(id, _)| id).filter(|id| !orders.done.contains_key(*id)).collect();
+        if !passed.is_empty() {
+            self.faults.push(format!("the position of {partition} passes commands {passed:?}, which are not executed"));
+        }
+        if orders.is_paused == position.paused_apps.is_empty() {
+            let (is, says) = (orders.is_paused, &position.paused_apps);
+            self.faults.push(format!("the position of {partition} says that {says:?} are paused; paused is {is}"));
+        }
     }
 
     /// An order leaves with a commit.
     fn leaves(&mut self, partition: usize, new: &mut Committed, order: &str) {
         new.states.remove(order);
-        if let Err(words) = self.folds[partition].remove(order) {
+        if let Err(words) = self.orders[partition].remove(order) {
             self.fault(words);
         }
         if new.owed.iter().any(|(owed, _)| owed == order) || new.letters.values().any(|letter| letter.is_open_of(order))
@@ -183,37 +227,18 @@ impl Audit {
         self.news.push(format!("{order} leaves"));
     }
 
-    /// Dead letters are those that the script says, each once, with the position or the debt that they belong to.
-    fn letters(
-        &mut self,
-        letters: &[Letter],
-        ranges: &BTreeMap<usize, std::ops::Range<i64>>,
-        settled: &BTreeSet<Push>,
-    ) {
-        let mut expected: BTreeMap<(usize, i64), &'static str> = BTreeMap::new();
-        for (partition, range) in ranges {
-            let (log, fold) = (&self.script[*partition], &self.folds[*partition]);
-            for (offset, outcome) in (0..).zip(&fold.outcomes).filter(|(offset, _)| range.contains(offset)) {
-                if let Outcome::SetAside(reason) = outcome {
-                    expected.insert((*partition, offset), *reason);
-                }
-            }
-            for (event, stamp, offset) in fold.pushes(log, 0..log.end()) {
-                if event.kind == Kind::Poison && settled.contains(&(event.order.clone(), stamp)) {
-                    expected.insert((*partition, offset), "rejected_by_platform");
-                }
-            }
-        }
+    /// Dead letters are those that are called for, each as often as it is.
+    fn letters(&mut self, letters: &[Letter], mut called: Vec<Called>) {
         for letter in letters {
             let id = (usize::try_from(letter.partition).unwrap(), offset_of(letter));
             let reason = header(letter, "order-sync.reason");
-            if expected.remove(&id) != Some(reason.as_str()) || !self.letters.insert(id) {
-                let words = format!("dead letter {id:?} {reason} is not called for, or is there already");
-                self.faults.push(words);
+            match called.iter().position(|called| *called == (id, reason.as_str())) {
+                Some(index) => drop(called.swap_remove(index)),
+                None => self.fault(format!("dead letter {id:?} {reason} is not called for, or is there already")),
             }
         }
-        if !expected.is_empty() {
-            self.fault(format!("dead letters are missing: {expected:?}"));
+        if !called.is_empty() {
+            self.fault(format!("dead letters are missing: {called:?}"));
         }
     }
 
@@ -237,22 +262,24 @@ impl Audit {
 
     /// Whether the platform never takes the push.
     pub(crate) fn is_poison(&self, push: &Push) -> bool {
-        self.poison.contains(push)
+        self.orders.iter().any(|orders| orders.is_poison(push))
     }
 
-    /// Whether everything has come to its end.
-    pub(crate) fn is_finished(&self, produced: &[usize]) -> bool {
-        let mut pairs = self.partitions.iter().zip(produced);
-        pairs.all(|(committed, end)| usize::try_from(committed.next) == Ok(*end) && committed.owed.is_empty())
+    /// Whether everything that is produced and given has come to its end.
+    pub(crate) fn is_finished(&self, produced: &[usize], given: &[usize]) -> bool {
+        self.partitions.iter().zip(produced.iter().zip(given)).all(|(committed, (end, given))| {
+            let is_read =
+                usize::try_from(committed.next) == Ok(*end) && usize::try_from(committed.commands) == Ok(*given);
+            is_read && committed.owed.is_empty()
+        })
     }
 
-    /// The platform has taken what the script says, in its order.
+    /// The platform has taken what events and commands call for, in its order.
     pub(crate) fn history(&mut self) {
         let mut expected: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-        for (log, fold) in self.script.iter().zip(&self.folds) {
-            for (event, stamp, _) in fold.pushes(log, 0..log.end()).filter(|(event, ..)| event.kind != Kind::Poison) {
-                expected.entry(event.order.clone()).or_default().push(stamp);
-            }
+        let pushes = self.orders.iter().flat_map(|orders| &orders.pushes);
+        for ((order, stamp), _) in pushes.filter(|(_, (_, is_poison))| !is_poison) {
+            expected.entry(order.clone()).or_default().push(*stamp);
         }
         if self.taken != expected {
             self.fault(format!("the platform took {:?}, not {expected:?}", self.taken));

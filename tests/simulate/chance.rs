@@ -17,6 +17,10 @@ impl World {
         match self.rng.u8(..40) {
             0..16 => {
                 self.produced[partition] = self.lengths[partition].min(self.produced[partition] + self.rng.usize(1..4));
+                if self.rng.u8(..2) == 0 {
+                    let commands = self.kafka.lock().unwrap().audit.script[partition].commands.len();
+                    self.given[partition] = commands.min(self.given[partition] + self.rng.usize(1..3));
+                }
             }
             16..19 => self.crash(worker),
             19..21 => {

@@ -8,8 +8,9 @@ use order_sync::order::{AppId, DeadLetterReason, Fault, Identity, OrderState};
 use order_sync::record::{NextOffset, RecordOffset, TopicPartition};
 use order_sync::store::MemoryStore;
 use order_sync::sync::cache::Cache;
-use order_sync::sync::changelog::LetterStatus;
+use order_sync::sync::changelog::{LetterState, LetterStatus};
 use order_sync::sync::command::CommandDone;
+use order_sync::sync::command_ports::CommandFeed;
 use order_sync::sync::commit::{CommitCut, CommitQueue};
 use order_sync::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use order_sync::sync::ports::{
@@ -20,6 +21,7 @@ use order_sync::sync::statuses::OpenLetters;
 use order_sync::sync::sweep::{SweepAsk, Sweeper};
 use order_sync::sync::{Owed, OwedKey};
 
+use super::commands::Ask;
 use super::plant::Plant;
 use super::ports::{Wire, number};
 
@@ -33,6 +35,7 @@ pub(crate) struct Asked {
     pub(crate) paused: BTreeSet<usize>,
     pub(crate) restores: Vec<(Epoch, TopicPartition)>,
     pub(crate) begun: Vec<(Epoch, usize, StartAt)>,
+    pub(crate) commands: Vec<Ask>,
 }
 
 /// All of the engine's ports that are told and never asked.
@@ -51,6 +54,18 @@ impl Sweeper for Edge {
     fn ask(&mut self, ask: SweepAsk) {
         self.0.lock().unwrap().sweeps.push(ask);
     }
+}
+
+impl CommandFeed for Edge {
+    fn follow(&mut self, epoch: Epoch, source: &TopicPartition, from: Option<NextOffset>) {
+        self.0.lock().unwrap().commands.push(Ask::Follow(epoch, source.clone(), from));
+    }
+
+    fn leave(&mut self, source: &TopicPartition) {
+        self.0.lock().unwrap().commands.push(Ask::Leave(source.clone()));
+    }
+
+    fn refill(&mut self, _bytes: usize) {}
 }
 
 impl Restorer for Edge {
@@ -120,6 +135,9 @@ impl StateReader for Shelf {
         if let (Some(position), Plant::RemovedStampsForgotten) = (&mut position, self.plant) {
             position.removed_stamps.clear();
         }
+        if let (Plant::PauseForgotten, Some(position)) = (self.plant, &mut position) {
+            position.paused_apps.clear();
+        }
         Ok(position)
     }
 
@@ -146,7 +164,13 @@ impl StateReader for Shelf {
     }
 
     fn letter(&self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<LetterStatus>, PortError> {
-        self.cache.letter(source, offset)
+        let mut status = self.cache.letter(source, offset)?;
+        if let (Plant::DecisionsForgotten, Some(status)) = (self.plant, &mut status)
+            && matches!(status.state, LetterState::Redriven | LetterState::Discarded)
+        {
+            status.state = LetterState::Open;
+        }
+        Ok(status)
     }
 
     fn open_letters(&self, source: &TopicPartition, identity: &Identity) -> Result<OpenLetters, PortError> {
@@ -161,7 +185,7 @@ impl StateReader for Shelf {
     }
 
     fn command(&self, source: &TopicPartition, id: &str) -> Result<Option<CommandDone>, PortError> {
-        self.cache.command(source, id)
+        if self.plant == Plant::CommandsForgotten { Ok(None) } else { self.cache.command(source, id) }
     }
 }
 

@@ -10,6 +10,7 @@ use order_sync::sync::IntakeBudget;
 use order_sync::sync::cache::Cache;
 use order_sync::sync::commit::LetterDesk;
 use order_sync::sync::engine::{Ended, Engine, Ports, Turn};
+use order_sync::sync::followers::Followers;
 use order_sync::sync::letter::Origin;
 use order_sync::sync::log_commit::LogCommit;
 use order_sync::sync::ports::{Assigned, Epoch, Input, TokenGeneration};
@@ -42,6 +43,8 @@ pub(crate) struct Life {
     began: Duration,
     engine: Engine,
     pub(crate) asked: Arc<Mutex<Asked>>,
+    /// Who follows the commands topic.
+    pub(crate) followers: Followers,
     budget: Arc<IntakeBudget>,
     pub(crate) cache: Cache,
     turnstile: Turnstile,
@@ -77,7 +80,7 @@ impl Life {
             commits: Box::new(edge.clone()),
             restore: Some(Box::new(edge.clone())),
             sweeper: Some(Box::new(edge.clone())),
-            commands: None,
+            commands: Some(Box::new(edge.clone())),
             membership: Some(Box::new(Silence(wire.clone()))),
             budget: Arc::clone(&budget),
         };
@@ -113,6 +116,7 @@ impl Life {
             began,
             engine,
             asked: edge.0,
+            followers: Followers::default(),
             budget,
             cache,
             turnstile,

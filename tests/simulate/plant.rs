@@ -49,11 +49,24 @@ pub(crate) enum Plant {
     OpenLettersUnknown,
     /// The broker drops tombstones as soon as it compacts.
     TombstonesDroppedEarly,
+    /// Nobody knows which commands were executed.
+    CommandsForgotten,
+    /// Commands that wait their turn count as told.
+    CommandsPassed,
+    /// A pause does not come with its partition.
+    PauseForgotten,
+    /// What an operator has decided of a letter is not written.
+    DecisionsNotWritten,
+    /// What an operator has decided of a letter is not known.
+    DecisionsForgotten,
 }
 
 impl Plant {
+    /// The one that takes thousands of worlds: looked for where somebody says how many.
+    pub(crate) const RARE: Self = Self::UnstableOffset;
+
     /// All of them.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::OffsetsNotSentAgain,
         Self::OwnershipNotChecked,
         Self::FenceInTwoParts,
@@ -76,5 +89,10 @@ impl Plant {
         Self::LeavesWithoutTombstone,
         Self::OpenLettersUnknown,
         Self::TombstonesDroppedEarly,
+        Self::CommandsForgotten,
+        Self::CommandsPassed,
+        Self::PauseForgotten,
+        Self::DecisionsNotWritten,
+        Self::DecisionsForgotten,
     ];
 }

@@ -6,7 +6,7 @@ use std::sync::MutexGuard;
 use std::time::Duration;
 
 use order_sync::record::NextOffset;
-use order_sync::sync::changelog::records;
+use order_sync::sync::changelog::{ChangelogRecord, records};
 use order_sync::sync::commit::CutPart;
 use order_sync::sync::log_ports::{Receipt, TransactError, Transaction, TransactionLog};
 use order_sync::sync::ports::{Closed, PortError};
@@ -85,6 +85,9 @@ impl Log {
             if let Some(kind) = unwritten {
                 records.retain(|record| record.value.is_some() || !record.key.starts_with(kind));
             }
+            if self.wire.plant == Plant::DecisionsNotWritten {
+                records.retain(|record| !is_decision(record));
+            }
             let end = self.ask()?.append(self.wire.store, epoch, number(&part.source), &records);
             receipts.push((part.source.clone(), NextOffset::new(end.map_err(|r| self.refused(r))?)));
         }
@@ -125,6 +128,13 @@ impl Log {
             _ => Err(TransactError::Unknown("no answer to a commit".to_owned())),
         }
     }
+}
+
+/// Whether it says what an operator has decided of a letter.
+fn is_decision(record: &ChangelogRecord) -> bool {
+    let value = String::from_utf8_lossy(record.value.as_deref().unwrap_or_default());
+    let words = [r#""state":"redriven""#, r#""state":"discarded""#];
+    record.key.starts_with(b"[1,\"letter\"") && words.iter().any(|word| value.contains(word))
 }
 
 impl TransactionLog for Log {

@@ -1,7 +1,7 @@
-//! What is produced, and what must become of it: a log per partition, made up from a seed, and its fold by the contract
-//! (§6) from the made-up events themselves, with orders leaving where a commit says so. Nothing of the library is used here.
+//! What is produced and what operators ask for: a log per partition with its commands, made up from a seed; and the fold of
+//! one event by the contract (§6, §7) from the made-up event itself. Nothing of the library is used here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The time of the first event, milliseconds since the epoch; long before the workers' clocks.
 const FIRST_MS: i64 = 1_700_000_000_000;
@@ -34,7 +34,7 @@ pub(crate) struct Event {
     id: String,
     /// What the order's document holds after it.
     content: i64,
-    at_ms: i64,
+    pub(crate) at_ms: i64,
     is_final: bool,
 }
 
@@ -43,8 +43,14 @@ pub(crate) struct Event {
 pub(crate) enum Outcome {
     /// To be pushed under this stamp.
     Advanced(i64),
-    /// Nothing is to be pushed.
-    Quiet,
+    /// Folded, and nothing is to be pushed; the stamp stays.
+    Unchanged(i64),
+    /// Seen before.
+    Duplicate,
+    /// Older than what was applied.
+    Stale,
+    /// No event at all.
+    Empty,
     /// To be set aside before anything is pushed.
     SetAside(&'static str),
 }
@@ -52,29 +58,42 @@ pub(crate) enum Outcome {
 /// The last state of an order: its stamp, and the offset that was applied last.
 pub(crate) type Stand = (i64, i64);
 
+/// How an event comes to the fold (§6, §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Log,
+    Redrive,
+    Word,
+}
+
+/// What an operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Redrive(i64),
+    Fold(i64),
+    Discard(i64),
+    /// An order, and the command's own time.
+    Resync(String, i64),
+    Pause,
+    Resume,
+}
+
 /// One partition's log.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) events: Vec<Event>,
+    /// The commands topic, ids first; some are given twice. The last one resumes.
+    pub(crate) commands: Vec<(String, Command)>,
 }
 
-/// What a partition's log has come to, as far as it is committed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Fold {
-    pub(crate) outcomes: Vec<Outcome>,
-    states: BTreeMap<String, State>,
-    /// The greatest stamp that has left.
-    pub(crate) removed: i64,
-    newest_ms: i64,
-}
-
+/// An order's state.
 #[derive(Clone, Debug)]
-struct State {
+pub(crate) struct Order {
     ids: Vec<String>,
     at_ms: i64,
-    content: (i64, Kind),
-    stand: Stand,
-    is_final: bool,
+    pub(crate) content: (i64, Kind),
+    pub(crate) stand: Stand,
+    pub(crate) is_final: bool,
 }
 
 impl Event {
@@ -126,51 +145,48 @@ impl Log {
         log
     }
 
-    /// Its length.
-    pub(crate) fn end(&self) -> i64 {
-        i64::try_from(self.events.len()).unwrap()
-    }
-}
-
-impl Fold {
-    /// Folds everything before `next`.
-    pub(crate) fn fold_on(&mut self, log: &Log, next: i64) {
-        let from = self.outcomes.len();
-        for (offset, event) in (0..).zip(&log.events).take(usize::try_from(next).unwrap()).skip(from) {
-            if matches!(event.kind, Kind::Good | Kind::Poison | Kind::Unmappable) {
-                self.newest_ms = self.newest_ms.max(event.at_ms);
-            }
-            let outcome = apply(&mut self.states, event, offset, self.removed);
-            self.outcomes.push(outcome);
+    fn command(rng: &mut fastrand::Rng, partition: usize, length: usize) -> Command {
+        let offset = rng.i64(0..i64::try_from(length).unwrap());
+        match rng.u8(..10) {
+            0..3 => Command::Redrive(offset),
+            3..5 => Command::Fold(offset),
+            5 => Command::Discard(offset),
+            6..8 => Command::Resync(format!("P{partition}-{}", rng.u8(..2)), FIRST_MS + rng.i64(-5000..20_000)),
+            8 => Command::Pause,
+            _ => Command::Resume,
         }
     }
 
-    /// The states of all orders.
-    pub(crate) fn stands(&self) -> BTreeMap<String, Stand> {
-        self.states.iter().map(|(order, state)| (order.clone(), state.stand)).collect()
+    /// What operators ask for. Where the same content may not come twice, no event is folded twice either.
+    pub(crate) fn command_it(&mut self, rng: &mut fastrand::Rng, partition: usize, repeats: Repeats) {
+        for n in 0..rng.usize(..6) {
+            let command = match (Self::command(rng, partition, self.events.len()), repeats) {
+                (Command::Fold(offset), Repeats::DoNotCome) => Command::Discard(offset),
+                (command, _) => command,
+            };
+            self.commands.push((format!("{partition}-c{n}"), command));
+            if rng.u8(..4) == 0 {
+                let again = self.commands[rng.usize(..self.commands.len())].clone();
+                self.commands.push(again);
+            }
+        }
+        self.commands.push((format!("{partition}-last"), Command::Resume));
     }
 
-    /// An order leaves: an error where it may not, by its state and its age.
-    pub(crate) fn remove(&mut self, order: &str) -> Result<(), String> {
-        let Some(state) = self.states.remove(order) else { return Err(format!("{order} leaves and was not there")) };
-        self.removed = self.removed.max(state.stand.0);
-        let is_old = state.stand.0 * 1000 < self.newest_ms - RETAIN_MS;
-        if state.is_final && is_old { Ok(()) } else { Err(format!("{order} leaves, at its end or not, old or not")) }
+    /// So many commands, and as many more as it takes to be resumed.
+    pub(crate) fn until_resumed(&self, least: usize) -> usize {
+        let is_paused = |end: &usize| {
+            let mut seen = BTreeSet::new();
+            let first = self.commands[..*end].iter().filter(|(id, _)| seen.insert(id));
+            let words = first.filter(|(_, command)| matches!(command, Command::Pause | Command::Resume));
+            words.last().is_some_and(|(_, command)| *command == Command::Pause)
+        };
+        (least..self.commands.len()).find(|end| !is_paused(end)).unwrap_or(self.commands.len())
     }
 
-    /// What is to be pushed, as (order, stamp), and whether the platform takes it; for the offsets of `range`.
-    pub(crate) fn pushes<'a>(
-        &'a self,
-        log: &'a Log,
-        range: std::ops::Range<i64>,
-    ) -> impl Iterator<Item = (&'a Event, i64, i64)> {
-        let outcomes = (0..).zip(log.events.iter().zip(&self.outcomes));
-        outcomes.filter(move |(offset, _)| range.contains(offset)).filter_map(
-            |(offset, (event, outcome))| match outcome {
-                Outcome::Advanced(stamp) => Some((event, *stamp, offset)),
-                Outcome::Quiet | Outcome::SetAside(_) => None,
-            },
-        )
+    /// Its length.
+    pub(crate) fn end(&self) -> i64 {
+        i64::try_from(self.events.len()).unwrap()
     }
 }
 
@@ -181,18 +197,32 @@ pub(crate) enum Repeats {
     DoNotCome,
 }
 
-fn apply(states: &mut BTreeMap<String, State>, event: &Event, offset: i64, removed: i64) -> Outcome {
+/// Folds one event; an unknown order's event lies above what has left, or is set aside.
+pub(crate) fn apply(
+    states: &mut BTreeMap<String, Order>,
+    event: &Event,
+    offset: i64,
+    removed: i64,
+    way: Way,
+) -> Outcome {
     match event.kind {
         Kind::Garbage => return Outcome::SetAside("malformed_event"),
-        Kind::Tombstone => return Outcome::Quiet,
+        Kind::Tombstone => return Outcome::Empty,
         Kind::Future => return Outcome::SetAside("time_in_future"),
         Kind::Good | Kind::Poison | Kind::Unmappable => {}
     }
     let old = states.get(&event.order);
-    if old.is_some_and(|state| state.ids.contains(&event.id) || event.at_ms < state.at_ms) {
-        return Outcome::Quiet;
+    if let Some(state) = old {
+        if state.ids.contains(&event.id) || (way == Way::Log && offset <= state.stand.1) {
+            return Outcome::Duplicate;
+        }
+        let is_passed =
+            event.at_ms < state.at_ms || (way == Way::Redrive && event.at_ms == state.at_ms && offset <= state.stand.1);
+        if is_passed && way != Way::Word {
+            return Outcome::Stale;
+        }
     }
-    if old.is_none() && event.at_ms / 1000 <= removed {
+    if old.is_none() && way != Way::Word && event.at_ms / 1000 <= removed {
         return Outcome::SetAside("older_than_retained");
     }
     if event.kind == Kind::Unmappable {
@@ -204,7 +234,13 @@ fn apply(states: &mut BTreeMap<String, State>, event: &Event, offset: i64, remov
     let stamp = if is_unchanged { last } else { (event.at_ms / 1000).max(last + 1) };
     let mut ids = old.filter(|state| state.at_ms == event.at_ms).map_or(Vec::new(), |state| state.ids.clone());
     ids.push(event.id.clone());
-    let state = State { ids, at_ms: event.at_ms, content, stand: (stamp, offset), is_final: event.is_final };
+    let mut state = Order { ids, at_ms: event.at_ms, content, stand: (stamp, offset), is_final: event.is_final };
+    if let (Way::Redrive | Way::Word, Some(old)) = (way, old) {
+        state.stand.1 = offset.max(old.stand.1);
+        if event.at_ms < old.at_ms {
+            (state.ids, state.at_ms) = (old.ids.clone(), old.at_ms);
+        }
+    }
     states.insert(event.order.clone(), state);
-    if is_unchanged { Outcome::Quiet } else { Outcome::Advanced(stamp) }
+    if is_unchanged { Outcome::Unchanged(stamp) } else { Outcome::Advanced(stamp) }
 }

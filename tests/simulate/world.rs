@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub(crate) compacts: bool,
     /// Whether orders leave.
     retains: bool,
+    /// How many commands of each partition are given.
+    pub(crate) given: Vec<usize>,
     pub(crate) next_store: u64,
     pub(crate) now: Duration,
     /// What can change between two lives.
@@ -71,11 +73,16 @@ impl World {
         let mut rng = fastrand::Rng::with_seed(seed);
         let partitions = rng.usize(1..4);
         let is_remapped = rng.u8(..3) == 0;
+        let is_commanded = rng.u8(..3) > 0;
         let repeats = if is_remapped { Repeats::DoNotCome } else { Repeats::Come };
         let script: Vec<Log> = (0..partitions)
             .map(|partition| {
                 let length = rng.usize(2..9);
-                Log::new(&mut rng, partition, length, repeats)
+                let mut log = Log::new(&mut rng, partition, length, repeats);
+                if is_commanded {
+                    log.command_it(&mut rng, partition, repeats);
+                }
+                log
             })
             .collect();
         let lengths = script.iter().map(|log| log.events.len()).collect();
@@ -94,6 +101,7 @@ impl World {
             platform,
             workers: Vec::new(),
             produced: vec![0; partitions],
+            given: vec![0; partitions],
             lengths,
             plant,
             compacts,
@@ -177,8 +185,10 @@ impl World {
             self.stir();
             let more = self.rng.usize(2..6);
             self.produced.iter_mut().zip(&self.lengths).for_each(|(n, length)| *n = (*n + more).min(*length));
+            self.give(more / 2);
         }
         self.produced.clone_from(&self.lengths);
+        self.give(usize::MAX / 2);
         self.come_to_rest()?;
         for life in self.workers.iter().filter_map(|worker| worker.life.as_ref()) {
             life.check();
@@ -214,7 +224,8 @@ impl World {
     fn is_at_rest(&self) -> bool {
         let reading = self.workers.iter().filter_map(|w| w.life.as_ref()).map(|life| life.reading.len()).sum::<usize>();
         let idle = self.workers.iter().filter_map(|w| w.life.as_ref()).all(Life::is_idle);
-        idle && reading == self.lengths.len() && self.kafka.lock().unwrap().audit.is_finished(&self.produced)
+        idle && reading == self.lengths.len()
+            && self.kafka.lock().unwrap().audit.is_finished(&self.produced, &self.given)
     }
 
     fn next(&self) -> Duration {
@@ -229,10 +240,19 @@ impl World {
         self.note("clears up");
         self.platform.weather = Weather::Fair;
         self.kafka.lock().unwrap().late_markers = None;
+        self.give(0);
         for worker in &mut self.workers {
             worker.starts_at = worker.starts_at.min(self.now);
             worker.stopped_until = worker.stopped_until.min(self.now);
             worker.cut_until = worker.cut_until.min(self.now);
+        }
+    }
+
+    /// So many commands more are given, and those that lift a pause.
+    fn give(&mut self, more: usize) {
+        let script = Arc::clone(&self.kafka.lock().unwrap().audit.script);
+        for (given, log) in self.given.iter_mut().zip(script.iter()) {
+            *given = log.until_resumed(*given + more);
         }
     }
 
@@ -301,6 +321,7 @@ impl World {
         }
         if now >= worker.cut_until {
             life.read(&self.produced);
+            life.read_commands(&self.given);
         }
         if let Some(ended) = life.run(&mut self.platform) {
             self.ended(index, &ended);
