@@ -34,8 +34,8 @@ impl LastRecord {
         Self { offset: record.offset.get(), timestamp_ms: record.timestamp_ms, digest }
     }
 
-    /// Whether this record, which stands at another offset or is another one, tells that the topic is a new one. A record
-    /// that stands elsewhere tells nothing.
+    /// Whether this record tells that the topic is a new one: it stands at the same offset and is another one. A record that
+    /// stands elsewhere tells nothing.
     pub fn is_contradicted_by(&self, record: &Record) -> bool {
         record.offset.get() == self.offset && *self != Self::of(record)
     }

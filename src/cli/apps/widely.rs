@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::cli::exit::{self, Exit};
-use crate::cli::giving::{self, Give, Given, Giver, Limits};
+use crate::cli::giving::{self, Give, Given, Giver};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
@@ -104,7 +104,7 @@ fn widely(
         known(app, reading)?;
         let places = places(reading)?;
         let partitions: BTreeSet<i32> = places.iter().map(|place| place.partition).collect();
-        let mut desk = Giver::new(reading, shell, give, why, &partitions, Limits { rate: None })?;
+        let mut desk = Giver::new(reading, shell, give, why, &partitions, None)?;
         let given = |place: TopicPartition| Given {
             subject: format!("{app} in {place}"),
             command: desk.command(&place.to_string(), place, action(AppId::new(app))),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::select::Select;
 use crate::cli::exit::{self, Exit};
-use crate::cli::giving::{self, Give, Given, Giver, Limits};
+use crate::cli::giving::{self, Give, Given, Giver};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, printable};
 use crate::cli::shell::Shell;
@@ -39,7 +39,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
         let found = find(&args.ids.iter().cloned().collect(), reading)?;
         let partitions: BTreeSet<i32> = found.keys().map(|id| id.source.partition).collect();
-        let mut desk = Giver::new(reading, shell, &args.give, &args.why, &partitions, Limits { rate: None })?;
+        let mut desk = Giver::new(reading, shell, &args.give, &args.why, &partitions, None)?;
         let mut given = Vec::new();
         for (id, listed) in &found {
             if listed.state() == LetterState::Discarded {

@@ -9,7 +9,7 @@ use super::discard::find;
 use super::select::Select;
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
-use crate::cli::giving::{self, Give, Given, Giver, Limits};
+use crate::cli::giving::{GiveMany, Given, Giver};
 use crate::cli::orders;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
@@ -39,18 +39,9 @@ pub struct Args {
     /// Without ids: at most so many, those of the lowest offsets first
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = limit)]
     pub limit: usize,
-    /// At most so many a second
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    pub rate: u32,
-    /// Say what would be done, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Why, for the audit trail
-    #[arg(long, value_name = "TEXT", value_parser = giving::why)]
-    pub why: Option<String>,
-    /// How it is given.
+    /// How they are given.
     #[command(flatten)]
-    pub give: Give,
+    pub many: GiveMany,
 }
 
 const HELP: &str = "\
@@ -77,12 +68,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
         let letters = choose(args, reading)?;
         let partitions: BTreeSet<i32> = letters.values().map(|listed| listed.row.place.0).collect();
-        let desk = if args.dry_run {
-            None
-        } else {
-            let (why, limits) = (args.why.as_deref().unwrap_or_default(), Limits { rate: Some(args.rate) });
-            Some(Giver::new(reading, shell, &args.give, why, &partitions, limits)?)
-        };
+        let desk = args.many.giver(reading, shell, &partitions)?;
         let plan = plan(letters, reading)?;
         reading.bar.finish_and_clear();
         tell(&plan, shell)?;

@@ -28,13 +28,6 @@ pub(in crate::cli) struct Given {
     pub(in crate::cli) command: Command,
 }
 
-/// What bounds a round of commands.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::cli) struct Limits {
-    /// So many a second; `None` for as many as there are.
-    pub(in crate::cli) rate: Option<u32>,
-}
-
 /// Gives the commands of one round.
 pub(in crate::cli) struct Giver {
     /// What the ids of the round begin with.
@@ -56,14 +49,14 @@ pub(in crate::cli) struct Giver {
 
 impl Giver {
     /// Makes ready to give commands to the owners of these partitions, by their numbers. Refused without transactions, and
-    /// where the commands topic is not there.
+    /// where the commands topic is not there. `rate` is how many are given in a second at most; `None` does not bound it.
     pub(in crate::cli) fn new(
         reading: &mut Reading,
         shell: &Shell,
         give: &Give,
         why: &str,
         partitions: &BTreeSet<i32>,
-        limits: Limits,
+        rate: Option<u32>,
     ) -> anyhow::Result<Self> {
         let who = give.who(shell)?;
         let kafka = &reading.config.kafka;
@@ -92,7 +85,7 @@ impl Giver {
             writer,
             watch,
             timeout: give.timeout,
-            rate: limits.rate,
+            rate,
             began: Instant::now(),
             written: 0,
             left_unwritten: 0,

@@ -4,7 +4,7 @@ mod giver;
 mod options;
 mod outcome;
 
-pub use options::Give;
+pub use options::{Give, GiveMany};
 
-pub(in crate::cli) use giver::{Given, Giver, Limits};
+pub(in crate::cli) use giver::{Given, Giver};
 pub(in crate::cli) use options::why;

@@ -1,8 +1,11 @@
 //! Who gives a command, and how long what becomes of it is waited for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::giver::Giver;
 use crate::cli::exit::{self, Exit};
+use crate::cli::reading::Reading;
 use crate::cli::shell::Shell;
 use crate::config::parse_duration;
 use crate::sync::command::{WHO_BYTES_MAX, WHY_BYTES_MAX};
@@ -23,6 +26,39 @@ pub struct Give {
     /// Wait so long for each outcome
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, conflicts_with = "no_wait")]
     pub timeout: Duration,
+}
+
+/// Options of what gives many commands at once.
+#[derive(Clone, Debug, clap::Args)]
+pub struct GiveMany {
+    /// At most so many a second
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: u32,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT", value_parser = why)]
+    pub why: Option<String>,
+    /// How it is given.
+    #[command(flatten)]
+    pub give: Give,
+}
+
+impl GiveMany {
+    /// Makes ready to give commands to the owners of these partitions; `None` where nothing is to be done.
+    pub(in crate::cli) fn giver(
+        &self,
+        reading: &mut Reading,
+        shell: &Shell,
+        partitions: &BTreeSet<i32>,
+    ) -> anyhow::Result<Option<Giver>> {
+        if self.dry_run {
+            return Ok(None);
+        }
+        let why = self.why.as_deref().unwrap_or_default();
+        Giver::new(reading, shell, &self.give, why, partitions, Some(self.rate)).map(Some)
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

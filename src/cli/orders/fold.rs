@@ -8,7 +8,7 @@ use serde_json::json;
 use super::list::changelog;
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
-use crate::cli::giving::{self, Give, Given, Giver, Limits};
+use crate::cli::giving::{self, Give, Given, Giver};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{Output, printable};
 use crate::cli::shell::Shell;
@@ -72,7 +72,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
             return Ok(Exit::Failure);
         }
         let partitions = BTreeSet::from([id.source.partition]);
-        let mut desk = Giver::new(reading, shell, &args.give, &args.why, &partitions, Limits { rate: None })?;
+        let mut desk = Giver::new(reading, shell, &args.give, &args.why, &partitions, None)?;
         let command = desk.command(&id.to_string(), id.source.clone(), Action::Fold { offset: id.offset });
         desk.give(&[Given { subject: id.to_string(), command }], reading, shell)?;
         Ok(desk.end(reading))

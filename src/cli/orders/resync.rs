@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::list::{changelog, rows};
 use crate::cli::exit::{self, Exit};
-use crate::cli::giving::{self, Give, Given, Giver, Limits};
+use crate::cli::giving::{GiveMany, Given, Giver};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{Output, printable};
 use crate::cli::shell::Shell;
@@ -39,18 +39,9 @@ pub struct Args {
     /// Of this app only
     #[arg(long, value_name = "APP_ID")]
     pub app: Option<String>,
-    /// At most so many a second
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    pub rate: u32,
-    /// Say what would be done, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Why, for the audit trail
-    #[arg(long, value_name = "TEXT", value_parser = giving::why)]
-    pub why: Option<String>,
-    /// How it is given.
+    /// How they are given.
     #[command(flatten)]
-    pub give: Give,
+    pub many: GiveMany,
 }
 
 const HELP: &str = "\
@@ -75,12 +66,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
         let spans = changelog(reading)?;
         let partitions: BTreeSet<i32> = spans.iter().map(|span| span.partition).collect();
-        let mut desk = if args.dry_run {
-            None
-        } else {
-            let (why, limits) = (args.why.as_deref().unwrap_or_default(), Limits { rate: Some(args.rate) });
-            Some(Giver::new(reading, shell, &args.give, why, &partitions, limits)?)
-        };
+        let mut desk = args.many.giver(reading, shell, &partitions)?;
         match which {
             Which::All => {
                 for span in spans {

@@ -126,11 +126,7 @@ fn real_kafka_what_is_exported_is_the_original_and_private() {
 fn real_kafka_what_is_not_there_is_said_with_what_to_do() {
     let Some(kafka) = RealKafka::shared() else { return };
     let world = World::new(kafka, true);
-    let check = |args: &[&str], code: i32, words: &[&str]| {
-        let told = world.run(args);
-        assert_eq!((told.code, told.out.as_str()), (Some(code), ""), "{told:?}");
-        assert!(words.iter().all(|words| told.err.contains(words)), "{words:?}: {}", told.err);
-    };
+    let check = |args: &[&str], code: i32, words: &[&str]| world.check_refused(args, code, words);
     let list = |setting: &'static str| ["dead-letters", "list", "--set", setting];
     check(&list("kafka.dead_letter_topic=nowhere"), 7, &["nowhere does not exist", "topics create"]);
     check(&list("kafka.brokers=127.0.0.1:9"), 7, &["order-sync check"]);

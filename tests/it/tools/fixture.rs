@@ -122,6 +122,13 @@ impl World {
         Told::of(self.command(args).output().unwrap())
     }
 
+    /// Runs a command that must end with this code, say all of these words, and print nothing else.
+    pub fn check_refused(&self, args: &[&str], code: i32, words: &[&str]) {
+        let told = self.run(args);
+        assert_eq!((told.code, told.out.as_str()), (Some(code), ""), "{told:?}");
+        assert!(words.iter().all(|words| told.err.contains(words)), "{words:?}: {}", told.err);
+    }
+
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_order-sync"));
         command.args(args).arg("--config").arg(self.site.config_file());
