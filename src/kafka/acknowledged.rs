@@ -9,12 +9,12 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 
 use super::chatter::Chatter;
 use super::client;
 use super::failure::port_error;
-use super::producer::{Outgoing, headers};
+use super::producer::Outgoing;
 use super::status::Status;
 use crate::config;
 use crate::sync::ports::PortError;
@@ -99,14 +99,7 @@ impl Acknowledged {
     }
 
     fn queue(&self, topic: &str, outgoing: Outgoing<'_>) -> Result<(), KafkaError> {
-        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic);
-        record.partition = outgoing.partition;
-        record.key = outgoing.key;
-        record.payload = outgoing.value;
-        record.timestamp = outgoing.timestamp_ms;
-        if !outgoing.headers.is_empty() {
-            record = record.headers(headers(outgoing.headers));
-        }
+        let mut record = outgoing.record(topic);
         loop {
             self.0.context().with(|tally| tally.under_way += 1);
             let Err((error, back)) = self.0.send(record) else { return Ok(()) };

@@ -64,7 +64,8 @@ impl DeadLetterSink for DeadLetterTopic {
     }
 }
 
-fn outgoing(letter: &Letter) -> Outgoing<'_> {
+/// The letter as a record.
+pub(super) fn outgoing(letter: &Letter) -> Outgoing<'_> {
     Outgoing {
         partition: Some(letter.partition),
         key: letter.key.as_deref(),

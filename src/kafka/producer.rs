@@ -57,6 +57,18 @@ impl ProducerContext for Tally {
     }
 }
 
+impl<'a> Outgoing<'a> {
+    /// The record as librdkafka takes it.
+    pub(super) fn record(self, topic: &'a str) -> BaseRecord<'a, [u8], [u8]> {
+        let mut record = BaseRecord::to(topic);
+        record.partition = self.partition;
+        record.key = self.key;
+        record.payload = self.value;
+        record.timestamp = self.timestamp_ms;
+        if self.headers.is_empty() { record } else { record.headers(headers(self.headers)) }
+    }
+}
+
 impl Producer {
     /// Connects to `brokers` (`host:port`, joined by commas); records may have up to 8 MiB.
     pub fn connect(brokers: &str) -> Result<Self, PortError> {
@@ -85,14 +97,7 @@ impl Producer {
 
     /// Queues a record; waits while the queue is full.
     pub fn send(&self, topic: &str, outgoing: Outgoing<'_>) -> Result<(), PortError> {
-        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic);
-        record.partition = outgoing.partition;
-        record.key = outgoing.key;
-        record.payload = outgoing.value;
-        record.timestamp = outgoing.timestamp_ms;
-        if !outgoing.headers.is_empty() {
-            record = record.headers(headers(outgoing.headers));
-        }
+        let mut record = outgoing.record(topic);
         loop {
             match self.producer.send(record) {
                 Ok(()) => {
@@ -140,7 +145,7 @@ impl Producer {
 }
 
 /// Headers as librdkafka takes them, nulls and repeated names included.
-pub(super) fn headers(headers: &[Header]) -> OwnedHeaders {
+fn headers(headers: &[Header]) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |all, header| {
         all.insert(rdkafka::message::Header { key: &header.name, value: header.value.as_deref() })
     })

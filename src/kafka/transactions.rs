@@ -16,12 +16,11 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use super::chatter::Chatter;
 use super::client;
 use super::consumer::{Fence, GroupFence};
+use super::dead_letters::outgoing;
 use super::failure::port_error;
-use super::producer::headers;
 use super::status::Status;
 use crate::config;
 use crate::record::NextOffset;
-use crate::sync::Letter;
 use crate::sync::changelog::write_records;
 use crate::sync::commit::CutPart;
 use crate::sync::log_ports::{Receipt, TransactError, Transaction, TransactionLog};
@@ -288,14 +287,8 @@ fn fill(producer: &BaseProducer<Ends>, config: &config::Kafka, transaction: &Tra
             queue(producer, record).map_err(FillError::Kafka)
         })?;
     }
-    for Letter { partition, key, value, headers: all } in &transaction.letters {
-        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&config.dead_letter_topic).partition(*partition);
-        record.key = key.as_deref();
-        record.payload = value.as_deref();
-        if !all.is_empty() {
-            record = record.headers(headers(all));
-        }
-        queue(producer, record)?;
+    for letter in &transaction.letters {
+        queue(producer, outgoing(letter).record(&config.dead_letter_topic))?;
     }
     Ok(())
 }
