@@ -32,7 +32,7 @@ pub struct Desk {
     pub told: CircuitState,
     /// The time that counts against its failing orders.
     pub patience: Patience,
-    /// Codes of which an operator has said that they reject rightly (issue 5 sets them).
+    /// Codes of which an operator has said that they reject rightly (`apps accept-rejections`).
     pub accepted_codes: Vec<i64>,
     /// How many deliveries were accepted since the start; what the give-up clock looks at.
     pub acceptances: u64,

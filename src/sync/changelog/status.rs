@@ -1,7 +1,7 @@
 //! The status of a dead letter: one small record beside the letter, so that what is still open can be told without
 //! reading every letter.
 //!
-//! It is written in the commit of its letter, so that every letter has one. A worker supersedes; the commands of issue 5
+//! It is written in the commit of its letter, so that every letter has one. A worker supersedes; commands
 //! redrive and discard. Retention forgets those of superseded letters whose order is gone, and no others: a letter that has no
 //! status in its changelog is superseded.
 
