@@ -1,9 +1,11 @@
 //! A fleet of workers and what is done to it; it tells each act as it comes, and remembers when it came.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use order_sync::app::worker::wall_ms;
+use order_sync::cli::exit::Exit;
 use order_sync::sandbox::{Outage, OutageMode};
 
 use super::acts::Act;
@@ -13,6 +15,8 @@ use crate::support::real_kafka::RealKafka;
 
 /// Longer than the session, and than a transaction may stay open.
 const STOPPED_FOR: Duration = Duration::from_secs(12);
+/// What ends a process that has not set its handlers yet.
+const SIGTERM: i32 = 15;
 /// How long one act may take until its effect is seen.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long partitions move after an act: a transaction that a killed worker left open, which is longer than its session;
@@ -102,10 +106,17 @@ impl<'s> Fleet<'s> {
         self.come_back(worker, what);
     }
 
+    /// Ends a worker, which it does well or, out of time, as it has promised: it says that some work will be repeated.
+    /// What that comes to is judged by the pushes and the log. One that has not begun yet knows no signals.
     fn stop_for_good(&mut self, worker: usize, signal: &str) {
         Stage::signal(&self.workers[worker], signal);
         let status = self.stage.wait_for_end(&mut self.workers[worker], Duration::from_secs(30));
-        assert!(signal == "-KILL" || status.success(), "worker {worker} ended with {status}");
+        let abandoned = status.code() == Some(i32::from(Exit::Abandoned.code()));
+        if abandoned {
+            self.say(&format!("worker {worker}"), "ends at its deadline; some work is repeated");
+        }
+        let asked = status.success() || abandoned || status.signal() == Some(SIGTERM);
+        assert!(signal == "-KILL" || asked, "worker {worker} ended with {status}:\n{}", self.stage.last_words());
     }
 
     fn come_back(&mut self, worker: usize, what: &str) {
