@@ -1,16 +1,20 @@
-//! What the changelog says of one order: its state, and what it owes. Keys are looked at as bytes, and only those that can
-//! be the order's are taken apart.
+//! What the changelog says of one order: its state, what it owes, and the commands about it. Keys are looked at as bytes,
+//! and only those that can be the order's are taken apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 
 use crate::order::json::write_string;
 use crate::order::{Identity, OrderState, UpdateTime};
 use crate::record::TopicPartition;
 use crate::sync::changelog::ChangelogKey;
+use crate::sync::command::CommandDone;
 use crate::sync::ports::PortError;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 use crate::sync::{Owed, OwedKey};
+
+/// So many executed commands of one order are kept, the newest.
+const COMMANDS_MAX: usize = 200;
 
 /// One order in one source partition.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +28,42 @@ pub struct OrderLog {
 /// The order in every source partition and under every app in which the changelog knows it.
 pub type OrderLogs = BTreeMap<(TopicPartition, Identity), OrderLog>;
 
+/// A command that a worker has executed in a source partition.
+#[derive(Clone, Debug)]
+pub struct Executed {
+    /// The source partition.
+    pub source: TopicPartition,
+    /// The command's id.
+    pub id: Box<str>,
+    /// What it was and what it came to.
+    pub done: CommandDone,
+}
+
+impl Executed {
+    /// Whether it is about this order: by its name, by its app, or by a record of it.
+    pub fn is_about(&self, place: &TopicPartition, identity: &Identity, has_record: impl Fn(i64) -> bool) -> bool {
+        let done = &self.done;
+        let of_app = done.app_id.as_ref().is_none_or(|app| *app == identity.app_id);
+        let of_order = match (&done.order_id, done.offset) {
+            (Some(order), _) => **order == *identity.order_id,
+            // Its record could not be read as an order's.
+            (None, Some(offset)) => has_record(offset.get()),
+            // The whole app's.
+            (None, None) => done.app_id.is_some(),
+        };
+        self.source == *place && of_app && of_order
+    }
+}
+
+/// What the changelog knows of an order.
+#[derive(Debug, Default)]
+pub struct OrderRead {
+    /// Its states and debts.
+    pub orders: OrderLogs,
+    /// Commands that may be about it, in the order of their execution within a partition; the newest of them.
+    pub commands: VecDeque<Executed>,
+}
+
 /// Reads these spans of the changelog for an order. `progress` is told how many records were read.
 pub fn read_order(
     scan: &mut dyn LogScan,
@@ -32,11 +72,11 @@ pub fn read_order(
     sources: &[String],
     order_id: &str,
     progress: &mut dyn FnMut(u64),
-) -> Result<OrderLogs, ScanError> {
+) -> Result<OrderRead, ScanError> {
     let mut text = String::new();
     write_string(order_id, &mut text);
     let (state_end, owed_part) = (format!(",{text}]"), format!(",{text},"));
-    let (mut found, mut failed, mut read) = (OrderLogs::new(), None, 0_u64);
+    let (mut found, mut failed, mut read) = (OrderRead::default(), None, 0_u64);
     scan.read(changelog, within, &mut |seen| {
         read += 1;
         if read.is_multiple_of(4096) {
@@ -45,7 +85,8 @@ pub fn read_order(
         let key = seen.key().unwrap_or_default();
         let is_state = key.starts_with(b"[1,\"state\",") && key.ends_with(state_end.as_bytes());
         let is_owed = key.starts_with(b"[1,\"owed\",") && contains(key, owed_part.as_bytes());
-        if (is_state || is_owed)
+        let is_command = key.starts_with(b"[1,\"command\",");
+        if (is_state || is_owed || is_command)
             && let Err(error) = take(seen, sources, order_id, &mut found)
         {
             failed = Some(error);
@@ -54,32 +95,51 @@ pub fn read_order(
         ControlFlow::Continue(())
     })?;
     progress(read);
-    found.retain(|_, log| log.state.is_some() || !log.owed.is_empty());
+    found.orders.retain(|_, log| log.state.is_some() || !log.owed.is_empty());
     failed.map_or(Ok(found), |error| Err(error.into()))
 }
 
 /// Takes a record that is the order's, or looks like it.
-fn take(seen: &dyn Seen, sources: &[String], order_id: &str, found: &mut OrderLogs) -> Result<(), PortError> {
+fn take(seen: &dyn Seen, sources: &[String], order_id: &str, found: &mut OrderRead) -> Result<(), PortError> {
     let unreadable = |error: &dyn std::error::Error| PortError::Fatal(error.to_string());
     for source in sources {
         let place = || TopicPartition::new(source.as_str(), seen.partition());
         match ChangelogKey::decode(seen.key().unwrap_or_default(), source).map_err(|e| unreadable(&e))? {
             Some(ChangelogKey::State(identity)) if *identity.order_id == *order_id => {
                 let state = seen.value().map(OrderState::decode).transpose().map_err(|e| unreadable(&e))?;
-                found.entry((place(), identity)).or_default().state = state;
+                found.orders.entry((place(), identity)).or_default().state = state;
             }
             Some(ChangelogKey::Owed(OwedKey { identity, stamp })) if *identity.order_id == *order_id => {
                 let owed = seen.value().map(Owed::decode).transpose().map_err(|e| unreadable(&e))?;
-                let log = found.entry((place(), identity)).or_default();
+                let log = found.orders.entry((place(), identity)).or_default();
                 match owed {
                     Some(owed) => drop(log.owed.insert(stamp, owed)),
                     None => drop(log.owed.remove(&stamp)),
+                }
+            }
+            Some(ChangelogKey::Command(id)) => {
+                let Some(value) = seen.value() else { continue };
+                let done = CommandDone::decode(value).map_err(|e| unreadable(&e))?;
+                if done.order_id.as_deref().is_none_or(|order| *order == *order_id) {
+                    executed(found, Executed { source: place(), id, done });
                 }
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Keeps a command. One that was given again has its outcome written again, and counts once.
+fn executed(found: &mut OrderRead, command: Executed) {
+    let same = |other: &Executed| other.source == command.source && other.id == command.id;
+    if found.commands.iter().any(same) {
+        return;
+    }
+    if found.commands.len() == COMMANDS_MAX {
+        found.commands.pop_front();
+    }
+    found.commands.push_back(command);
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

@@ -1,14 +1,14 @@
-//! One order's life: its events, each judged again by folding, what was set aside, every attempt that is known, and what is
-//! still owed; the oldest first.
+//! One order's life: its events, each judged again by folding, what was set aside, every attempt that is known, the commands
+//! about it, and what is still owed; the oldest first.
 
 use serde::Serialize;
 
 use super::detail::{AttemptLine, LetterDetail};
-use super::order_log::OrderLog;
+use super::order_log::{Executed, OrderLog};
 use crate::order::event::{EventRules, decode};
 use crate::order::fold::{FoldRules, fold};
 use crate::order::{DeadLetterReason, Identity, MapOrder, OrderState, Transition, UpdateTime};
-use crate::record::Record;
+use crate::record::{Record, RecordOffset};
 use crate::sync::changelog::LetterState;
 
 /// One thing that happened. `at_ms` is the record's own timestamp, or that of the attempt or letter.
@@ -68,6 +68,23 @@ pub enum Happened {
         /// How often the record has been dead-lettered.
         times: u32,
     },
+    /// A command that was executed.
+    Command {
+        /// The command's id.
+        id: String,
+        /// `redrive`, `resync`, `pause`, …
+        command: String,
+        /// What it came to.
+        outcome: &'static str,
+        /// The offset of the original record, for a command about one.
+        offset: Option<i64>,
+        /// The stamp of the delivery that it owes.
+        update_time: Option<i64>,
+        /// Who gave it.
+        who: String,
+        /// Why.
+        why: String,
+    },
     /// A delivery that is committed and not yet settled.
     Owed {
         /// The stamp.
@@ -108,6 +125,7 @@ pub fn timeline(
     log: &OrderLog,
     records: &[Record],
     letters: &[Judged],
+    commands: &[&Executed],
     judge: &Judge<'_>,
 ) -> (Vec<Entry>, Agreement) {
     let (mut entries, folded) = events(identity, records, letters, judge);
@@ -115,15 +133,17 @@ pub fn timeline(
         entries.extend(letter.attempt_log().iter().map(|line| attempt(line, letter)));
         entries.push(dead_letter(letter, *state));
     }
+    entries.extend(commands.iter().map(|executed| command(executed)));
     for (stamp, owed) in &log.owed {
         let what = Happened::Owed { update_time: stamp.0, offset: owed.offset };
         entries.push(Entry { at_ms: owed.timestamp_ms.unwrap_or_default(), what });
     }
     let rank = |entry: &Entry| match entry.what {
         Happened::Event { .. } => 0,
-        Happened::Owed { .. } => 1,
-        Happened::Attempt { .. } => 2,
-        Happened::DeadLetter { .. } => 3,
+        Happened::Command { .. } => 1,
+        Happened::Owed { .. } => 2,
+        Happened::Attempt { .. } => 3,
+        Happened::DeadLetter { .. } => 4,
     };
     entries.sort_by_key(|entry| (entry.at_ms, rank(entry)));
     let agreement = match (&log.state, &folded) {
@@ -237,6 +257,22 @@ fn dead_letter(letter: &LetterDetail, state: LetterState) -> Entry {
             update_time: row.update_time,
             err_code: row.err_code,
             times: row.times,
+        },
+    }
+}
+
+fn command(executed: &Executed) -> Entry {
+    let done = &executed.done;
+    Entry {
+        at_ms: done.at_ms,
+        what: Happened::Command {
+            id: executed.id.to_string(),
+            command: done.command.to_string(),
+            outcome: done.outcome.as_str(),
+            offset: done.offset.map(RecordOffset::get),
+            update_time: done.update_time.map(|stamp| stamp.0),
+            who: done.who.to_string(),
+            why: done.why.to_string(),
         },
     }
 }

@@ -91,32 +91,35 @@ impl Engine {
 
     fn execute(&mut self, id: PartitionId, incoming: Incoming, told: NextOffset, now: Now) -> Result<(), PortError> {
         let offset = incoming.offset;
-        let (command_id, word, who, why, about) = match &incoming.read {
-            Read::Command(command) => (
-                command.id.clone(),
-                command.action.as_str(),
-                command.who.clone(),
-                command.why.clone(),
-                command.action.offset(),
-            ),
-            Read::Refused { id, command, .. } => (id.clone(), &**command, "".into(), "".into(), None),
+        let (command_id, word, who, why) = match &incoming.read {
+            Read::Command(command) => {
+                (command.id.clone(), command.action.as_str(), command.who.clone(), command.why.clone())
+            }
+            Read::Refused { id, command, .. } => (id.clone(), &**command, "".into(), "".into()),
             Read::Unreadable(_) => return Ok(()),
         };
         let word: Box<str> = word.into();
+        let (about, app, order) = match &incoming.read {
+            Read::Command(command) => {
+                let (app, order) = command.action.subject();
+                (command.action.offset(), app.cloned(), order.map(Box::from))
+            }
+            Read::Refused { .. } | Read::Unreadable(_) => (None, None, None),
+        };
         if !self.tell_again(id, &command_id)? {
             let executed = match incoming.read {
                 Read::Command(command) => self.act(id, command, incoming.original, incoming.request, now)?,
                 Read::Refused { words, .. } | Read::Unreadable(words) => Executed::refused(words),
             };
             let Some(partition) = self.partitions.get_mut(&id) else { return Ok(()) };
-            let (app_id, order_id) = executed.order.map(|order| (order.app_id, order.order_id)).unzip();
+            let (app_id, order_id) = executed.order.map(|order| (order.app_id, (*order.order_id).into())).unzip();
             let done = CommandDone {
                 command: word,
                 outcome: executed.outcome,
                 message: executed.message.into(),
                 offset: about,
-                app_id,
-                order_id: order_id.map(|id| (&*id).into()),
+                app_id: app_id.or(app),
+                order_id: order_id.or(order),
                 update_time: executed.stamp,
                 next: partition.folded,
                 command_offset: offset,

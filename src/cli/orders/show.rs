@@ -1,6 +1,6 @@
 //! `order-sync orders show`: one order, from the changelog, its source partition and the dead letters.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
 use serde_json::json;
@@ -15,8 +15,8 @@ use crate::cli::render::{self, Output};
 use crate::cli::shell::Shell;
 use crate::cli::times;
 use crate::inspect::{
-    Agreement, Entry, Filter, Judge, Judged, LetterDetail, Letters, Mask, OrderLog, OrderLogs, Personal, candidates,
-    read_order, timeline,
+    Agreement, Entry, Executed, Filter, Judge, Judged, LetterDetail, Letters, Mask, OrderLog, OrderRead, Personal,
+    candidates, read_order, timeline,
 };
 use crate::order::event::EventRules;
 use crate::order::fold::FoldRules;
@@ -88,9 +88,9 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
         let (found, letters) = find(args, reading)?;
         let mut shown = Vec::new();
-        for ((place, identity), log) in found {
+        for ((place, identity), log) in found.orders {
             let letters = letters_of(&letters, &place, &identity);
-            shown.push(judge(args, reading, place, identity, log, &letters)?);
+            shown.push(judge(args, reading, place, identity, log, (&letters, &found.commands))?);
         }
         reading.bar.finish_and_clear();
         if shown.is_empty() {
@@ -112,7 +112,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
 }
 
 /// Looks into the partitions that the key's hash names, then, where nothing is there, into all others.
-fn find(args: &Args, reading: &mut Reading) -> anyhow::Result<(OrderLogs, Vec<Judged>)> {
+fn find(args: &Args, reading: &mut Reading) -> anyhow::Result<(OrderRead, Vec<Judged>)> {
     let mut first = BTreeSet::new();
     let sources = reading.config.kafka.topics.clone();
     for source in &sources {
@@ -121,14 +121,14 @@ fn find(args: &Args, reading: &mut Reading) -> anyhow::Result<(OrderLogs, Vec<Ju
     }
     let mut looked = Vec::new();
     for only in [Some(&first), None] {
-        let (logs, letters) = look(args, reading, &sources, only, &mut looked)?;
-        if !logs.is_empty() {
+        let (read, letters) = look(args, reading, &sources, only, &mut looked)?;
+        if !read.orders.is_empty() {
             let partitions = looked.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             reading.bar.suspend(|| render::note(format!("note: read partitions {partitions}")));
-            return Ok((logs, letters));
+            return Ok((read, letters));
         }
     }
-    Ok((OrderLogs::new(), Vec::new()))
+    Ok((OrderRead::default(), Vec::new()))
 }
 
 /// Reads some partitions of changelog and dead letters, or all that were not read yet.
@@ -138,7 +138,7 @@ fn look(
     sources: &[String],
     only: Option<&BTreeSet<i32>>,
     looked: &mut Vec<i32>,
-) -> anyhow::Result<(OrderLogs, Vec<Judged>)> {
+) -> anyhow::Result<(OrderRead, Vec<Judged>)> {
     let chosen = |spans: &mut Vec<Span>, looked: &[i32]| {
         spans.retain(|span| match only {
             Some(only) => only.contains(&span.partition),
@@ -157,19 +157,19 @@ fn look(
     let (bar, total) = (reading.bar.clone(), spans.iter().map(Span::offsets).sum());
     bar.set_message(changelog.clone());
     let mut progress = |read| Reading::progress(&bar, (read, total));
-    let mut logs = read_order(&mut reading.scan, &changelog, &spans, sources, &args.order_id, &mut progress)
+    let mut read = read_order(&mut reading.scan, &changelog, &spans, sources, &args.order_id, &mut progress)
         .map_err(reading::kafka)?;
-    logs.retain(|(_, identity), _| args.app.as_deref().is_none_or(|app| app == identity.app_id.as_str()));
+    read.orders.retain(|(_, identity), _| args.app.as_deref().is_none_or(|app| app == identity.app_id.as_str()));
     let letters = letters(args, reading, &spans)?;
     for (letter, _) in &letters {
         let app = letter.row.app_id.as_deref().unwrap_or_default();
         if !app.is_empty() {
             let identity = Identity::new(AppId::new(app), args.order_id.as_str());
-            logs.entry((letter.row.id.source.clone(), identity)).or_default();
+            read.orders.entry((letter.row.id.source.clone(), identity)).or_default();
         }
     }
     looked.extend(spans.iter().map(|span| span.partition));
-    Ok((logs, letters))
+    Ok((read, letters))
 }
 
 /// The order's dead letters among the newest of these partitions, with their statuses.
@@ -219,7 +219,7 @@ fn judge(
     place: TopicPartition,
     identity: Identity,
     log: OrderLog,
-    letters: &[Judged],
+    (letters, commands): (&[Judged], &VecDeque<Executed>),
 ) -> anyhow::Result<Shown> {
     let reach = match (args.no_events, args.all_events) {
         (true, _) => Reach::Nothing,
@@ -237,7 +237,10 @@ fn judge(
     }
     let unit = units.get(&identity.app_id).copied().unwrap_or(TimeUnit::Seconds);
     let judge = Judge { events: rules, rules: FoldRules { unit, removed_stamp: UpdateTime::ZERO }, mapper: &mapper };
-    let (mut entries, agreement) = timeline(&identity, &log, &events.records, letters, &judge);
+    let is_letter = |offset| letters.iter().any(|(letter, _)| letter.row.id.offset.get() == offset);
+    let commands: Vec<&Executed> =
+        commands.iter().filter(|command| command.is_about(&place, &identity, is_letter)).collect();
+    let (mut entries, agreement) = timeline(&identity, &log, &events.records, letters, &commands, &judge);
     let left_out = entries.len().saturating_sub(args.limit);
     entries.drain(..left_out);
     let folded_letters = letters.iter().filter(|(letter, _)| letter.row.update_time.is_some()).count();

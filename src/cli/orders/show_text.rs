@@ -102,6 +102,11 @@ fn row(entry: &Entry) -> Vec<String> {
                 format!("{}, {status}{code}{times}: {}", printable(reason), printable(id)),
             )
         }
+        Happened::Command { id, command, outcome, offset, update_time, who, why } => {
+            let about = offset.map(|offset| format!(" of offset {offset}")).unwrap_or_default();
+            let (who, why, id) = (printable(who), printable(why), printable(id));
+            ("command", stamp(update_time), format!("{command}{about}: {outcome}, by {who}: {why} (id {id})"))
+        }
         Happened::Owed { update_time, offset } => {
             ("owed", update_time.to_string(), format!("since the event at offset {offset}"))
         }

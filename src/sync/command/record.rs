@@ -148,4 +148,15 @@ impl Action {
             Self::Resync { .. } | Self::Pause { .. } | Self::Resume { .. } | Self::AcceptRejections { .. } => None,
         }
     }
+
+    /// The app and the order that the command names; one about a record names neither.
+    pub fn subject(&self) -> (Option<&AppId>, Option<&str>) {
+        match self {
+            Self::Resync { app_id, order_id } => (Some(app_id), Some(order_id)),
+            Self::Pause { app_id } | Self::Resume { app_id } | Self::AcceptRejections { app_id, .. } => {
+                (Some(app_id), None)
+            }
+            Self::Redrive { .. } | Self::Discard { .. } | Self::Fold { .. } => (None, None),
+        }
+    }
 }
