@@ -2,8 +2,8 @@
 //! [`LogScan`](crate::sync::scan::LogScan) alone, holds a bounded part of it, and changes nothing.
 
 mod backward;
-mod base64;
 mod detail;
+mod exported;
 mod letter;
 mod letters;
 mod mask;
@@ -20,8 +20,8 @@ mod timeline;
 mod letters_tests;
 
 pub use backward::Backward;
-pub use base64::base64;
 pub use detail::{AttemptLine, LetterDetail, find_letter};
+pub use exported::{EXPORT_FORMAT, ExportError, ExportedLetter, read_exported};
 pub use letter::{LetterId, LetterRow, NoId};
 pub use letters::{Filter, Letters, Listed};
 pub use mask::{Mask, Personal};

@@ -75,6 +75,11 @@ impl Statuses {
         }
     }
 
+    /// Whether there is a changelog that keeps them.
+    pub fn are_kept(&self) -> bool {
+        self.topic.is_some()
+    }
+
     /// Those in `topic`, whose partitions reach as the spans say.
     pub fn of(topic: &str, sources: &[String], spans: &[Span]) -> Self {
         let tail = |span: &Span| Tail {

@@ -9,6 +9,7 @@ use super::acknowledged::Acknowledged;
 use super::failure::{describe, port_error};
 use super::producer::Outgoing;
 use crate::config;
+use crate::record::Record;
 use crate::sync::Letter;
 use crate::sync::ports::{DeadLetterSink, PortError};
 
@@ -49,18 +50,36 @@ impl DeadLetterTopic {
     }
 }
 
+impl DeadLetterTopic {
+    /// Writes letters again that the topic has lost, each with its partition and with the timestamp that it had: what
+    /// reads letters goes by that. Blocks at most `message.timeout.ms` (30 s unless set) beyond the queueing; after an
+    /// error some may be there.
+    pub fn put_back(&mut self, letters: &[(i32, Record)]) -> Result<(), PortError> {
+        self.put(letters.iter().map(|(partition, record)| Outgoing {
+            partition: Some(*partition),
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &record.headers,
+            timestamp_ms: record.timestamp_ms,
+        }))
+    }
+
+    fn put<'a>(&mut self, letters: impl Iterator<Item = Outgoing<'a>>) -> Result<(), PortError> {
+        if self.producer.is_none() {
+            self.producer = Some(Acknowledged::open(&self.config)?);
+        }
+        let Some(producer) = &self.producer else { return Err(PortError::Passing("no producer".to_owned())) };
+        producer.write(&self.config.dead_letter_topic, letters).map_err(|error| self.judge(&error))
+    }
+}
+
 impl DeadLetterSink for DeadLetterTopic {
     /// Blocks at most `message.timeout.ms` (30 s unless set) beyond the queueing.
     fn write(&mut self, letters: Vec<Letter>) -> Result<(), PortError> {
         if letters.is_empty() {
             return Ok(());
         }
-        if self.producer.is_none() {
-            self.producer = Some(Acknowledged::open(&self.config)?);
-        }
-        let Some(producer) = &self.producer else { return Err(PortError::Passing("no producer".to_owned())) };
-        let written = producer.write(&self.config.dead_letter_topic, letters.iter().map(outgoing));
-        written.map_err(|error| self.judge(&error))
+        self.put(letters.iter().map(outgoing))
     }
 }
 

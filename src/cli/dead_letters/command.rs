@@ -1,6 +1,6 @@
 //! The subcommands of `dead-letters`, and their help.
 
-use super::{discard, export, list, redrive, show};
+use super::{discard, export, import, list, redrive, show};
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 
@@ -22,6 +22,8 @@ pub enum Command {
     Show(show::Args),
     /// Write them as NDJSON, with everything that is needed to import them again
     Export(export::Args),
+    /// Write letters again that the topic has lost, from an export
+    Import(import::Args),
     /// Take letters up again: send the request once more, or fold the event where the order stands now
     Redrive(redrive::Args),
     /// Decide against letters: their status becomes `discarded`, nothing is sent
@@ -39,6 +41,7 @@ Examples:
   order-sync dead-letters list --group-by reason
   order-sync dead-letters show order-events/3/1024
   order-sync dead-letters export --to letters.ndjson
+  order-sync dead-letters import letters.ndjson
   order-sync dead-letters redrive --reason rejected_by_platform --dry-run
   order-sync dead-letters discard order-events/3/1024 --why 'a test order'";
 
@@ -48,6 +51,7 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         Command::List(args) => list::execute(args, shell),
         Command::Show(args) => show::execute(args, shell),
         Command::Export(args) => export::execute(args, shell),
+        Command::Import(args) => import::execute(args, shell),
         Command::Redrive(args) => redrive::execute(args, shell),
         Command::Discard(args) => discard::execute(args, shell),
     }

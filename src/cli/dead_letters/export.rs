@@ -10,7 +10,6 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use serde_json::json;
 
 use super::list;
 use super::select::Select;
@@ -18,8 +17,8 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
-use crate::inspect::{LetterDetail, Listed, base64};
-use crate::record::{Header, NextOffset, RecordOffset};
+use crate::inspect::{EXPORT_FORMAT, ExportedLetter, LetterDetail, Listed};
+use crate::record::{NextOffset, RecordOffset};
 use crate::sync::scan::{LogScan as _, Span};
 
 /// Options of `order-sync dead-letters export`.
@@ -47,8 +46,6 @@ Examples:
   order-sync dead-letters export --to letters.ndjson --status open
   order-sync dead-letters export --show-personal-data | gzip > letters.ndjson.gz";
 
-/// The form of a line; another one has another number.
-const FORMAT: u32 = 1;
 /// Letters whose records are read at once.
 const PAGE: usize = 2000;
 
@@ -58,8 +55,8 @@ struct Exported<'a> {
     format: u32,
     #[serde(flatten)]
     listed: list::Line<'a>,
-    record: serde_json::Value,
-    letter: serde_json::Value,
+    #[serde(flatten)]
+    letter: ExportedLetter,
 }
 
 /// Runs `order-sync dead-letters export`.
@@ -148,26 +145,6 @@ fn copy(
 
 /// The line of one letter.
 fn line(listed: &Listed, letter: &LetterDetail) -> anyhow::Result<String> {
-    let bytes = |bytes: Option<&[u8]>| bytes.map(base64);
-    let headers = |headers: &[Header]| -> Vec<_> {
-        let one = |header: &Header| json!({"name": header.name, "value": bytes(header.value.as_deref())});
-        headers.iter().map(one).collect()
-    };
-    let record = &letter.record;
-    let line = Exported {
-        format: FORMAT,
-        listed: list::line(listed),
-        record: json!({
-            "key": bytes(record.key.as_deref()),
-            "value": bytes(record.value.as_deref()),
-            "headers": headers(letter.original_headers()),
-        }),
-        letter: json!({
-            "partition": listed.row.place.0,
-            "offset": listed.row.place.1.get(),
-            "timestamp_ms": record.timestamp_ms,
-            "headers": headers(letter.own_headers()),
-        }),
-    };
+    let line = Exported { format: EXPORT_FORMAT, listed: list::line(listed), letter: ExportedLetter::of(letter) };
     Ok(serde_json::to_string(&line)? + "\n")
 }

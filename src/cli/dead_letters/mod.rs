@@ -4,6 +4,7 @@
 mod command;
 mod discard;
 mod export;
+mod import;
 mod list;
 mod redrive;
 mod select;

@@ -3,6 +3,7 @@
 mod commands;
 mod dead_letters;
 mod fixture;
+mod importing;
 mod many_letters;
 mod many_orders;
 mod operator;

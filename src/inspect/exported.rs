@@ -1,0 +1,201 @@
+//! A dead letter as `dead-letters export` writes it and `import` reads it: one line of JSON, with raw bytes in base64.
+
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::detail::LetterDetail;
+use super::letter::{LetterId, LetterRow};
+use crate::record::{Header, Record, RecordOffset};
+
+/// The form of a line; another one has another number.
+pub const EXPORT_FORMAT: u32 = 1;
+
+/// A line that cannot be imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// It is not what `export` writes.
+    #[error("it is no line of `dead-letters export`: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A newer release wrote it.
+    #[error(
+        "its format is {0}, and this release reads format {EXPORT_FORMAT}: import it with the release that wrote it"
+    )]
+    Format(u32),
+    /// Its headers are not a dead letter's, or another one's.
+    #[error("its headers are not those of the dead letter {0}: it was changed after the export")]
+    Headers(String),
+}
+
+/// What stands of the original, and of the letter, beside what `list` tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ExportedLetter {
+    /// The original.
+    pub record: ExportedRecord,
+    /// The letter.
+    pub letter: ExportedPlace,
+}
+
+/// The original record.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ExportedRecord {
+    /// Its key.
+    pub key: Bytes,
+    /// Its value, as far as the letter has it.
+    pub value: Bytes,
+    /// Its headers.
+    pub headers: Vec<ExportedHeader>,
+}
+
+/// Where the letter lay, and what we said in it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ExportedPlace {
+    /// The partition of the dead-letter topic.
+    pub partition: i32,
+    /// The offset there.
+    pub offset: i64,
+    /// The letter's timestamp, milliseconds since the epoch.
+    pub timestamp_ms: Option<i64>,
+    /// Our headers.
+    pub headers: Vec<ExportedHeader>,
+}
+
+/// One header.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ExportedHeader {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Bytes,
+}
+
+/// Bytes that may be absent, in base64 (RFC 4648 §4, with padding).
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bytes(#[serde(with = "raw")] pub Option<Box<[u8]>>);
+
+/// The form in JSON.
+mod raw {
+    use base64::Engine as _;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use super::STANDARD;
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(bytes: &Option<Box<[u8]>>, to: S) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => to.serialize_str(&STANDARD.encode(bytes)),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Box<[u8]>>, D::Error> {
+        let Some(text) = Option::<std::borrow::Cow<'d, str>>::deserialize(from)? else { return Ok(None) };
+        // The words of the decoder name no byte of the text beyond the first wrong one.
+        STANDARD.decode(&*text).map(|bytes| Some(bytes.into())).map_err(de::Error::custom)
+    }
+}
+
+impl ExportedLetter {
+    /// What is written of a letter.
+    pub fn of(letter: &LetterDetail) -> Self {
+        let bytes = |bytes: Option<&[u8]>| Bytes(bytes.map(Box::from));
+        let headers = |headers: &[Header]| {
+            let one =
+                |header: &Header| ExportedHeader { name: header.name.clone(), value: bytes(header.value.as_deref()) };
+            headers.iter().map(one).collect()
+        };
+        let record = &letter.record;
+        Self {
+            record: ExportedRecord {
+                key: bytes(record.key.as_deref()),
+                value: bytes(record.value.as_deref()),
+                headers: headers(letter.original_headers()),
+            },
+            letter: ExportedPlace {
+                partition: letter.row.place.0,
+                offset: letter.row.place.1.get(),
+                timestamp_ms: record.timestamp_ms,
+                headers: headers(letter.own_headers()),
+            },
+        }
+    }
+}
+
+/// Reads a line back: the letter as a record of its topic, with what `list` tells of it. Its headers must say what the
+/// line says of itself.
+pub fn read_exported(line: &[u8]) -> Result<(LetterRow, Record), ExportError> {
+    /// What every format has.
+    #[derive(Deserialize)]
+    struct Form {
+        format: u32,
+        id: String,
+    }
+    let form: Form = serde_json::from_slice(line)?;
+    if form.format != EXPORT_FORMAT {
+        return Err(ExportError::Format(form.format));
+    }
+    let ExportedLetter { record, letter } = serde_json::from_slice(line)?;
+    let headers = record.headers.into_iter().chain(letter.headers);
+    let headers = headers.map(|header| Header { name: header.name, value: header.value.0 }).collect();
+    let record = Record {
+        offset: RecordOffset::new(letter.offset),
+        timestamp_ms: letter.timestamp_ms,
+        key: record.key.0,
+        value: record.value.0,
+        headers,
+    };
+    let seen = (letter.partition, record);
+    let row = LetterRow::read(&seen).filter(|row| {
+        form.id.parse::<LetterId>().is_ok_and(|id| id == row.id) && row.id.source.partition == letter.partition
+    });
+    let row = row.ok_or(ExportError::Headers(form.id))?;
+    Ok((row, seen.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(partition: i32) -> LetterDetail {
+        let header = |name: &str, value: Option<&[u8]>| Header { name: name.into(), value: value.map(Into::into) };
+        let headers = vec![
+            header("trace", None),
+            header("trace", Some(&[0xff, 0])),
+            header("__connect.errors.topic", Some(b"orders")),
+            header("__connect.errors.partition", Some(b"3")),
+            header("__connect.errors.offset", Some(b"5")),
+            header("order-sync.reason", Some(b"malformed_json")),
+        ];
+        let (offset, timestamp_ms) = (RecordOffset::new(9), Some(7));
+        let record = Record { offset, timestamp_ms, key: None, value: Some(b"\xff{"[..].into()), headers };
+        LetterDetail::read(&(partition, record)).unwrap()
+    }
+
+    fn line(letter: &LetterDetail, id: &str, format: u32) -> Vec<u8> {
+        let mut line = serde_json::to_value(ExportedLetter::of(letter)).unwrap();
+        line["format"] = format.into();
+        line["id"] = id.into();
+        serde_json::to_vec(&line).unwrap()
+    }
+
+    #[test]
+    fn what_was_exported_reads_back_byte_for_byte() {
+        let letter = letter(3);
+        let (row, record) = read_exported(&line(&letter, "orders/3/5", 1)).unwrap();
+        assert_eq!((&row, &record), (&letter.row, &letter.record));
+    }
+
+    #[test]
+    fn what_is_not_an_export_of_this_letter_is_refused() {
+        let check = |line: &[u8], words: &str| {
+            let error = read_exported(line).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        };
+        check(&line(&letter(3), "orders/3/5", 2), "its format is 2");
+        check(&line(&letter(3), "orders/3/6", 1), "not those of the dead letter orders/3/6");
+        check(&line(&letter(4), "orders/3/5", 1), "not those of the dead letter orders/3/5");
+        check(b"{}", "no line of `dead-letters export`");
+        let broken = String::from_utf8(line(&letter(3), "orders/3/5", 1)).unwrap().replace("\"/3s=\"", "\"/3s\"");
+        check(broken.as_bytes(), "no line of `dead-letters export`");
+    }
+}
