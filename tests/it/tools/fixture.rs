@@ -87,6 +87,11 @@ impl World {
         self.sandbox.set_faults(Faults::default());
     }
 
+    /// The platform.
+    pub fn sandbox(&self) -> &SandboxHandle {
+        &self.sandbox
+    }
+
     /// The stamp of what the platform holds of an order.
     pub fn held(&self, order: &str) -> Option<i64> {
         self.sandbox.order("tt1", order)?.stamp

@@ -8,5 +8,6 @@ mod many_letters;
 mod many_orders;
 mod operator;
 mod orders;
+mod racing;
 mod redriving;
 mod scan;
