@@ -57,6 +57,11 @@ fn log() -> Vec<(Option<&'static str>, String, Vec<Header>)> {
 impl World {
     /// Runs a worker over the log until it has caught up.
     pub fn new(kafka: &RealKafka, exactly_once: bool) -> Self {
+        Self::with(kafka, &format!("exactly_once = {exactly_once}"))
+    }
+
+    /// The same with further lines of `[kafka]`.
+    pub fn with(kafka: &RealKafka, lines: &str) -> Self {
         let topic = kafka.topic("tools", 1, &[]);
         let producer = Producer::connect(&kafka.brokers).unwrap();
         for (key, value, headers) in &log() {
@@ -69,8 +74,7 @@ impl World {
         let rule = FaultRule::new(Fault::refusing(FaultKind::Code(40003, None)), Target::Order(REFUSED.to_owned()));
         let faults = Faults { rules: vec![rule], ..Faults::default() };
         let sandbox = Sandbox::start(SandboxOptions { faults, ..SandboxOptions::default() }).unwrap();
-        let mode = format!("exactly_once = {exactly_once}");
-        let site = Site::with(&kafka.brokers, &topic, &sandbox.base_url(), &mode);
+        let site = Site::with(&kafka.brokers, &topic, &sandbox.base_url(), lines);
         let world = Self { site, topic, sandbox };
         world.catch_up();
         world

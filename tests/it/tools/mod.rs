@@ -4,6 +4,7 @@ mod commands;
 mod dead_letters;
 mod fixture;
 mod importing;
+mod killed;
 mod many_letters;
 mod many_orders;
 mod operator;
