@@ -45,6 +45,8 @@ pub trait Health: Send + Sync {
     fn ready(&self) -> Result<(), Vec<String>>;
     /// Every app, and where its circuit stands.
     fn circuits(&self) -> BTreeMap<String, &'static str>;
+    /// The apps that have a token, with its age in seconds.
+    fn token_ages(&self) -> BTreeMap<String, u64>;
     /// The apps that an operator has paused, with how many of this worker's partitions that is.
     fn paused(&self) -> BTreeMap<String, usize>;
 }
@@ -158,7 +160,9 @@ fn respond(method: &Method, path: &str, meters: &Meters, health: &dyn Health) ->
         "/metrics" => response(StatusCode::OK, PROMETHEUS, meters.render()),
         "/livez" => verdict("live", health.live(), json!({})),
         "/readyz" => {
-            verdict("ready", health.ready(), json!({ "circuits": health.circuits(), "paused": health.paused() }))
+            let (circuits, token_ages) = (health.circuits(), health.token_ages());
+            let apps = json!({"circuits": circuits, "paused": health.paused(), "token_age_seconds": token_ages});
+            verdict("ready", health.ready(), apps)
         }
         _ => response(StatusCode::NOT_FOUND, TEXT, "nothing here; try /\n"),
     }
@@ -192,7 +196,7 @@ const INDEX: &str = concat!(
     "\n\n\
      /metrics  what is counted, for Prometheus (docs/metrics.md)\n\
      /livez    200 while the worker makes progress, else 503 and why\n\
-     /readyz   200 while the worker can do its work, else 503 and why; where each app's circuit stands, and which are paused\n"
+     /readyz   200 while the worker can do its work, else 503 and why; where each app's circuit stands, which are paused, how old tokens are\n"
 );
 
 #[cfg(test)]

@@ -28,6 +28,10 @@ impl Health for Said {
         BTreeMap::from([("tt1".to_owned(), "half-open")])
     }
 
+    fn token_ages(&self) -> BTreeMap<String, u64> {
+        BTreeMap::from([("tt1".to_owned(), 61)])
+    }
+
     fn paused(&self) -> BTreeMap<String, usize> {
         BTreeMap::from([("tt2".to_owned(), 3)])
     }
@@ -78,7 +82,7 @@ async fn it_answers_probes_scrapers_and_people() {
         .check(
             "GET /readyz?verbose",
             "200",
-            "{\"circuits\":{\"tt1\":\"half-open\"},\"paused\":{\"tt2\":3},\"ready\":true,\"reasons\":[]}",
+            "{\"circuits\":{\"tt1\":\"half-open\"},\"paused\":{\"tt2\":3},\"ready\":true,\"reasons\":[],\"token_age_seconds\":{\"tt1\":61}}",
         )
         .await;
     served.check("GET /", "200", "/readyz").await;
@@ -87,7 +91,7 @@ async fn it_answers_probes_scrapers_and_people() {
     served.check("HEAD /livez", "200", "content-type: application/json").await;
 
     served.said.ready.lock().unwrap().push("kafka: no broker answers".to_owned());
-    served.check("GET /readyz", "503", "\"ready\":false,\"reasons\":[\"kafka: no broker answers\"]}").await;
+    served.check("GET /readyz", "503", "\"ready\":false,\"reasons\":[\"kafka: no broker answers\"],\"tok").await;
     served.check("GET /livez", "200", "true").await;
     served.said.live.lock().unwrap().push("no commit for 61 s".to_owned());
     served.check("GET /livez", "503", "no commit for 61 s").await;

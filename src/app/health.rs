@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::admin::Health;
 use crate::kafka::status::Status as KafkaStatus;
-use crate::sync::status::{Status, StatusBoard};
+use crate::sync::status::{AppStatus, Status, StatusBoard};
 
 /// The engine renews its snapshot several times a second; one that is this old says that it hangs.
 const SNAPSHOT_STALE: Duration = Duration::from_secs(20);
@@ -115,6 +115,11 @@ impl Health for WorkerHealth {
 
     fn circuits(&self) -> BTreeMap<String, &'static str> {
         self.board.read().apps.into_iter().map(|app| (app.app_id, app.circuit)).collect()
+    }
+
+    fn token_ages(&self) -> BTreeMap<String, u64> {
+        let age = |app: AppStatus| Some((app.app_id, app.token_age?.as_secs()));
+        self.board.read().apps.into_iter().filter_map(age).collect()
     }
 
     fn paused(&self) -> BTreeMap<String, usize> {

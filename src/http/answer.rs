@@ -33,7 +33,7 @@ pub(super) async fn exchange(client: &Client, url: Url, body: Vec<u8>) -> Exchan
 }
 
 #[expect(clippy::disallowed_methods, reason = "an edge; only a Retry-After date without a Date is counted from it")]
-async fn read(mut response: Response) -> Result<Answer, Break> {
+pub(super) async fn read(mut response: Response) -> Result<Answer, Break> {
     let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
     if announced > ANSWER_BYTES_MAX {
         return Err(Break::TooLarge);

@@ -14,6 +14,7 @@ mod seal;
 mod secret;
 mod token;
 mod token_file;
+pub mod worker;
 
 pub use client::ClientError;
 pub use edge::HttpEdge;

@@ -30,6 +30,8 @@ pub struct AppStatus {
     pub paused: usize,
     /// Whether a token is at hand.
     pub has_token: bool,
+    /// How old the current token is.
+    pub token_age: Option<Duration>,
 }
 
 /// The engine at one moment.
@@ -115,6 +117,7 @@ impl Engine {
                     suspended: desk.circuit.cause().map(Cause::words),
                     paused: self.paused_partitions(app),
                     has_token: desk.token.is_usable(now.mono),
+                    token_age: desk.token.age(now.mono),
                 })
                 .collect(),
         };

@@ -89,6 +89,11 @@ impl Site {
             .unwrap()
     }
 
+    /// The admin address as a URL.
+    pub fn admin(&self) -> String {
+        format!("http://{}", self.admin)
+    }
+
     /// Status and body of an admin path; nothing while nobody listens.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(&self.admin).ok()?;

@@ -4,27 +4,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::cli::exit::Exit;
+use crate::cli::exit::{self, Exit};
 use crate::cli::orders;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
 use crate::cli::times;
+use crate::http::worker;
 use crate::inspect::read_positions;
 
 /// Options of `order-sync apps list`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
-pub struct Args {}
+pub struct Args {
+    /// Ask this worker, too, for circuits and tokens: http:// and its admin.listen; several may be given
+    #[arg(long, value_name = "URL")]
+    pub admin: Vec<String>,
+}
 
 const HELP: &str = "\
-Read from the changelog alone, whatever runs. Circuit and token of an app are each worker's own:
-GET /readyz (circuits) and /metrics of its admin.listen. With --output json one object per line:
+Read from the changelog, whatever runs. Circuit and token of an app are each worker's own, and are asked for
+with --admin: of several workers the worst circuit and the oldest token are shown, with how many have it.
+With --output json one object per line (docs/cli-json.md):
   {\"app_id\", \"is_configured\", \"paused_partitions\", \"partitions\", \"accepted_codes\", \"orders\", \"owed\",
-   \"oldest_owed_at\", \"dead_letters\"}
+   \"oldest_owed_at\", \"dead_letters\", \"workers\"}
 
 Examples:
   order-sync apps list
+  order-sync apps list --admin http://10.0.0.7:9600 --admin http://10.0.0.8:9600
   order-sync apps list --output json";
 
 /// What is known of one app.
@@ -38,15 +45,26 @@ struct App {
     oldest_ms: Option<i64>,
     /// Orders whose last state stands as a dead letter.
     dead_letters: u64,
+    /// What each worker that was asked says of it.
+    workers: Vec<Said>,
+}
+
+/// What one worker says of an app.
+#[derive(Debug, serde::Serialize)]
+struct Said {
+    admin: String,
+    circuit: Option<String>,
+    token_age_seconds: Option<u64>,
 }
 
 /// Runs `order-sync apps list`.
-pub(super) fn execute(_: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
+pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
         let mut apps: BTreeMap<String, App> = BTreeMap::new();
         for app in &reading.config.apps {
             apps.entry(app.app_id.as_str().to_owned()).or_default().is_configured = true;
         }
+        ask(args, reading, &mut apps)?;
         let partitions = collect(reading, &mut apps)?;
         reading.bar.finish_and_clear();
         tell(&apps, partitions, shell)?;
@@ -55,6 +73,38 @@ pub(super) fn execute(_: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         }
         Ok(Exit::Done)
     })
+}
+
+/// Asks the workers that were named, one after another. One that cannot be asked ends everything: half an answer looks like
+/// a whole one.
+fn ask(args: &Args, reading: &Reading, apps: &mut BTreeMap<String, App>) -> anyhow::Result<()> {
+    for admin in &args.admin {
+        reading.bar.set_message(admin.clone());
+        let asked = worker::apps(admin, &reading.config.douyin);
+        let said = tokio::runtime::Handle::current().block_on(asked);
+        let said = said.map_err(|error| exit::fail(Exit::Failure, anyhow::anyhow!("{}: {error}", printable(admin))))?;
+        let named: BTreeSet<&String> = said.circuits.keys().chain(said.token_age_seconds.keys()).collect();
+        for app in named {
+            apps.entry(app.clone()).or_default().workers.push(Said {
+                admin: admin.clone(),
+                circuit: said.circuits.get(app).cloned(),
+                token_age_seconds: said.token_age_seconds.get(app).copied(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The worst of what the workers say of an app's circuit, with how many say so.
+fn circuit(workers: &[Said]) -> String {
+    let badness = |word: &str| ["closed", "half-open", "open", "suspended"].iter().position(|known| *known == word);
+    let Some(worst) = workers.iter().filter_map(|said| said.circuit.as_deref()).max_by_key(|word| badness(word)) else {
+        return "-".to_owned();
+    };
+    match workers.iter().filter(|said| said.circuit.as_deref() == Some(worst)).count() {
+        all if all == workers.len() => printable(worst),
+        some => format!("{} ({some} of {})", printable(worst), workers.len()),
+    }
 }
 
 /// How many source partitions have a position.
@@ -100,6 +150,7 @@ fn tell(apps: &BTreeMap<String, App>, partitions: usize, shell: &mut Shell) -> s
                 "owed": app.owed,
                 "oldest_owed_at": app.oldest_ms.map(times::rfc3339),
                 "dead_letters": app.dead_letters,
+                "workers": app.workers,
             }))
         });
     }
@@ -119,8 +170,29 @@ fn tell(apps: &BTreeMap<String, App>, partitions: usize, shell: &mut Shell) -> s
             app.owed.to_string(),
             app.oldest_ms.map_or_else(|| "-".to_owned(), |at| times::short(&times::rfc3339(at))),
             app.dead_letters.to_string(),
+            circuit(&app.workers),
+            app.workers.iter().filter_map(|said| said.token_age_seconds).max().map_or_else(|| "-".to_owned(), age),
         ]
     });
-    let header = ["APP", "CONFIGURED", "PAUSED", "ACCEPTED", "ORDERS", "OWED", "OLDEST OWED (UTC)", "DEAD LETTERS"];
+    let header = [
+        "APP",
+        "CONFIGURED",
+        "PAUSED",
+        "ACCEPTED",
+        "ORDERS",
+        "OWED",
+        "OLDEST OWED (UTC)",
+        "DEAD LETTERS",
+        "CIRCUIT",
+        "TOKEN AGE",
+    ];
     shell.out.table(&header, rows)
+}
+
+/// Seconds for people.
+fn age(seconds: u64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        _ => format!("{} min", seconds / 60),
+    }
 }

@@ -9,7 +9,7 @@ use order_sync::sync::changelog::ChangelogKey;
 use order_sync::sync::command::{CommandDone, Outcome};
 use serde_json::{Value, json};
 
-use super::fixture::{Told, World, assert_silent};
+use super::fixture::{Told, World, assert_silent, event};
 use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
 
@@ -138,7 +138,25 @@ fn real_kafka_apps_are_listed_from_kafka_alone() {
     let json = world.run(&["apps", "list", "--output", "json"]).lines();
     let expect = json!({
         "app_id": "tt1", "is_configured": true, "paused_partitions": 0, "partitions": 1, "accepted_codes": [],
-        "orders": 3, "owed": 0, "oldest_owed_at": null, "dead_letters": 1,
+        "orders": 3, "owed": 0, "oldest_owed_at": null, "dead_letters": 1, "workers": [],
     });
     assert_eq!(json, [expect]);
+    // Circuit and token are a worker's own: it is asked.
+    let mut worker = world.site.spawn(&[]);
+    eventually("the worker has been asked for readiness", || world.site.get("/readyz").is_some());
+    world.send(kafka, &[("G-7", event("G-7", 0, "paid"))]);
+    let has_token = |(_, body): (u16, String)| body.contains(r#""token_age_seconds":{"tt1":"#);
+    eventually("it has a token", || world.site.get("/readyz").is_some_and(has_token));
+    let admin = world.site.admin();
+    let asked = world.run(&["apps", "list", "--admin", &admin, "--output", "json"]).lines().remove(0);
+    let said = &asked["workers"][0];
+    assert_eq!((&said["admin"], &said["circuit"]), (&admin.as_str().into(), &"closed".into()), "{asked}");
+    assert!(said["token_age_seconds"].as_u64().is_some_and(|age| age < 60), "{asked}");
+    let text = world.run(&["apps", "list", "--admin", &admin]).out();
+    assert!(text.contains("closed") && text.contains(" s\n"), "{text}");
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    world.check_refused(&["apps", "list", "--admin", &admin], 1, &[&admin, "no answer", "admin.listen"]);
+    world.check_refused(&["apps", "list", "--admin", &world.sandbox().base_url()], 1, &["no answer of a worker"]);
+    world.check_refused(&["apps", "list", "--admin", "nowhere"], 1, &["--admin is not an http:// or https:// URL"]);
 }
