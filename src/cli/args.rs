@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::shell::Globals;
 use super::{
-    apps, check, completions, dead_letters, demo, exit::Exit, explain, map, orders, run, sandbox, schema, store, topics,
+    apps, check, completions, dead_letters, demo, exit::Exit, explain, map, orders, run, sandbox, schema, store,
+    topics, verify,
 };
 
 /// Keeps Douyin's order centre on a merchant's latest order state.
@@ -40,6 +41,8 @@ pub enum Command {
     Orders(orders::Args),
     /// List apps, pause and resume their deliveries, accept rejections
     Apps(apps::Args),
+    /// Account for every offset: fold the log again, and compare with changelog and dead letters
+    Verify(verify::Args),
     /// Show what the worker would make of events, without Kafka, store or network
     Map(map::Args),
     /// Say how the worker judges an answer of the platform, and what it would do next
@@ -68,6 +71,7 @@ Examples:
   order-sync run --config order-sync.toml           the worker
   order-sync dead-letters list                      what was set aside, and why?
   order-sync orders show A1001                      what became of this order?
+  order-sync verify                                 did we miss anything?
   order-sync explain --status 200 --body '{{\"err_code\":40014,\"err_msg\":\"bad access token\",\"body\":\"\"}}'
 
 Settings come from config/default.toml (built in), then the file, then the environment

@@ -17,7 +17,7 @@ pub enum Exit {
     DeadLetters,
     /// 4, kept for `replay --verify-only`.
     Differs,
-    /// 5, kept for `verify`.
+    /// 5
     Unaccounted,
     /// 6
     Store,
@@ -72,7 +72,7 @@ impl Exit {
             Self::Usage => "wrong command line or wrong configuration",
             Self::DeadLetters => "`map`: at least one event is a dead letter",
             Self::Differs => "kept for `replay --verify-only`: something differs",
-            Self::Unaccounted => "kept for `verify`: an offset is unaccounted for",
+            Self::Unaccounted => "`verify`: at least one offset is not accounted for",
             Self::Store => "the store cannot be used: in use by another process, not writable, of another format",
             Self::Kafka => "Kafka refused for good: authentication, authorisation, a topic that does not fit",
             Self::Abandoned => {

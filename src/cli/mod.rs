@@ -31,5 +31,6 @@ pub mod shell;
 pub mod store;
 mod times;
 pub mod topics;
+pub mod verify;
 
 pub use entry::main;

@@ -15,6 +15,7 @@ mod reasons;
 mod standing;
 mod statuses;
 mod timeline;
+mod verify;
 
 #[cfg(test)]
 mod letters_tests;
@@ -33,3 +34,4 @@ pub use reasons::{Advice, advice};
 pub use standing::{OrderPlace, Standing, read_positions, read_standing};
 pub use statuses::{Statuses, Word};
 pub use timeline::{Agreement, Entry, Happened, Judge, Judged, timeline};
+pub use verify::{Asked, Kind, Reason, Report, Start, Unaccounted, VerifyRules, verify_partition};

@@ -186,7 +186,7 @@ fn rfc3339(ms: i64) -> String {
 }
 
 /// The measures of a record that is left out: every length, and the digest of each part that the letter does not have.
-fn measures(record: &Record) -> String {
+pub fn measures(record: &Record) -> String {
     let mut parts = Vec::with_capacity(6);
     let length = |part: &Option<Box<[u8]>>| part.as_ref().map(|bytes| bytes.len());
     let headers_bytes =

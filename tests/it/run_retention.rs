@@ -95,6 +95,13 @@ fn orders_leave(mode: &str) {
     assert_eq!(reason.value.as_deref(), Some(&b"older_than_retained"[..]));
     let check = store_check(&site, mode);
     assert!(check.contains(r#""orders":4,"open_letters":1"#), "{check}");
+    if is_log_mode {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_order-sync"));
+        let told = command.args(["verify", "--config"]).arg(site.config_file()).output().unwrap();
+        assert_eq!(told.status.code(), Some(0), "{told:?}");
+        let told = String::from_utf8(told.stdout).unwrap();
+        assert!(told.contains("every offset is accounted for") && told.contains("older_than_retained"), "{told}");
+    }
     let report = sandbox.report();
     assert_eq!((report.applied, report.received, report.violations_total), (7, 7, 0), "{}", site.log());
 }

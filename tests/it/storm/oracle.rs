@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use order_sync::record::Record;
 use order_sync::sandbox::ViolationKind;
+use serde_json::{Value, json};
 
 use super::changelog;
 use super::history::{self, Fate, Window};
 use super::stage::{Commit, Stage};
+use crate::reference::Outcome;
 use crate::support::real_kafka::RealKafka;
 
 pub fn check(kafka: &RealKafka, stage: &Stage, windows: &[Window]) {
@@ -36,6 +38,38 @@ pub fn check(kafka: &RealKafka, stage: &Stage, windows: &[Window]) {
     if stage.commit == Commit::Transactions {
         let (read, live) = changelog::check(kafka, stage);
         println!("changelog records         {read:>8}, {live} of them live, nothing owed");
+        check_account(stage);
+    }
+}
+
+/// `verify` comes to what the second reading has come to, and accounts for everything.
+fn check_account(stage: &Stage) {
+    let told = stage.verify();
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.success(), "{}\n{text}", String::from_utf8_lossy(&told.stderr));
+    let total: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let mut expected: BTreeMap<&str, u64> = BTreeMap::new();
+    for folded in stage.expected.values() {
+        let letters = stage.letters(folded);
+        for (outcome, offset) in folded.outcomes.iter().zip(0..) {
+            let word = if letters.contains_key(&offset) { "dead_letter" } else { word(outcome) };
+            *expected.entry(word).or_default() += 1;
+        }
+    }
+    println!("verify                    {total}");
+    let mut found = total["outcomes"].clone();
+    found.as_object_mut().unwrap().retain(|_, count| *count != 0);
+    assert_eq!((found, &total["unaccounted"]), (json!(expected), &json!([])));
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Advanced => "delivered",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Duplicate => "duplicate",
+        Outcome::Stale => "stale",
+        Outcome::Tombstone => "tombstone",
+        Outcome::DeadLetter(_) => "dead_letter",
     }
 }
 

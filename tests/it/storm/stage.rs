@@ -150,8 +150,18 @@ impl Stage {
     }
 
     /// A worker as users run it, with a store of its own number.
+    /// What `verify` says of everything that has come of it.
+    pub fn verify(&self) -> std::process::Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_order-sync"));
+        command.args(["verify", "--output", "json", "--config"]).arg(self.config_file(0)).output().unwrap()
+    }
+
+    fn config_file(&self, worker: usize) -> PathBuf {
+        self.home.path().join(format!("order-sync-{worker}.toml"))
+    }
+
     pub fn spawn(&self, worker: usize, args: &[&str]) -> Child {
-        let config = self.home.path().join(format!("order-sync-{worker}.toml"));
+        let config = self.config_file(worker);
         std::fs::write(&config, self.config(worker)).unwrap();
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         Command::new(env!("CARGO_BIN_EXE_order-sync"))

@@ -9,6 +9,9 @@ mod many_letters;
 mod many_orders;
 mod operator;
 mod orders;
+
+mod planting;
 mod racing;
 mod redriving;
 mod scan;
+mod verify;

@@ -1,0 +1,146 @@
+//! `order-sync verify`: folds the log again, and compares with changelog and dead letters.
+
+use std::time::Duration;
+
+use super::range::{self, Place};
+use super::{settings, tell};
+use crate::cli::exit::{self, Exit};
+use crate::cli::reading::{self, Reading};
+use crate::cli::shell::Shell;
+use crate::inspect::{Asked, Report, VerifyRules, verify_partition};
+use crate::record::TopicPartition;
+use crate::sync::scan::{LogScan as _, Span};
+
+/// So often a partition is looked at again while workers write to it.
+const LOOKS: u32 = 4;
+
+/// Options of `order-sync verify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    /// Account for offsets from here on: an offset, a time, or `earliest`
+    #[arg(long, value_name = "PLACE", default_value = "earliest")]
+    pub from: Place,
+    /// And before this place: an offset, a time, or `latest`
+    #[arg(long, value_name = "PLACE", default_value = "latest")]
+    pub until: Place,
+    /// Only this source topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Only this partition
+    #[arg(long, value_name = "N")]
+    pub partition: Option<i32>,
+    /// Show at most so many offsets that are not accounted for; 0 for all, up to 10,000 of a partition
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+}
+
+const HELP: &str = "\
+Reads the source topics from their beginning, folds every event again, and holds what comes out against
+changelog and dead-letter topic alone: no worker is asked, none is disturbed, and none has to run. What
+the log itself recorded is taken as given: commands of operators and their outcomes, dead letters
+time_in_future. Ends with 5 where an offset is not accounted for. docs/delivery-semantics.md says what
+this proves, and docs/runbook.md what each reason means.
+
+With --output json lines of the table come first, and last one object:
+  {\"records\", \"outcomes\": {…}, \"unaccounted\": [{\"topic\", \"partition\", \"offset\", \"reason\", \"message\",
+   \"app_id\", \"order_id\", \"what_to_do\"}]}
+
+Examples:
+  order-sync verify --config order-sync.toml
+  order-sync verify --from 2026-11-25T00:00:00Z --until 2026-11-26T00:00:00Z
+  order-sync verify --partition 3 --from 1024 --until 2048 --output json | tail -1";
+
+/// Runs `order-sync verify`.
+pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
+    reading::with(shell, |reading, shell| {
+        let mappers = settings::mappers(&reading.config);
+        let rules = settings::rules(&reading.config, &mappers);
+        needs_a_changelog(reading)?;
+        let mut report = Report::default();
+        for topic in topics(args, reading)? {
+            for span in source(reading, &topic, args.partition)? {
+                report.absorb(partition(args, reading, &rules, &topic, span)?);
+            }
+        }
+        reading.bar.finish_and_clear();
+        tell::tell(&report, args.limit, shell)?;
+        Ok(if report.unaccounted_count() > 0 { Exit::Unaccounted } else { Exit::Done })
+    })
+}
+
+fn topics(args: &Args, reading: &Reading) -> anyhow::Result<Vec<String>> {
+    let all = reading.config.kafka.topics.clone();
+    match &args.topic {
+        None => Ok(all),
+        Some(topic) if all.contains(topic) => Ok(vec![topic.clone()]),
+        Some(topic) => {
+            let words = format!("{topic} is none of the source topics (kafka.topics): {}", all.join(", "));
+            Err(exit::fail(Exit::Usage, anyhow::anyhow!(words)))
+        }
+    }
+}
+
+fn needs_a_changelog(reading: &mut Reading) -> anyhow::Result<()> {
+    let topic = reading.config.kafka.changelog_topic.clone();
+    if reading.extents(&topic, None)?.is_some() {
+        return Ok(());
+    }
+    let words = format!(
+        "there is no changelog {topic}: what became of an event can be told from Kafka only where the workers commit by \
+         transactions (kafka.exactly_once), and kafka.group_id is that of the workers"
+    );
+    Err(exit::fail(Exit::Kafka, anyhow::anyhow!(words)))
+}
+
+/// How far the partitions of a source topic reach.
+fn source(reading: &mut Reading, topic: &str, only: Option<i32>) -> anyhow::Result<Vec<Span>> {
+    let missing =
+        || exit::fail(Exit::Kafka, anyhow::anyhow!("the source topic {topic} does not exist: see kafka.topics"));
+    reading.extents(topic, only)?.ok_or_else(missing)
+}
+
+/// Accounts for one partition. What cannot be explained while workers write is looked at again: a commit reaches one topic
+/// a moment before another, and compaction may take a record away whose follower lies behind what was read.
+fn partition(
+    args: &Args,
+    reading: &mut Reading,
+    rules: &VerifyRules<'_>,
+    topic: &str,
+    span: Span,
+) -> anyhow::Result<Report> {
+    let range = range::offsets(reading, topic, span, (args.from, args.until))?;
+    let asked = Asked {
+        source: TopicPartition::new(topic, span.partition),
+        partitions_of_topic: reading.scan.partitions(topic).map_err(reading::kafka)?.unwrap_or(1),
+        changelog: reading.config.kafka.changelog_topic.clone(),
+        dead_letters: reading.config.kafka.dead_letter_topic.clone(),
+        range,
+    };
+    let bar = reading.bar.clone();
+    bar.set_message(asked.source.to_string());
+    let mut look = 1;
+    loop {
+        let before = ends(reading, &asked)?;
+        let mut progress = |read| Reading::progress(&bar, read);
+        let report = verify_partition(&mut reading.scan, rules, &asked, &mut progress).map_err(reading::kafka)?;
+        if report.unaccounted_count() == 0 || look == LOOKS {
+            return Ok(report);
+        }
+        reading.pause(Duration::from_millis(500))?;
+        if ends(reading, &asked)? == before {
+            return Ok(report);
+        }
+        look += 1;
+    }
+}
+
+/// Where the workers' topics end.
+fn ends(reading: &mut Reading, asked: &Asked) -> anyhow::Result<Vec<Span>> {
+    let mut ends = Vec::new();
+    for topic in [&asked.changelog, &asked.dead_letters] {
+        let all = reading.extents(topic, None)?.unwrap_or_default();
+        ends.extend(all.into_iter().filter(|span| span.partition == asked.source.partition));
+    }
+    Ok(ends)
+}

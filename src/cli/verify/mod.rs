@@ -1,0 +1,8 @@
+//! `order-sync verify`: is every offset accounted for?
+
+mod command;
+mod range;
+mod settings;
+mod tell;
+
+pub use command::{Args, execute};

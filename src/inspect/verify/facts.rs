@@ -1,0 +1,279 @@
+//! What a partition of the changelog says of one source partition, each thing in short: the last word on every order,
+//! delivery and letter, what commands came to, and of the commits that no compaction has touched every record.
+//!
+//! Such commits are told by their numbers: every commit writes the position under the same key, so that compaction leaves
+//! of a stretch that it has cleaned the last position alone. Where the positions of two commits stand one after the other,
+//! all that was written between them is still there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use foldhash::fast::RandomState;
+
+use super::evidence::{Brief, OwedSeen, order_key, short};
+use super::rules::VerifyRules;
+use crate::order::again::last_request;
+use crate::order::{AppId, Identity, OrderState, UpdateTime};
+use crate::record::TopicPartition;
+use crate::sync::changelog::{ChangelogKey, LetterStatus};
+use crate::sync::command::{CommandDone, Outcome};
+use crate::sync::last_record::LastRecord;
+use crate::sync::ports::{PortError, Position};
+use crate::sync::scan::{LogScan, ScanError, Seen, Span};
+use crate::sync::{Owed, OwedKey};
+
+/// A commit whose position still stands in the changelog.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Commit {
+    /// Everything before it has an outcome with this commit.
+    pub(super) next: i64,
+    /// Whether every record of it is still there.
+    pub(super) whole: bool,
+}
+
+/// The last word on an order.
+#[derive(Clone, Debug)]
+pub(super) struct LastState {
+    pub(super) identity: Identity,
+    /// `None`: it cannot be read.
+    pub(super) state: Option<Brief>,
+    /// Whether its document gives its request, where that was asked.
+    pub(super) is_sound: bool,
+}
+
+/// Everything that the changelog says.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) position: Option<Position>,
+    pub(super) states: HashMap<u64, LastState, RandomState>,
+    /// By order and offset of the event: deliveries that are owed now, and those of whole commits.
+    pub(super) owed: HashMap<(u64, i64), Vec<OwedSeen>, RandomState>,
+    /// What is owed now.
+    pub(super) alive: HashMap<(u64, i64), OwedSeen, RandomState>,
+    pub(super) statuses: BTreeMap<i64, LetterStatus>,
+    pub(super) commands: Vec<CommandDone>,
+    /// How often a command has made a letter of the record at an offset.
+    pub(super) failed: HashMap<i64, usize, RandomState>,
+    /// Stamps that commands have made.
+    pub(super) commanded: HashSet<(u64, i64), RandomState>,
+    pub(super) commits: Vec<Commit>,
+    /// States of whole commits: the place of the commit, the order, the state.
+    pub(super) written: Vec<(usize, u64, Option<Brief>)>,
+    pub(super) last_records: HashMap<i64, LastRecord, RandomState>,
+    pub(super) apps: BTreeSet<AppId>,
+    /// Whether the source topic was made anew under standing states.
+    pub(super) reborn: bool,
+    /// Bytes of all documents that were read, and how many.
+    pub(super) document_bytes: u64,
+    pub(super) states_read: u64,
+    /// Where the commands lay.
+    executed: HashSet<i64, RandomState>,
+    group: Group,
+}
+
+/// Records behind the last position.
+#[derive(Default)]
+struct Group {
+    owed: Vec<(u64, OwedSeen)>,
+    states: Vec<(u64, Option<Brief>)>,
+    reborn: bool,
+}
+
+impl Facts {
+    /// Reads them. `progress` is told how many records were read.
+    pub(super) fn read(
+        reader: &mut dyn LogScan,
+        changelog: &str,
+        span: Span,
+        source: &TopicPartition,
+        low: i64,
+        rules: &VerifyRules<'_>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Self, ScanError> {
+        let (mut facts, mut failed, mut read) = (Self::default(), None, 0_u64);
+        reader.read(changelog, &[span], &mut |seen| {
+            read += 1;
+            if read.is_multiple_of(4096) {
+                progress(read);
+            }
+            match facts.take(seen, &source.topic, low, rules) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        progress(read);
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        facts.seal();
+        Ok(facts)
+    }
+
+    fn take(&mut self, seen: &dyn Seen, topic: &str, low: i64, rules: &VerifyRules<'_>) -> Result<(), PortError> {
+        let unreadable = |error: &dyn std::error::Error| {
+            PortError::Fatal(format!("{error}: it was written by another release; use that one's tools"))
+        };
+        let key = ChangelogKey::decode(seen.key().unwrap_or_default(), topic).map_err(|e| unreadable(&e))?;
+        match (key, seen.value()) {
+            (None, _) | (Some(ChangelogKey::Position | ChangelogKey::Command(_)), None) => {}
+            (Some(ChangelogKey::State(identity)), value) => self.state(identity, value, low, rules),
+            (Some(ChangelogKey::Owed(key)), value) => self.debt(&key, value),
+            (Some(ChangelogKey::Letter(offset)), None) => drop(self.statuses.remove(&offset.get())),
+            (Some(ChangelogKey::Letter(offset)), Some(value)) => {
+                let status = LetterStatus::decode(value).map_err(|e| unreadable(&e))?;
+                self.statuses.insert(offset.get(), status);
+            }
+            (Some(ChangelogKey::Command(_)), Some(value)) => {
+                let done = CommandDone::decode(value).map_err(|e| unreadable(&e))?;
+                // One that is told again stands there again.
+                if self.executed.insert(done.command_offset.get()) {
+                    self.commands.push(done);
+                }
+            }
+            (Some(ChangelogKey::Position), Some(value)) => {
+                self.position(Position::decode(value).map_err(|e| unreadable(&e))?);
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&mut self, identity: Identity, value: Option<&[u8]>, low: i64, rules: &VerifyRules<'_>) {
+        let key = order_key(&identity);
+        let Some(value) = value else {
+            self.states.remove(&key);
+            return;
+        };
+        self.apps.insert(identity.app_id.clone());
+        let state = OrderState::decode(value).ok();
+        let brief = state.as_ref().map(Brief::of);
+        if brief.as_ref().is_some_and(|state| state.applied_offset < 0) {
+            self.group.reborn = true;
+        }
+        self.states_read += 1;
+        self.document_bytes += state.as_ref().map_or(0, |state| state.document.len() as u64);
+        let gives_its_request =
+            |state: &OrderState| rules.mappers.iter().any(|mapper| last_request(state, &identity, *mapper).is_some());
+        // Only where events may be gone is it all that can be said of a state.
+        let is_asked = low > 0 || self.group.reborn || self.reborn;
+        let is_sound = !is_asked || state.as_ref().is_some_and(gives_its_request);
+        self.group.states.push((key, brief.clone()));
+        self.states.insert(key, LastState { identity, state: brief, is_sound });
+    }
+
+    fn debt(&mut self, key: &OwedKey, value: Option<&[u8]>) {
+        let (order, UpdateTime(stamp)) = (order_key(&key.identity), key.stamp);
+        let Some(value) = value else {
+            self.alive.remove(&(order, stamp));
+            return;
+        };
+        // What cannot be read matches nothing.
+        let (offset, request) = Owed::decode(value).map_or((-1, 0), |owed| (owed.offset, short(&owed.request)));
+        let seen = OwedSeen { stamp, offset, request, used: false };
+        self.alive.insert((order, stamp), seen);
+        self.group.owed.push((order, seen));
+    }
+
+    fn position(&mut self, position: Position) {
+        let number = position.commit_number;
+        let follows = self.position.as_ref().is_none_or(|before| before.commit_number + 1 == number);
+        let whole = follows && (self.position.is_some() || number == 1);
+        let group = std::mem::take(&mut self.group);
+        if group.reborn {
+            // What was said of the earlier topic's records says nothing of this one's.
+            let alive = std::mem::take(&mut self.alive);
+            let states = std::mem::take(&mut self.states);
+            let (apps, read) = (std::mem::take(&mut self.apps), (self.document_bytes, self.states_read));
+            let (document_bytes, states_read) = read;
+            *self = Self { alive, states, apps, document_bytes, states_read, reborn: true, ..Self::default() };
+        }
+        let whole = whole && !group.reborn;
+        if whole {
+            self.keep(group);
+        }
+        self.commits.push(Commit { next: position.next.get(), whole });
+        if let Some(last) = position.last {
+            self.last_records.insert(last.offset, last);
+        }
+        self.position = Some(position);
+    }
+
+    fn keep(&mut self, group: Group) {
+        let at = self.commits.len();
+        for (order, seen) in group.owed {
+            self.owed.entry((order, seen.offset)).or_default().push(seen);
+        }
+        self.written.extend(group.states.into_iter().map(|(order, state)| (at, order, state)));
+    }
+
+    /// Brings what was gathered into the order in which it is asked for.
+    fn seal(&mut self) {
+        // Behind the last position no commit ends: what stands there is the last word all the same.
+        self.group = Group::default();
+        for (&(order, _), seen) in &self.alive {
+            let all = self.owed.entry((order, seen.offset)).or_default();
+            if !all.contains(seen) {
+                all.push(*seen);
+            }
+        }
+        self.commands.sort_by_key(|done| (done.next, done.command_offset));
+        for done in &self.commands {
+            if let (Outcome::DeadLetter, Some(offset)) = (done.outcome, done.offset) {
+                *self.failed.entry(offset.get()).or_default() += 1;
+            }
+            if let (Some(app_id), Some(order_id), Some(stamp)) = (&done.app_id, &done.order_id, done.update_time) {
+                let identity = Identity::new(app_id.clone(), order_id.as_ref());
+                self.commanded.insert((order_key(&identity), stamp.0));
+            }
+        }
+    }
+
+    /// Before a new pass.
+    pub(super) fn forget_use(&mut self) {
+        self.owed.values_mut().flatten().for_each(|seen| seen.used = false);
+    }
+
+    /// The first offset that has no outcome; `None` where nothing was ever committed.
+    pub(super) fn next(&self) -> Option<i64> {
+        self.position.as_ref().map(|position| position.next.get())
+    }
+
+    /// Whether every record of the commit that this offset belongs to is still there.
+    pub(super) fn is_whole_at(&self, offset: i64) -> bool {
+        let at = self.commits.partition_point(|commit| commit.next <= offset);
+        self.commits.get(at).is_some_and(|commit| commit.whole)
+    }
+
+    /// The greatest stamp of the app that retention has removed; 0 where none.
+    pub(super) fn removed(&self, app_id: &AppId) -> i64 {
+        let removed = self.position.as_ref().and_then(|position| position.removed_stamps.get(app_id));
+        removed.map_or(0, |stamp| stamp.0)
+    }
+}
+
+/// The states of orders whose events are gone from the source, as far as the changelog still has them; of `wanted` orders.
+pub(super) fn read_bases(
+    reader: &mut dyn LogScan,
+    changelog: &str,
+    span: Span,
+    source: &TopicPartition,
+    low: i64,
+    wanted: &dyn Fn(u64) -> bool,
+) -> Result<HashMap<u64, OrderState, RandomState>, ScanError> {
+    let mut bases = HashMap::default();
+    reader.read(changelog, &[span], &mut |seen| {
+        let key = seen.key().filter(|key| key.starts_with(b"[1,\"state\","));
+        let key = key.and_then(|key| ChangelogKey::decode(key, &source.topic).ok().flatten());
+        if let (Some(ChangelogKey::State(identity)), Some(value)) = (key, seen.value())
+            && wanted(order_key(&identity))
+            && let Ok(state) = OrderState::decode(value)
+            && state.applied_offset < low
+        {
+            bases.insert(order_key(&identity), state);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(bases)
+}

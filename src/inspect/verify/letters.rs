@@ -1,0 +1,107 @@
+//! What the dead-letter topic says of one source partition: of every letter what it judges, and its original in short.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use foldhash::fast::RandomState;
+
+use super::evidence::{record_key, short};
+use crate::inspect::LetterRow;
+use crate::order::DeadLetterReason;
+use crate::record::{Record, RecordOffset, TopicPartition};
+use crate::sync::letter::measures;
+use crate::sync::letter_original::letter_of;
+use crate::sync::scan::{LogScan, ScanError, Seen, Span};
+
+/// What a letter has of its original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Original {
+    Whole(u64),
+    /// Its measures alone.
+    Measured(u64),
+    /// The source no longer had it.
+    Gone,
+}
+
+/// One letter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LetterSeen {
+    /// `None`: a code that this release does not know.
+    pub(super) reason: Option<DeadLetterReason>,
+    /// Whether its event was folded.
+    pub(super) is_of_delivery: bool,
+    /// The worker's clock when it failed first.
+    pub(super) first_failed_ms: i64,
+    original: Original,
+}
+
+impl LetterSeen {
+    /// Whether this is the record that the letter is of.
+    pub(super) fn is_of(&self, record: &Record) -> bool {
+        match self.original {
+            Original::Whole(key) => key == record_key(record),
+            Original::Measured(key) => key == short(measures(record).as_bytes()),
+            Original::Gone => true,
+        }
+    }
+}
+
+/// All letters of a source partition by the offsets of their originals, each offset's in the order of the log.
+#[derive(Default)]
+pub(super) struct LettersSeen {
+    pub(super) by_offset: HashMap<i64, Vec<LetterSeen>, RandomState>,
+    /// Originals that were asked for.
+    pub(super) originals: HashMap<i64, Record, RandomState>,
+}
+
+impl LettersSeen {
+    /// Reads them, and keeps the originals at `needed`.
+    pub(super) fn read(
+        reader: &mut dyn LogScan,
+        topic: &str,
+        span: Span,
+        source: &TopicPartition,
+        needed: &HashSet<i64, RandomState>,
+    ) -> Result<Self, ScanError> {
+        let mut letters = Self::default();
+        reader.read(topic, &[span], &mut |seen| {
+            letters.take(seen, source, needed);
+            ControlFlow::Continue(())
+        })?;
+        Ok(letters)
+    }
+
+    fn take(&mut self, seen: &dyn Seen, source: &TopicPartition, needed: &HashSet<i64, RandomState>) {
+        let Some(row) = LetterRow::read(seen).filter(|row| row.id.source == *source) else { return };
+        let (record, offset) = (seen.record(), row.id.offset);
+        let text = |name: &str| {
+            let header = record.headers.iter().rev().find(|header| header.name == name)?;
+            std::str::from_utf8(header.value.as_deref()?).ok()
+        };
+        let content = letter_of(&record, source, offset);
+        let original = content.and_then(|content| content.original);
+        let seen = LetterSeen {
+            reason: DeadLetterReason::ALL.into_iter().find(|reason| reason.as_str() == &*row.reason),
+            is_of_delivery: text("__connect.errors.stage") == Some("deliver"),
+            first_failed_ms: row.first_failed_at.as_deref().and_then(ms).unwrap_or(i64::MAX),
+            original: match (&original, text("order-sync.omitted")) {
+                (Some(record), _) => Original::Whole(record_key(record)),
+                (None, Some(measures)) => Original::Measured(short(measures.as_bytes())),
+                (None, None) => Original::Gone,
+            },
+        };
+        self.by_offset.entry(offset.get()).or_default().push(seen);
+        if let Some(record) = original.filter(|_| needed.contains(&offset.get())) {
+            self.originals.insert(offset.get(), record);
+        }
+    }
+
+    /// The letters of the record at this offset.
+    pub(super) fn of(&self, offset: RecordOffset) -> &[LetterSeen] {
+        self.by_offset.get(&offset.get()).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn ms(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}

@@ -1,0 +1,19 @@
+//! Folds a source partition again, and holds what comes out against what the log says: changelog and dead letters alone.
+
+mod account;
+mod close;
+mod evidence;
+mod facts;
+mod letters;
+mod obey;
+mod outcome;
+mod partition;
+mod rules;
+mod step;
+mod tally;
+mod worlds;
+
+pub use outcome::{Kind, Reason};
+pub use partition::{Asked, verify_partition};
+pub use rules::{Start, VerifyRules};
+pub use tally::{Report, Unaccounted};

@@ -1,0 +1,104 @@
+//! Commands of operators, taken as the log has them: each acts where its outcome says it has acted.
+
+use super::account::Account;
+use super::evidence::order_key;
+use super::outcome::Reason;
+use super::step::{Step, What};
+use super::worlds::World;
+use crate::order::again::resync;
+use crate::order::fold::FoldAs;
+use crate::order::{Identity, OrderState};
+use crate::record::RecordOffset;
+use crate::sync::command::{CommandDone, Outcome};
+
+impl Account<'_> {
+    /// Lets a command act.
+    pub(super) fn obey(&mut self, done: &CommandDone) {
+        let way = match (&*done.command, done.outcome) {
+            ("resync", Outcome::Sent) => return self.resync(done),
+            ("redrive", Outcome::Folded | Outcome::Unchanged) => FoldAs::Redrive,
+            ("fold", Outcome::Folded | Outcome::Unchanged) => FoldAs::Word,
+            // Nothing of a state has changed, or nothing at all was done.
+            _ => return,
+        };
+        self.fold_again(done, way);
+    }
+
+    fn resync(&mut self, done: &CommandDone) {
+        let (Some(identity), Some(stamp)) = (identity(done), done.update_time) else { return };
+        if !self.wants(order_key(&identity)) {
+            return;
+        }
+        let variants = self.variants(&identity);
+        let track = self.track(&identity);
+        let mut next = Vec::new();
+        for world in &track.worlds {
+            let Some(state) = world.state() else {
+                next.push(world.clone());
+                continue;
+            };
+            for variant in variants.iter().filter(|_| state.update_time < stamp) {
+                if let Ok(again) = resync(state, &identity, 0, variant.unit, variant.mapper) {
+                    next.push(World::known(OrderState { update_time: stamp, ..again.state }));
+                }
+            }
+        }
+        if next.iter().any(|world| *world != World::New) {
+            track.go_on(next);
+        } else {
+            let offset = track.likely().map_or(-1, |state| state.applied_offset);
+            let words = format!("a resync under stamp {stamp}, which its state does not let it have");
+            self.find(offset, Reason::CommandDiffers, words, Some(&identity));
+        }
+    }
+
+    fn fold_again(&mut self, done: &CommandDone, way: FoldAs) {
+        let Some(offset) = done.offset.map(RecordOffset::get) else { return };
+        let record = self.originals.get(&offset).or_else(|| self.letters.originals.get(&offset)).cloned();
+        let value = record.as_ref().and_then(|record| record.value.as_deref());
+        let event = value.and_then(|value| self.rules.decode(value, &self.facts.apps).ok());
+        let Some(event) = event else {
+            // Neither source nor letter has it: all that can be said is that the order has another state now.
+            if let Some(identity) = identity(done).filter(|identity| self.wants(order_key(identity))) {
+                self.track(&identity).go_on([World::Unknown]);
+            }
+            return;
+        };
+        let identity = Identity::new(event.app_id.clone(), event.order_id.as_ref());
+        if !self.wants(order_key(&identity)) {
+            return;
+        }
+        let (variants, removed) = (self.variants(&identity), self.facts.removed(&identity.app_id));
+        let step = Step {
+            event: &event,
+            offset,
+            way,
+            variants: &variants,
+            removed,
+            letter: None,
+            owed: &[],
+            is_commanded: &|_| true,
+            is_whole: false,
+        };
+        let track = self.track(&identity);
+        let candidates = step.candidates(&track.worlds);
+        let fits = |what: What| match (what, done.outcome) {
+            (What::Advanced { stamp, .. }, Outcome::Folded) => done.update_time.is_none_or(|given| given.0 == stamp),
+            // A delivery that is owed already changes nothing.
+            (What::Unchanged { .. } | What::Duplicate | What::Stale, Outcome::Unchanged) | (What::Unknown, _) => true,
+            _ => false,
+        };
+        let next: Vec<World> = candidates.iter().filter(|c| fits(c.what)).map(|c| c.after.clone()).collect();
+        if next.is_empty() {
+            let given = candidates.first().map_or("nothing", |candidate| candidate.what.words());
+            let words = format!("a {} has come to {}, and folding gives {given}", done.command, done.outcome.as_str());
+            self.find(offset, Reason::CommandDiffers, words, Some(&identity));
+        } else {
+            track.go_on(next);
+        }
+    }
+}
+
+fn identity(done: &CommandDone) -> Option<Identity> {
+    Some(Identity::new(done.app_id.clone()?, done.order_id.as_deref()?))
+}

@@ -1,0 +1,200 @@
+//! The words of an account: what became of a record, and why one is not accounted for.
+
+use crate::order::DeadLetterReason;
+use crate::sync::changelog::LetterState;
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Folded, and its delivery is settled.
+    Delivered,
+    /// Folded, and its delivery is still owed.
+    Owed,
+    /// Folded; nothing that is sent has changed.
+    Unchanged,
+    /// Seen before.
+    Duplicate,
+    /// Older than what was applied.
+    Stale,
+    /// A record without a value.
+    Tombstone,
+    /// A dead letter, with what has become of it.
+    DeadLetter(DeadLetterReason, LetterState),
+    /// Folded onto a state whose own events are gone from the source: the order's state is in the log and is sound, and
+    /// whether this event made it so cannot be told.
+    Unproven,
+    /// Before the first record that the group has read.
+    BeforeStart,
+    /// Beyond the committed position.
+    Pending,
+    /// An error.
+    Unaccounted,
+}
+
+impl Kind {
+    /// The words of all of them, in the order of the table.
+    pub const NAMES: [&'static str; 11] = [
+        "delivered",
+        "owed",
+        "unchanged",
+        "duplicate",
+        "stale",
+        "dead_letter",
+        "tombstone",
+        "unproven",
+        "before_start",
+        "pending",
+        "unaccounted",
+    ];
+
+    /// The word of the JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Owed => "owed",
+            Self::Unchanged => "unchanged",
+            Self::Duplicate => "duplicate",
+            Self::Stale => "stale",
+            Self::DeadLetter(..) => "dead_letter",
+            Self::Tombstone => "tombstone",
+            Self::Unproven => "unproven",
+            Self::BeforeStart => "before_start",
+            Self::Pending => "pending",
+            Self::Unaccounted => "unaccounted",
+        }
+    }
+
+    /// Whether the event was folded into its order's state.
+    pub const fn is_folded(self) -> bool {
+        match self {
+            Self::Delivered | Self::Owed | Self::Unchanged => true,
+            Self::DeadLetter(reason, _) => {
+                matches!(reason, DeadLetterReason::RejectedByPlatform | DeadLetterReason::RetriesExhausted)
+            }
+            Self::Duplicate
+            | Self::Stale
+            | Self::Tombstone
+            | Self::Unproven
+            | Self::BeforeStart
+            | Self::Pending
+            | Self::Unaccounted => false,
+        }
+    }
+}
+
+/// Why an offset is not accounted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The event is folded neither into its order's state, nor does a letter hold it.
+    Hole,
+    /// The log holds no delivery of the event.
+    NeverOwed,
+    /// A delivery that no event and no command explains.
+    UnexplainedDelivery,
+    /// The stamp is another one.
+    StampDiffers,
+    /// The request is another one.
+    RequestDiffers,
+    /// The order's state is another one.
+    StateDiffers,
+    /// The order has no state, and did not leave by retention.
+    StateMissing,
+    /// A state that no event explains.
+    StateUnexplained,
+    /// The changelog's record cannot be read.
+    Unreadable,
+    /// The event is to be a dead letter, and there is none.
+    LetterMissing,
+    /// A dead letter of an event that is to be folded, or that has another reason.
+    LetterUnexplained,
+    /// The letter's original is not the record.
+    LetterDiffers,
+    /// The changelog has no status of the letter.
+    StatusMissing,
+    /// The source's record is another one than was read.
+    RecordChanged,
+    /// A command's outcome is another one.
+    CommandDiffers,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::Hole,
+        Self::NeverOwed,
+        Self::UnexplainedDelivery,
+        Self::StampDiffers,
+        Self::RequestDiffers,
+        Self::StateDiffers,
+        Self::StateMissing,
+        Self::StateUnexplained,
+        Self::Unreadable,
+        Self::LetterMissing,
+        Self::LetterUnexplained,
+        Self::LetterDiffers,
+        Self::StatusMissing,
+        Self::RecordChanged,
+        Self::CommandDiffers,
+    ];
+
+    /// The code of the JSON.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Hole => "hole",
+            Self::NeverOwed => "never_owed",
+            Self::UnexplainedDelivery => "unexplained_delivery",
+            Self::StampDiffers => "stamp_differs",
+            Self::RequestDiffers => "request_differs",
+            Self::StateDiffers => "state_differs",
+            Self::StateMissing => "state_missing",
+            Self::StateUnexplained => "state_unexplained",
+            Self::Unreadable => "unreadable",
+            Self::LetterMissing => "letter_missing",
+            Self::LetterUnexplained => "letter_unexplained",
+            Self::LetterDiffers => "letter_differs",
+            Self::StatusMissing => "status_missing",
+            Self::RecordChanged => "record_changed",
+            Self::CommandDiffers => "command_differs",
+        }
+    }
+
+    /// What a person does next.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Hole | Self::NeverOwed => {
+                "the event may never have reached Douyin: look at `order-sync orders show`, then fold it with \
+                 `order-sync orders fold TOPIC/PARTITION/OFFSET --why …`, or send the order with `order-sync orders resync`"
+            }
+            Self::StateDiffers | Self::StampDiffers | Self::RequestDiffers | Self::StateUnexplained => {
+                "compare `order-sync orders show` with the merchant's order; where Douyin must be set right, \
+                 `order-sync orders resync`. Who wrote to the changelog? Only workers may"
+            }
+            Self::StateMissing => {
+                "the order's state is lost: ask the merchant for its whole document as a new event. Who wrote to the \
+                 changelog, and does it have cleanup.policy=compact?"
+            }
+            Self::UnexplainedDelivery => {
+                "something was owed that no event says: see with `order-sync orders show` whether Douyin holds what the \
+                 merchant has, and resync the order where not"
+            }
+            Self::Unreadable => {
+                "another release or another hand has written it: use the tools of the release that the workers run"
+            }
+            Self::LetterMissing | Self::StatusMissing => {
+                "nobody was told that this event failed: fold it with `order-sync orders fold … --why …` once what is wrong \
+                 with it is mended, or ask the merchant for a new event; see that the dead-letter topic has retention.ms=-1"
+            }
+            Self::LetterUnexplained => {
+                "an older release or other settings set it aside, or another hand: `order-sync dead-letters redrive` folds it \
+                 as of today"
+            }
+            Self::LetterDiffers | Self::RecordChanged => {
+                "a record is not what it was: the topic was made anew, was written by another hand, or a disk is failing. \
+                 Take the record from the merchant, not from Kafka"
+            }
+            Self::CommandDiffers => {
+                "what the command says it did is not what the log gives: see `order-sync orders show`, and resync the order"
+            }
+        }
+    }
+}
