@@ -23,7 +23,7 @@ it: ## run the integration tests only
 	$(CARGO) test $(LOCKED) --test it
 
 simulate: ## look at many made-up worlds: make simulate SEEDS=100000 (docs/testing.md)
-	SEEDS=$(SEEDS) $(CARGO) test $(LOCKED) --test simulate -- --nocapture every_
+	CARGO_PROFILE_DEV_OPT_LEVEL=1 SEEDS=$(SEEDS) $(CARGO) test $(LOCKED) --test simulate -- --nocapture every_
 
 storm: ## three workers on three brokers, killed, stopped and cut off for minutes: SEED=n make storm (docs/testing.md)
 	ORDER_SYNC_REQUIRE_KAFKA=1 $(CARGO) test $(LOCKED) --test it -- --ignored --nocapture storm::long_storm

@@ -152,6 +152,7 @@ impl Audit {
         let letters = due.letters.iter().chain(&paid.letters);
         called.extend(letters.map(|(offset, reason)| ((partition, *offset), *reason)));
         self.statuses(partition, &mut new, &gathered.letters, &paid.settled, &due);
+        leaving.sort();
         for order in leaving {
             self.leaves(partition, &mut new, &order);
         }

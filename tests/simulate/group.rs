@@ -19,6 +19,15 @@ pub(crate) enum News {
     Revoke(Vec<usize>),
 }
 
+/// How the group's members change over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Who is to lose a partition gives that one back; everything else goes on.
+    Cooperative,
+    /// Everybody gives everything back, and is given anew when all have.
+    Eager,
+}
+
 struct Member {
     id: u64,
     heard: Duration,
@@ -28,6 +37,9 @@ struct Member {
 
 /// The group.
 pub(crate) struct Group {
+    protocol: Protocol,
+    /// Everybody is giving everything back.
+    is_gathering: bool,
     generation: u32,
     next_id: u64,
     /// By worker.
@@ -37,9 +49,17 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(partitions: usize) -> Self {
+    pub(crate) fn new(partitions: usize, protocol: Protocol) -> Self {
         let nobody = vec![None; partitions];
-        Self { generation: 0, next_id: 0, members: BTreeMap::new(), owner: nobody.clone(), target: nobody }
+        Self {
+            protocol,
+            is_gathering: false,
+            generation: 0,
+            next_id: 0,
+            members: BTreeMap::new(),
+            owner: nobody.clone(),
+            target: nobody,
+        }
     }
 
     /// A worker joins; says which member it is.
@@ -89,6 +109,11 @@ impl Group {
     pub(crate) fn release(&mut self, worker: usize, id: u64, partitions: &[usize]) {
         let Some(member) = self.members.get_mut(&worker).filter(|member| member.id == id) else { return };
         member.asked_back = None;
+        // Who has given back joins anew, and so the group has another generation.
+        if self.protocol == Protocol::Cooperative {
+            self.begin_generation();
+        }
+        let Some(member) = self.members.get(&worker) else { return };
         for partition in partitions {
             // What it has got anew since, and has not heard of yet, is its own.
             let is_given = |news: &News| matches!(news, News::Assign(given) if given.contains(partition));
@@ -101,14 +126,15 @@ impl Group {
 
     /// A new generation, with the partitions dealt anew among the members.
     pub(crate) fn rebalance(&mut self, now: Duration, rng: &mut fastrand::Rng) {
-        self.generation += 1;
         let workers: Vec<usize> = self.members.keys().copied().collect();
-        for member in self.members.values_mut() {
-            member.news.push_back(News::Generation(self.generation));
-        }
         for partition in 0..self.owner.len() {
             self.target[partition] = rng.choice(&workers).copied();
         }
+        if self.protocol == Protocol::Eager {
+            self.gather(now);
+            return;
+        }
+        self.begin_generation();
         for (worker, member) in &mut self.members {
             let leaving: Vec<usize> = (0..self.owner.len())
                 .filter(|p| self.owner[*p] == Some(*worker) && self.target[*p] != Some(*worker))
@@ -121,7 +147,34 @@ impl Group {
         self.give();
     }
 
+    fn begin_generation(&mut self) {
+        self.generation += 1;
+        for member in self.members.values_mut() {
+            member.news.push_back(News::Generation(self.generation));
+        }
+    }
+
+    /// Everybody is to give everything back. Until all have, the old generation may commit.
+    fn gather(&mut self, now: Duration) {
+        self.is_gathering = true;
+        for (worker, member) in self.members.iter_mut().filter(|(_, member)| member.asked_back.is_none()) {
+            let owned: Vec<usize> = (0..self.owner.len()).filter(|p| self.owner[*p] == Some(*worker)).collect();
+            if !owned.is_empty() {
+                member.asked_back = Some(now);
+                member.news.push_back(News::Revoke(owned));
+            }
+        }
+        self.give();
+    }
+
     fn give(&mut self) {
+        if self.protocol == Protocol::Eager {
+            if !self.is_gathering || self.owner.iter().any(Option::is_some) {
+                return;
+            }
+            self.is_gathering = false;
+            self.begin_generation();
+        }
         for (worker, member) in &mut self.members {
             let given: Vec<usize> = (0..self.owner.len())
                 .filter(|p| self.owner[*p].is_none() && self.target[*p] == Some(*worker))

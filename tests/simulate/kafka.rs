@@ -8,7 +8,7 @@ use order_sync::sync::changelog::ChangelogRecord;
 use order_sync::sync::letter::Letter;
 
 use super::audit::{Audit, Written};
-use super::group::Group;
+use super::group::{Group, Protocol};
 
 /// The broker ends what has been open for longer.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,12 +82,12 @@ pub(crate) struct Kafka {
 }
 
 impl Kafka {
-    pub(crate) fn new(partitions: usize, rng: fastrand::Rng, audit: Audit) -> Self {
+    pub(crate) fn new(partitions: usize, protocol: Protocol, rng: fastrand::Rng, audit: Audit) -> Self {
         Self {
             now: Duration::ZERO,
             rng,
             late_markers: None,
-            group: Group::new(partitions),
+            group: Group::new(partitions, protocol),
             audit,
             changelog: (0..partitions).map(|_| Vec::new()).collect(),
             transactions: Vec::new(),

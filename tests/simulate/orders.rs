@@ -40,7 +40,7 @@ pub(crate) struct Due {
     /// Records that are set aside with it.
     pub(crate) letters: Vec<(i64, &'static str)>,
     /// Letters that commands have dealt with.
-    pub(crate) dealt_with: BTreeSet<i64>,
+    pub(crate) dealt_with: BTreeMap<i64, LetterState>,
     /// Letters that a discard and another command met at in one place of the log: discards go ahead, so that either may
     /// have been first.
     met: BTreeSet<i64>,
@@ -195,7 +195,7 @@ impl Orders {
             Some(_) | None if self.may_be_rejected(log, offset) => {
                 if said == Said::Done {
                     self.discarded.insert(offset);
-                    due.dealt_with.insert(offset);
+                    due.dealt_with.insert(offset, LetterState::Discarded);
                 }
                 vec![(Said::Done, None), (Said::Refused, None)]
             }
@@ -236,7 +236,7 @@ impl Orders {
         if let (Said::Sent, Some(push)) = (said, found) {
             expect.push((said, stamp));
             self.sent_again.insert((offset, push.1));
-            due.dealt_with.insert(offset);
+            due.dealt_with.insert(offset, LetterState::Redriven);
             self.owe(push, offset, true, due);
         }
         expect

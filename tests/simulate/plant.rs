@@ -63,7 +63,7 @@ pub(crate) enum Plant {
 
 impl Plant {
     /// The one that takes thousands of worlds: looked for where somebody says how many.
-    pub(crate) const RARE: Self = Self::UnstableOffset;
+    pub(crate) const RARE: Self = Self::DecisionsForgotten;
 
     /// All of them.
     pub(crate) const ALL: [Self; 27] = [

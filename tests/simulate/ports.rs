@@ -13,7 +13,7 @@ use order_sync::sync::ports::{Closed, Epoch, Membership, PortError, SourceReader
 use super::audit::TOPIC;
 use super::kafka::Kafka;
 use super::plant::Plant;
-use super::script::Event;
+use super::script::{Event, FIRST_MS};
 use super::turnstile::Gate;
 
 /// One step of a connection.
@@ -209,9 +209,9 @@ impl Patience for Clock {
     }
 }
 
-/// A worker's wall clock.
+/// A worker's wall clock. Events begin some seconds before it, and go on ahead of it in some logs.
 pub(crate) fn wall_ms(now: Duration, lead_ms: i64) -> i64 {
-    1_800_000_000_000 + i64::try_from(now.as_millis()).unwrap() + lead_ms
+    FIRST_MS + 20_000 + i64::try_from(now.as_millis()).unwrap() + lead_ms
 }
 
 /// Reads source records again, for letters.

@@ -44,6 +44,10 @@ impl Audit {
             let offset = offset.get();
             let Some(status) = status.map(Status::new) else {
                 let old = new.letters.remove(&offset);
+                let order = old.as_ref().and_then(|status| status.order.as_ref());
+                if order.is_some_and(|order| self.orders[partition].stands().contains_key(order)) {
+                    self.fault(format!("the status of letter {offset} is forgotten, and its order is still there"));
+                }
                 if old.is_none_or(|status| status.state != LetterState::Superseded) {
                     self.fault(format!("the status of letter {offset} is forgotten and was not superseded"));
                 }
@@ -54,8 +58,12 @@ impl Audit {
             }
             new.letters.insert(offset, status);
         }
-        let unwritten = due.dealt_with.iter().find(|at| changed.iter().all(|(offset, _)| offset.get() != **at));
-        if let Some(offset) = unwritten {
+        // What was discarded before stays as it is.
+        let is_written = |at: &i64, state: &LetterState| {
+            changed.iter().any(|(offset, _)| offset.get() == *at)
+                || new.letters.get(at).is_some_and(|status| status.state == *state)
+        };
+        if let Some((offset, _)) = due.dealt_with.iter().find(|(at, state)| !is_written(at, state)) {
             self.fault(format!(
                 "a command has dealt with letter {offset} of {partition}, and its status does not say so"
             ));

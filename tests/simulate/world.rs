@@ -5,11 +5,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use order_sync::store::MemoryStore;
 use order_sync::sync::engine::Ended;
 
 use super::audit::Audit;
-use super::group::SESSION;
+use super::group::{Protocol, SESSION};
 use super::hearing::hear;
 use super::kafka::Kafka;
 use super::life::Life;
@@ -17,28 +16,13 @@ use super::plant::Plant;
 use super::platform::{Platform, Weather};
 use super::ports::{Reach, View, Wire};
 use super::script::{Log, Repeats};
-use super::settings::Settings;
+use super::worker::Worker;
 
 /// In fair weather nothing takes longer than this: a transaction's time-out, a session, a back-off, and some.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One worker, alive or not.
-pub(crate) struct Worker {
-    pub(crate) life: Option<Life>,
-    pub(crate) lives: u64,
-    pub(crate) store: MemoryStore,
-    pub(crate) store_id: u64,
-    /// The directory as it once was.
-    pub(crate) copy: Option<MemoryStore>,
-    pub(crate) starts_at: Duration,
-    pub(crate) stopped_until: Duration,
-    pub(crate) cut_until: Duration,
-    pub(crate) deaf_until: Duration,
-    pub(crate) last_poll: Duration,
-    pub(crate) last_heard: Duration,
-    pub(crate) clock_ms: i64,
-    pub(crate) settings: Settings,
-}
+/// In fair weather nothing is looked at more often: that would cost time and show nothing.
+const FAIR_STEP: Duration = Duration::from_millis(20);
 
 /// A world.
 #[expect(clippy::struct_excessive_bools, reason = "a world may be each of it, or not")]
@@ -53,7 +37,7 @@ pub(crate) struct World {
     /// Whether the changelog is compacted now and then.
     pub(crate) compacts: bool,
     /// Whether orders leave.
-    retains: bool,
+    pub(crate) retains: bool,
     /// How many commands of each partition are given.
     pub(crate) given: Vec<usize>,
     pub(crate) next_store: u64,
@@ -86,7 +70,8 @@ impl World {
             })
             .collect();
         let lengths = script.iter().map(|log| log.events.len()).collect();
-        let mut kafka = Kafka::new(partitions, rng.fork(), Audit::new(Arc::new(script)));
+        let protocol = if rng.u8(..3) == 0 { Protocol::Eager } else { Protocol::Cooperative };
+        let mut kafka = Kafka::new(partitions, protocol, rng.fork(), Audit::new(Arc::new(script)));
         kafka.late_markers = Some(3);
         let platform = Platform::new(rng.fork(), plant);
         let bad_weather = match rng.u8(..4) {
@@ -119,36 +104,6 @@ impl World {
             world.workers.push(worker);
         }
         world
-    }
-
-    fn worker(&mut self) -> Worker {
-        self.next_store += 1;
-        let settings = Settings {
-            release: 1,
-            max_in_flight: self.rng.usize(1..6),
-            max_lanes: self.rng.usize(1..6),
-            commit_interval: Duration::from_millis(100),
-            max_owed: 100,
-            retains: self.retains,
-            compacts: self.compacts,
-            // One outage is no evidence against an order, however long it is. Elsewhere orders fail by chance.
-            give_up_after: Duration::from_secs(if self.bad_weather == Weather::Outage { 5 } else { 3600 }),
-        };
-        Worker {
-            life: None,
-            lives: 0,
-            store: MemoryStore::new(),
-            store_id: self.next_store,
-            copy: None,
-            starts_at: Duration::ZERO,
-            stopped_until: Duration::ZERO,
-            cut_until: Duration::ZERO,
-            deaf_until: Duration::ZERO,
-            last_poll: Duration::ZERO,
-            last_heard: Duration::ZERO,
-            clock_ms: 0,
-            settings,
-        }
     }
 
     pub(crate) fn note(&mut self, words: &str) {
@@ -207,7 +162,7 @@ impl World {
                 let words: Vec<String> = lives.map(Life::words).collect();
                 return Err(format!("it does not come to its end: {partitions:?}\n{}", words.join("\n")));
             }
-            let next = self.next().clamp(self.now + Duration::from_millis(5), self.now + Duration::from_secs(1));
+            let next = self.next().clamp(self.now + FAIR_STEP, self.now + Duration::from_secs(1));
             self.step(next.saturating_sub(self.now))?;
         }
         Ok(())
