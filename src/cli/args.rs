@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::shell::Globals;
 use super::{
-    apps, check, completions, dead_letters, demo, exit::Exit, explain, map, orders, run, sandbox, schema, store,
-    topics, verify,
+    apps, check, completions, dead_letters, demo, exit::Exit, explain, map, orders, replay, run, sandbox, schema,
+    store, topics, verify,
 };
 
 /// Keeps Douyin's order centre on a merchant's latest order state.
@@ -39,6 +39,8 @@ pub enum Command {
     DeadLetters(dead_letters::Args),
     /// Show what became of an order, list and export orders, send them again
     Orders(orders::Args),
+    /// Fold the log again, say what differs from what was sent, and send that again
+    Replay(replay::Args),
     /// List apps, pause and resume their deliveries, accept rejections
     Apps(apps::Args),
     /// Account for every offset: fold the log again, and compare with changelog and dead letters
@@ -71,6 +73,7 @@ Examples:
   order-sync run --config order-sync.toml           the worker
   order-sync dead-letters list                      what was set aside, and why?
   order-sync orders show A1001                      what became of this order?
+  order-sync replay --verify-only                   does Douyin hold what the log says?
   order-sync verify                                 did we miss anything?
   order-sync explain --status 200 --body '{{\"err_code\":40014,\"err_msg\":\"bad access token\",\"body\":\"\"}}'
 

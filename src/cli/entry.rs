@@ -12,7 +12,8 @@ use super::exit::{self, Exit};
 use super::render::{self, Out};
 use super::shell::Shell;
 use super::{
-    apps, check, completions, dead_letters, demo, explain, map, orders, run, sandbox, schema, store, topics, verify,
+    apps, check, completions, dead_letters, demo, explain, map, orders, replay, run, sandbox, schema, store, topics,
+    verify,
 };
 
 /// Runs the command line with this environment, and says how it ended.
@@ -52,6 +53,7 @@ fn dispatch(command: Command, shell: &mut Shell) -> anyhow::Result<Exit> {
         Command::Store(args) => store::execute(&args, shell),
         Command::DeadLetters(args) => dead_letters::execute(&args, shell),
         Command::Orders(args) => orders::execute(&args, shell),
+        Command::Replay(args) => replay::execute(&args, shell),
         Command::Apps(args) => apps::execute(&args, shell),
         Command::Verify(args) => verify::execute(&args, shell),
         Command::Map(args) => map::execute(args, shell),

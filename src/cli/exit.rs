@@ -15,7 +15,7 @@ pub enum Exit {
     Usage,
     /// 3
     DeadLetters,
-    /// 4, kept for `replay --verify-only`.
+    /// 4
     Differs,
     /// 5
     Unaccounted,
@@ -71,7 +71,7 @@ impl Exit {
             Self::Failure => "failed; the reason stands on stderr",
             Self::Usage => "wrong command line or wrong configuration",
             Self::DeadLetters => "`map`: at least one event is a dead letter",
-            Self::Differs => "kept for `replay --verify-only`: something differs",
+            Self::Differs => "`replay --verify-only`: Douyin does not hold what the log says",
             Self::Unaccounted => "`verify`: at least one offset is not accounted for",
             Self::Store => "the store cannot be used: in use by another process, not writable, of another format",
             Self::Kafka => "Kafka refused for good: authentication, authorisation, a topic that does not fit",

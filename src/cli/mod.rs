@@ -23,6 +23,7 @@ mod map_text;
 pub mod orders;
 mod reading;
 pub mod render;
+pub mod replay;
 pub mod run;
 pub mod runtime;
 pub mod sandbox;

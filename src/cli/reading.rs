@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{self, Exit};
-use super::render::Reader;
+use super::render::{Output, Reader};
 use super::shell::Shell;
 use super::{render, runtime};
 use crate::config::{Config, Need};
@@ -131,6 +131,13 @@ impl Reading {
     pub(super) fn hide_bar_from(&self, shell: &Shell) {
         if shell.out.reader() == Reader::Terminal {
             self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+    }
+
+    /// The same for what prints a row only where scripts read it: people get nothing before the end.
+    pub(super) fn hide_bar_of_rows(&self, shell: &Shell) {
+        if shell.output() == Output::Json {
+            self.hide_bar_from(shell);
         }
     }
 

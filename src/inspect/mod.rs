@@ -12,6 +12,7 @@ mod order_rows;
 mod partitioner;
 mod prospect;
 mod reasons;
+pub mod replay;
 mod standing;
 mod statuses;
 mod timeline;

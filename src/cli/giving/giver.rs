@@ -28,13 +28,31 @@ pub(in crate::cli) struct Given {
     pub(in crate::cli) command: Command,
 }
 
+/// What the commands of one round have in common.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(in crate::cli) struct Round {
+    /// What their ids begin with.
+    pub(in crate::cli) id: String,
+    /// When it was begun, milliseconds since the epoch.
+    pub(in crate::cli) at_ms: i64,
+    /// Who gives them.
+    pub(in crate::cli) who: String,
+    /// Why.
+    pub(in crate::cli) why: String,
+}
+
+impl Round {
+    /// A round of its own.
+    pub(in crate::cli) fn begin(who: String, why: &str) -> Self {
+        let at_ms = jiff::Timestamp::now().as_millisecond();
+        let id = format!("{at_ms}-{:08x}", fastrand::Rng::new().u32(..));
+        Self { id, at_ms, who, why: why.to_owned() }
+    }
+}
+
 /// Gives the commands of one round.
 pub(in crate::cli) struct Giver {
-    /// What the ids of the round begin with.
-    round: String,
-    who: String,
-    why: String,
-    at_ms: i64,
+    round: Round,
     writer: CommandWriter,
     /// `None` where nobody waits.
     watch: Option<OutcomeWatch>,
@@ -45,6 +63,8 @@ pub(in crate::cli) struct Giver {
     left_unwritten: usize,
     waiting: usize,
     failures: usize,
+    /// How many there are to give, where they come in parts.
+    total: usize,
 }
 
 impl Giver {
@@ -58,7 +78,7 @@ impl Giver {
         partitions: &BTreeSet<i32>,
         rate: Option<u32>,
     ) -> anyhow::Result<Self> {
-        let who = give.who(shell)?;
+        let round = Round::begin(give.who(shell)?, why);
         let kafka = &reading.config.kafka;
         let writer = CommandWriter::connect(kafka).map_err(|error| exit::fail(Exit::Usage, error))?;
         let topic = kafka.commands_topic();
@@ -76,12 +96,8 @@ impl Giver {
         } else {
             Some(OutcomeWatch::begin(&reading.config.kafka, partitions).map_err(reading::kafka)?)
         };
-        let at_ms = jiff::Timestamp::now().as_millisecond();
         Ok(Self {
-            round: format!("{at_ms}-{:08x}", fastrand::Rng::new().u32(..)),
-            who,
-            why: why.to_owned(),
-            at_ms,
+            round,
             writer,
             watch,
             timeout: give.timeout,
@@ -91,20 +107,26 @@ impl Giver {
             left_unwritten: 0,
             waiting: 0,
             failures: 0,
+            total: 0,
         })
+    }
+
+    /// Goes on with a round that was begun earlier, so that the same command has the same id. There are `total` to give.
+    pub(in crate::cli) fn go_on(&mut self, round: &Round, total: usize) {
+        self.round = round.clone();
+        self.total = total;
+    }
+
+    /// Whether an outcome has not come in time: nothing further is written.
+    pub(in crate::cli) fn is_held_up(&self) -> bool {
+        self.waiting > 0
     }
 
     /// A command of this round. `name` tells it from the others of the round.
     pub(in crate::cli) fn command(&self, name: &str, source: TopicPartition, action: Action) -> Command {
-        let id = format!("{}-{}/{name}", action.as_str(), self.round);
-        Command {
-            id: id.into(),
-            source,
-            action,
-            who: self.who.as_str().into(),
-            why: self.why.as_str().into(),
-            at_ms: self.at_ms,
-        }
+        let Round { id, at_ms, who, why } = &self.round;
+        let id = format!("{}-{id}/{name}", action.as_str()).into();
+        Command { id, source, action, who: who.as_str().into(), why: why.as_str().into(), at_ms: *at_ms }
     }
 
     /// Gives these commands in their order, and tells what becomes of each. Once an outcome has not come in time, no
@@ -132,7 +154,10 @@ impl Giver {
                 None => bar.suspend(|| chunk.iter().try_for_each(|given| tell(given, &Stage::Written, shell)))?,
                 Some(_) => self.wait(chunk, reading, shell)?,
             }
-            Reading::progress(&bar, (u64::from(self.written), u64::try_from(given.len()).unwrap_or(u64::MAX)));
+            Reading::progress(
+                &bar,
+                (u64::from(self.written), u64::try_from(given.len().max(self.total)).unwrap_or(u64::MAX)),
+            );
         }
         Ok(())
     }

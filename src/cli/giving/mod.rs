@@ -6,5 +6,5 @@ mod outcome;
 
 pub use options::{Give, GiveMany};
 
-pub(in crate::cli) use giver::{Given, Giver};
+pub(in crate::cli) use giver::{Given, Giver, Round};
 pub(in crate::cli) use options::why;

@@ -76,7 +76,7 @@ pub(in crate::cli) fn why(text: &str) -> Result<String, String> {
 
 impl Give {
     /// Who gives it: what was asked for, else the user at this host.
-    pub(super) fn who(&self, shell: &Shell) -> anyhow::Result<String> {
+    pub(in crate::cli) fn who(&self, shell: &Shell) -> anyhow::Result<String> {
         let who = if let Some(who) = &self.who {
             who.clone()
         } else {

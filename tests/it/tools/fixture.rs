@@ -101,6 +101,11 @@ impl World {
         self.sandbox.order("tt1", order)?.stamp
     }
 
+    /// All pushes of an order that the platform ever received.
+    pub fn pushes(&self, order: &str) -> u64 {
+        self.sandbox.order("tt1", order).map_or(0, |order| order.received)
+    }
+
     /// Further events come.
     pub fn send(&self, kafka: &RealKafka, events: &[(&str, serde_json::Value)]) {
         let producer = Producer::connect(&kafka.brokers).unwrap();

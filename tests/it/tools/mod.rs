@@ -13,5 +13,8 @@ mod orders;
 mod planting;
 mod racing;
 mod redriving;
+mod replay;
+mod replay_apply;
+mod replay_pace;
 mod scan;
 mod verify;
