@@ -137,7 +137,7 @@ fn story(history: &[Received], pushes: &[Push], windows: &[Window]) -> String {
 }
 
 /// The request without token and stamp, and its order detail.
-fn content(body: &[u8]) -> (Value, Value) {
+pub fn content(body: &[u8]) -> (Value, Value) {
     let mut request: Value = serde_json::from_slice(body).unwrap();
     let fields = request.as_object_mut().unwrap();
     fields.remove("access_token");

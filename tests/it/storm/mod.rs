@@ -10,6 +10,7 @@ mod history;
 mod history_tests;
 mod log;
 mod oracle;
+mod session;
 mod stage;
 
 use std::time::Duration;

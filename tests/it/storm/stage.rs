@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use order_sync::sandbox::{Faults, Sandbox, SandboxHandle, SandboxOptions};
@@ -149,17 +149,17 @@ impl Stage {
         self.home.path().join("worker.log")
     }
 
-    /// A worker as users run it, with a store of its own number.
-    /// What `verify` says of everything that has come of it.
-    pub fn verify(&self) -> std::process::Output {
+    /// What a tool says, as JSON, and how it ends.
+    pub fn tool(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_order-sync"));
-        command.args(["verify", "--output", "json", "--config"]).arg(self.config_file(0)).output().unwrap()
+        command.args(args).args(["--output", "json", "--config"]).arg(self.config_file(0)).output().unwrap()
     }
 
     fn config_file(&self, worker: usize) -> PathBuf {
         self.home.path().join(format!("order-sync-{worker}.toml"))
     }
 
+    /// A worker as users run it, with a store of its own number.
     pub fn spawn(&self, worker: usize, args: &[&str]) -> Child {
         let config = self.config_file(worker);
         std::fs::write(&config, self.config(worker)).unwrap();
