@@ -3,6 +3,7 @@
 //! `--measure takeover|restore|steady`, with `--orders N`: the orders are made by a worker that folds one event of each,
 //! so changelog and store are what a worker makes of them.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -189,11 +190,15 @@ impl Site<'_> {
         self.until("a", || self.restored("a") == 12);
         let producer = Producer::connect(self.broker.brokers()).unwrap();
         let (before, commit_cpu, cpu) = (self.applied(), cpu_of(id, "commit"), stat(id).1);
-        let (began, mut sizes) = (Instant::now(), Vec::new());
+        let (began, mut sizes, mut sent_at) = (Instant::now(), Vec::new(), HashMap::new());
         let mut sent = 0;
         while began.elapsed() < STEADY && sent < events.records.len() {
             let ms = usize::try_from(began.elapsed().as_millis()).unwrap();
             let due = (ms * STEADY_PER_SECOND / 1_000).min(events.records.len());
+            let now_ms = u64::try_from(order_sync::app::worker::wall_ms()).unwrap();
+            for record in &events.records[sent..due] {
+                sent_at.insert(String::from_utf8(record.key.clone().unwrap()).unwrap(), now_ms);
+            }
             send(&producer, &self.topic, &events.records[sent..due]);
             sent = due;
             sizes.push(resident(id));
@@ -215,6 +220,19 @@ impl Site<'_> {
             per(stat(id).1.saturating_sub(cpu)),
             per(cpu_of(id, "commit").saturating_sub(commit_cpu)),
             megabytes(sizes.iter().copied().max().unwrap()),
+        );
+        let mut waits = self.platform.waits(&sent_at);
+        waits.sort_unstable();
+        let at = |part: usize| waits[(waits.len() - 1) * part / 1_000];
+        println!(
+            "latency: from the producer's send to the sandbox's acceptance, {} orders: p50 {} ms, p90 {} ms, p99 {} ms, p99.9 {} ms, \
+             at most {} ms",
+            waits.len(),
+            at(500),
+            at(900),
+            at(990),
+            at(999),
+            at(1_000),
         );
     }
 }

@@ -1,5 +1,6 @@
 //! `order-sync sandbox` as a process of its own, and what the bench asks it.
 
+use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -50,6 +51,26 @@ impl Platform {
         assert_eq!(report["violations_total"], 0, "{report}");
         assert_eq!(report["refused"], 0, "{report}");
         self.call("DELETE", "/_sandbox/orders", "");
+    }
+
+    /// How long each of these orders has waited from the given time until its last push was applied, by the sandbox's own
+    /// clock, which is the machine's; milliseconds.
+    pub(crate) fn waits(&self, sent_at_ms: &HashMap<String, u64>) -> Vec<u64> {
+        let (mut waits, mut offset) = (Vec::new(), 0);
+        loop {
+            let page = self.call("GET", &format!("/_sandbox/orders?limit=1000&offset={offset}"), "");
+            let orders = page["orders"].as_array().unwrap();
+            // The orders that were last applied come first.
+            if orders.is_empty() || waits.len() == sent_at_ms.len() {
+                return waits;
+            }
+            offset += orders.len();
+            for order in orders {
+                if let Some(sent) = sent_at_ms.get(order["order_id"].as_str().unwrap()) {
+                    waits.push(order["applied_at_ms"].as_u64().unwrap().saturating_sub(*sent));
+                }
+            }
+        }
     }
 
     pub(crate) fn token(&self) -> String {
