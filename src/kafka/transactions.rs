@@ -209,6 +209,7 @@ impl TransactionLog for Transactions {
             self.abort(producer);
             return Err(words.into());
         }
+        deliver(&producer);
         match producer.commit_transaction(STEP_TIMEOUT) {
             Ok(()) => {
                 let ends = producer.context().with(std::mem::take);
@@ -291,6 +292,15 @@ fn fill(producer: &BaseProducer<Ends>, config: &config::Kafka, transaction: &Tra
         queue(producer, outgoing(letter).record(&config.dead_letter_topic))?;
     }
     Ok(())
+}
+
+/// Waits until nothing is under way, or for as long as a step may take. The commit of this binding waits, too, but looks only
+/// every 100 ms: that would be most of what a commit takes.
+fn deliver(producer: &BaseProducer<Ends>) {
+    let began = Instant::now();
+    while producer.in_flight_count() > 0 && began.elapsed() < STEP_TIMEOUT {
+        producer.poll(POLL);
+    }
 }
 
 fn queue(producer: &BaseProducer<Ends>, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
