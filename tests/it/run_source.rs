@@ -183,4 +183,7 @@ fn real_kafka_a_rebase_writes_the_changelogs_states_on_for_a_topic_made_anew() {
     assert_eq!((report.repeats, report.violations_total), (0, 0), "the same stamps are never given twice");
     let letters = kafka.read_all(&format!("{}.dead-letters", site.group()));
     assert_eq!(letters.len(), 2, "one of the old topic, and one of the new");
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_order-sync"));
+    let told = verify.args(["verify", "--config"]).arg(site.config_file()).output().unwrap();
+    assert!(told.status.success(), "{told:?}");
 }

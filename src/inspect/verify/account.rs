@@ -257,7 +257,7 @@ impl<'a> Account<'a> {
     /// The order's track; it begins here if it is met for the first time.
     pub(super) fn track(&mut self, identity: &Identity) -> &mut Track {
         let key = order_key(identity);
-        let (bases, may_be_gone) = (&mut self.bases, self.low > 0 || self.facts.reborn);
+        let (bases, may_be_gone) = (&mut self.bases, self.low > 0 || self.facts.reborn_ms.is_some());
         self.tracks.entry(key).or_insert_with(|| {
             let mut worlds: Vec<World> = bases.remove(&key).map(World::known).into_iter().collect();
             if worlds.is_empty() {

@@ -57,7 +57,7 @@ impl Account<'_> {
                 return self.unproven(track);
             }
         }
-        let Some(folded) = track.likely().map(Brief::of) else {
+        let Some(folded) = track.nearest(&found) else {
             let words = "no event that is folded gives the order's state in the log".to_owned();
             return self.blame(track, found.applied_offset, Reason::StateUnexplained, words);
         };
@@ -168,7 +168,10 @@ impl Account<'_> {
     /// A state that a commit has written, and that folding does not give there.
     pub(super) fn complain_of_written(&mut self, key: u64, state: Option<&Brief>) {
         let Some(identity) = self.identity(key) else { return };
-        let folded = self.tracks.get(&key).and_then(|track| track.likely().map(Brief::of));
+        let folded = self.tracks.get(&key).and_then(|track| match state {
+            Some(state) => track.nearest(state),
+            None => track.likely().map(Brief::of),
+        });
         let (offset, reason, words) = match (state, folded) {
             (None, folded) => {
                 let offset = folded.map_or(-1, |folded| folded.applied_offset);

@@ -34,7 +34,7 @@ impl Brief {
             applied_offset: state.applied_offset,
             stamp: state.update_time.0,
             document: short(state.document.as_bytes()),
-            request: first(state.digest),
+            request: short(&state.digest.0),
             rest: short(rest.as_bytes()),
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! Such commits are told by their numbers: every commit writes the position under the same key, so that compaction leaves
 //! of a stretch that it has cleaned the last position alone. Where the positions of two commits stand one after the other,
-//! all that was written between them is still there.
+//! all that was written between them is still there: it may have gone through the first of the two and some records of the
+//! second, and not as far as what could take their place. Of the very first commit only its offsets tell.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -61,11 +62,13 @@ pub(super) struct Facts {
     pub(super) written: Vec<(usize, u64, Option<Brief>)>,
     pub(super) last_records: HashMap<i64, LastRecord, RandomState>,
     pub(super) apps: BTreeSet<AppId>,
-    /// Whether the source topic was made anew under standing states.
-    pub(super) reborn: bool,
+    /// When states were written on for a source topic that was made anew, by the clock of who did it.
+    pub(super) reborn_ms: Option<i64>,
     /// Bytes of all documents that were read, and how many.
     pub(super) document_bytes: u64,
     pub(super) states_read: u64,
+    /// No offset before this one lacks its record.
+    gapless: i64,
     /// Where the commands lay.
     executed: HashSet<i64, RandomState>,
     group: Group,
@@ -76,7 +79,7 @@ pub(super) struct Facts {
 struct Group {
     owed: Vec<(u64, OwedSeen)>,
     states: Vec<(u64, Option<Brief>)>,
-    reborn: bool,
+    reborn_ms: Option<i64>,
 }
 
 impl Facts {
@@ -116,10 +119,14 @@ impl Facts {
         let unreadable = |error: &dyn std::error::Error| {
             PortError::Fatal(format!("{error}: it was written by another release; use that one's tools"))
         };
+        let offset = seen.offset().get();
+        self.gapless += i64::from(offset == self.gapless);
         let key = ChangelogKey::decode(seen.key().unwrap_or_default(), topic).map_err(|e| unreadable(&e))?;
         match (key, seen.value()) {
             (None, _) | (Some(ChangelogKey::Position | ChangelogKey::Command(_)), None) => {}
-            (Some(ChangelogKey::State(identity)), value) => self.state(identity, value, low, rules),
+            (Some(ChangelogKey::State(identity)), value) => {
+                self.state(identity, value, low, rules, seen.timestamp_ms());
+            }
             (Some(ChangelogKey::Owed(key)), value) => self.debt(&key, value),
             (Some(ChangelogKey::Letter(offset)), None) => drop(self.statuses.remove(&offset.get())),
             (Some(ChangelogKey::Letter(offset)), Some(value)) => {
@@ -134,13 +141,20 @@ impl Facts {
                 }
             }
             (Some(ChangelogKey::Position), Some(value)) => {
-                self.position(Position::decode(value).map_err(|e| unreadable(&e))?);
+                self.position(Position::decode(value).map_err(|e| unreadable(&e))?, offset);
             }
         }
         Ok(())
     }
 
-    fn state(&mut self, identity: Identity, value: Option<&[u8]>, low: i64, rules: &VerifyRules<'_>) {
+    fn state(
+        &mut self,
+        identity: Identity,
+        value: Option<&[u8]>,
+        low: i64,
+        rules: &VerifyRules<'_>,
+        at_ms: Option<i64>,
+    ) {
         let key = order_key(&identity);
         let Some(value) = value else {
             self.states.remove(&key);
@@ -150,14 +164,14 @@ impl Facts {
         let state = OrderState::decode(value).ok();
         let brief = state.as_ref().map(Brief::of);
         if brief.as_ref().is_some_and(|state| state.applied_offset < 0) {
-            self.group.reborn = true;
+            self.group.reborn_ms = Some(at_ms.unwrap_or(i64::MIN));
         }
         self.states_read += 1;
         self.document_bytes += state.as_ref().map_or(0, |state| state.document.len() as u64);
         let gives_its_request =
             |state: &OrderState| rules.mappers.iter().any(|mapper| last_request(state, &identity, *mapper).is_some());
         // Only where events may be gone is it all that can be said of a state.
-        let is_asked = low > 0 || self.group.reborn || self.reborn;
+        let is_asked = low > 0 || self.group.reborn_ms.or(self.reborn_ms).is_some();
         let is_sound = !is_asked || state.as_ref().is_some_and(gives_its_request);
         self.group.states.push((key, brief.clone()));
         self.states.insert(key, LastState { identity, state: brief, is_sound });
@@ -176,20 +190,30 @@ impl Facts {
         self.group.owed.push((order, seen));
     }
 
-    fn position(&mut self, position: Position) {
+    fn position(&mut self, position: Position, offset: i64) {
         let number = position.commit_number;
-        let follows = self.position.as_ref().is_none_or(|before| before.commit_number + 1 == number);
-        let whole = follows && (self.position.is_some() || number == 1);
+        let whole = match &self.position {
+            Some(before) => before.commit_number + 1 == number,
+            None => number == 1 && self.gapless == offset + 1,
+        };
         let group = std::mem::take(&mut self.group);
-        if group.reborn {
+        if group.reborn_ms.is_some() {
             // What was said of the earlier topic's records says nothing of this one's.
             let alive = std::mem::take(&mut self.alive);
             let states = std::mem::take(&mut self.states);
             let (apps, read) = (std::mem::take(&mut self.apps), (self.document_bytes, self.states_read));
             let (document_bytes, states_read) = read;
-            *self = Self { alive, states, apps, document_bytes, states_read, reborn: true, ..Self::default() };
+            *self = Self {
+                alive,
+                states,
+                apps,
+                document_bytes,
+                states_read,
+                reborn_ms: group.reborn_ms,
+                ..Self::default()
+            };
         }
-        let whole = whole && !group.reborn;
+        let whole = whole && group.reborn_ms.is_none();
         if whole {
             self.keep(group);
         }

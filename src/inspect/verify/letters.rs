@@ -55,17 +55,20 @@ pub(super) struct LettersSeen {
 }
 
 impl LettersSeen {
-    /// Reads them, and keeps the originals at `needed`.
+    /// Reads those that were written at this time or later, and keeps the originals at `needed`.
     pub(super) fn read(
         reader: &mut dyn LogScan,
         topic: &str,
         span: Span,
         source: &TopicPartition,
         needed: &HashSet<i64, RandomState>,
+        since_ms: i64,
     ) -> Result<Self, ScanError> {
         let mut letters = Self::default();
         reader.read(topic, &[span], &mut |seen| {
-            letters.take(seen, source, needed);
+            if seen.timestamp_ms().is_none_or(|at_ms| at_ms >= since_ms) {
+                letters.take(seen, source, needed);
+            }
             ControlFlow::Continue(())
         })?;
         Ok(letters)

@@ -13,6 +13,11 @@ mod step;
 mod tally;
 mod worlds;
 
+#[cfg(test)]
+mod fakes;
+#[cfg(test)]
+mod laws_tests;
+
 pub use outcome::{Kind, Reason};
 pub use partition::{Asked, verify_partition};
 pub use rules::{Start, VerifyRules};

@@ -198,3 +198,20 @@ impl Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_and_reason_is_explained() {
+        let docs = [
+            include_str!("../../../docs/runbook.md"),
+            include_str!("../../../docs/runbook.zh-CN.md"),
+            include_str!("../../../docs/cli-json.md"),
+        ];
+        for word in Kind::NAMES.into_iter().filter(|name| *name != "unaccounted").chain(Reason::ALL.map(Reason::code)) {
+            assert!(docs.iter().all(|text| text.contains(&format!("`{word}`"))), "{word}");
+        }
+    }
+}

@@ -51,6 +51,17 @@ pub fn verify_partition(
     asked: &Asked,
     progress: &mut dyn FnMut((u64, u64)),
 ) -> Result<Report, ScanError> {
+    verify_within(reader, rules, asked, DOCUMENT_BYTES_MAX, progress)
+}
+
+/// The same with so many bytes of documents in memory at most.
+pub(super) fn verify_within(
+    reader: &mut dyn LogScan,
+    rules: &VerifyRules<'_>,
+    asked: &Asked,
+    document_bytes_max: u64,
+    progress: &mut dyn FnMut((u64, u64)),
+) -> Result<Report, ScanError> {
     let partition = asked.source.partition;
     let changelog = extent(reader, &asked.changelog, partition)?;
     let Some(source) = extent(reader, &asked.source.topic, partition)? else { return Ok(Report::default()) };
@@ -68,9 +79,11 @@ pub fn verify_partition(
         .filter(|done| matches!(done.outcome, Outcome::Folded | Outcome::Unchanged))
         .filter_map(|done| done.offset.map(RecordOffset::get))
         .collect();
+    // Those of an earlier topic of this name are not ours to judge.
+    let since_ms = facts.reborn_ms.unwrap_or(i64::MIN);
     // Read behind the changelog, so that every letter of a commit that was seen is there.
     let letters = match extent(reader, &asked.dead_letters, partition)? {
-        Some(span) => LettersSeen::read(reader, &asked.dead_letters, span, &asked.source, &needed)?,
+        Some(span) => LettersSeen::read(reader, &asked.dead_letters, span, &asked.source, &needed, since_ms)?,
         None => LettersSeen::default(),
     };
     let pass = Pass {
@@ -81,7 +94,7 @@ pub fn verify_partition(
         letters: &letters,
         needed: &needed,
     };
-    let parts = facts.parts(DOCUMENT_BYTES_MAX, STATE_BYTES);
+    let parts = facts.parts(document_bytes_max, STATE_BYTES);
     let mut report = Report::default();
     for part in 0..parts {
         report.absorb(pass.part(reader, &mut facts, changelog, (part, parts), progress)?);
@@ -167,7 +180,7 @@ impl Pass<'_> {
         let source = &self.asked.source;
         let wanted = |key: u64| key % part.1 == part.0;
         let bases = match changelog {
-            Some(span) if low > 0 || facts.reborn => {
+            Some(span) if low > 0 || facts.reborn_ms.is_some() => {
                 read_bases(reader, &self.asked.changelog, span, source, low, &wanted)?
             }
             Some(_) | None => HashMap::default(),

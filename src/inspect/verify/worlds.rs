@@ -90,6 +90,13 @@ impl Track {
         self.worlds.iter().filter_map(World::state).any(|world| Brief::of(world) == *state)
     }
 
+    /// Of what it may be, that which is the nearest to a state that it is not.
+    pub(super) fn nearest(&self, found: &Brief) -> Option<Brief> {
+        let all = || self.worlds.iter().filter_map(World::state).map(Brief::of);
+        let by_stamp = all().find(|world| found.differs_by_stamp_alone(world));
+        by_stamp.or_else(|| all().find(|world| world.applied_offset == found.applied_offset)).or_else(|| all().next())
+    }
+
     /// The state that is the most likely one.
     pub(super) fn likely(&self) -> Option<&OrderState> {
         self.worlds.iter().find_map(World::state)

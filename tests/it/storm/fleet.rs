@@ -2,6 +2,8 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use order_sync::app::worker::wall_ms;
@@ -30,11 +32,13 @@ pub struct Fleet<'s> {
     rng: fastrand::Rng,
     since: Instant,
     windows: Vec<Window>,
+    ended: Arc<AtomicBool>,
 }
 
 impl Drop for Fleet<'_> {
     /// Nobody is left running, whatever failed.
     fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
         for worker in &mut self.workers {
             drop(worker.kill());
             drop(worker.wait());
@@ -46,10 +50,15 @@ impl<'s> Fleet<'s> {
     pub fn start(kafka: &'s RealKafka, stage: &'s Stage, workers: usize, seed: u64) -> Self {
         let (rng, since) = (fastrand::Rng::with_seed(seed ^ 0xf1ee7), Instant::now());
         let workers = (0..workers).map(|worker| stage.spawn(worker, &[])).collect();
-        let mut fleet = Self { kafka, stage, workers, rng, since, windows: Vec::new() };
+        let mut fleet = Self { kafka, stage, workers, rng, since, windows: Vec::new(), ended: Arc::default() };
         // They come one by one, and partitions move between them.
         fleet.note(wall_ms());
         fleet
+    }
+
+    /// True once it has ended.
+    pub fn ended(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.ended)
     }
 
     fn say(&self, worker: &str, what: &str) {

@@ -13,9 +13,12 @@ mod oracle;
 mod session;
 mod stage;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use order_sync::app::worker::wall_ms;
+use order_sync::cli::exit::Exit;
 
 use crate::support::real_kafka::RealKafka;
 use acts::{Act, script};
@@ -93,13 +96,33 @@ fn storm(records: usize, pace: u32) -> Storm {
     Storm { seed: seed(), records, partitions: 12, faults: "mixed:20%", poison: 4, pace, commit }
 }
 
+/// Accounts for everything again and again until the fleet has ended; says how often.
+fn account_beside(stage: &Stage, ended: Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
+    let mut verify = stage.tool(&["verify"]);
+    std::thread::spawn(move || {
+        let mut accounts = 0;
+        while !ended.load(Ordering::Relaxed) {
+            let told = verify.output().unwrap();
+            // Before the first commit there is no changelog to read.
+            let is_early = accounts == 0 && told.status.code() == Some(i32::from(Exit::Kafka.code()));
+            assert!(is_early || told.status.success(), "{told:?}");
+            accounts += usize::from(!is_early);
+            std::thread::park_timeout(Duration::from_secs(5));
+        }
+        accounts
+    })
+}
+
 /// Lets a fleet work through a log while it is maltreated, and looks at everything that came of it.
 fn ride_out(kafka: &RealKafka, storm: &Storm, workers: usize, acts: &[Act]) {
     let stage = Stage::set(kafka, storm);
     let mut fleet = Fleet::start(kafka, &stage, workers, storm.seed);
+    let beside = account_beside(&stage, fleet.ended());
     for (share, act) in script(storm.seed, acts) {
         fleet.play(share, act);
     }
     let windows = fleet.end();
+    let accounts = beside.join().expect("verify beside the fleet");
+    println!("verify beside the fleet   {accounts:>8} times, and everything was accounted for");
     oracle::check(kafka, &stage, &windows);
 }

@@ -44,7 +44,7 @@ pub fn check(kafka: &RealKafka, stage: &Stage, windows: &[Window]) {
 
 /// `verify` comes to what the second reading has come to, and accounts for everything.
 fn check_account(stage: &Stage) {
-    let told = stage.tool(&["verify"]);
+    let told = stage.tool(&["verify"]).output().unwrap();
     let text = String::from_utf8(told.stdout).unwrap();
     assert!(told.status.success(), "{}\n{text}", String::from_utf8_lossy(&told.stderr));
     let total: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();

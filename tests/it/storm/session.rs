@@ -18,7 +18,7 @@ use crate::support::real_kafka::RealKafka;
 
 /// What a tool prints, line by line; it must end with this code.
 fn run(stage: &Stage, code: i32, args: &[&str]) -> Vec<Value> {
-    let told = stage.tool(args);
+    let told = stage.tool(args).output().unwrap();
     let (out, err) = (String::from_utf8(told.stdout).unwrap(), String::from_utf8_lossy(&told.stderr).into_owned());
     assert_eq!(told.status.code(), Some(code), "{args:?}: {err}\n{out}");
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use order_sync::sandbox::{Faults, Sandbox, SandboxHandle, SandboxOptions};
@@ -149,10 +149,11 @@ impl Stage {
         self.home.path().join("worker.log")
     }
 
-    /// What a tool says, as JSON, and how it ends.
-    pub fn tool(&self, args: &[&str]) -> Output {
+    /// A tool of this group, which answers in JSON.
+    pub fn tool(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_order-sync"));
-        command.args(args).args(["--output", "json", "--config"]).arg(self.config_file(0)).output().unwrap()
+        command.args(args).args(["--output", "json", "--config"]).arg(self.config_file(0));
+        command
     }
 
     fn config_file(&self, worker: usize) -> PathBuf {

@@ -136,6 +136,12 @@ impl World {
         Told::of(self.command(args).output().unwrap())
     }
 
+    /// `verify` has nothing to say against what workers and operators have done.
+    pub fn is_accounted_for(&self) {
+        let told = self.run(&["verify"]);
+        assert!(told.code == Some(0) && told.out.contains("every offset is accounted for"), "{told:?}");
+    }
+
     /// Runs a command that must end with this code, say all of these words, and print nothing else.
     pub fn check_refused(&self, args: &[&str], code: i32, words: &[&str]) {
         let told = self.run(args);

@@ -99,6 +99,7 @@ fn real_kafka_each_command_acts_once_through_kills_of_the_tool_and_of_workers() 
     assert!(told.out.contains("nothing that is sent has changed"), "{told:?}");
     worker.kill().unwrap();
     worker.wait().unwrap();
+    world.is_accounted_for();
     assert_eq!(taken(&world, REFUSED), [1_760_000_000]);
     assert_eq!(taken(&world, "G-1").len(), first + 2);
 }

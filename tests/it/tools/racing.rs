@@ -78,4 +78,5 @@ fn real_kafka_a_redrive_races_with_newer_events_and_never_puts_the_older_state_o
     }
     worker.kill().unwrap();
     worker.wait().unwrap();
+    world.is_accounted_for();
 }

@@ -1,0 +1,147 @@
+//! What holds for every log: a healthy one is accounted for, and damage is found wherever it can be.
+
+use super::fakes::{FakeLog, FakeWorker, Statuses, rules};
+use super::outcome::Reason;
+use super::partition::{Asked, verify_within};
+use super::tally::Report;
+use crate::order::OrderState;
+use crate::record::TopicPartition;
+
+fn report(log: &FakeLog, bytes_max: u64) -> Report {
+    let asked = Asked {
+        source: TopicPartition::new("orders", 0),
+        partitions_of_topic: 1,
+        changelog: "changelog".to_owned(),
+        dead_letters: "letters".to_owned(),
+        range: (0, i64::MAX),
+    };
+    verify_within(&mut log.clone(), &rules(&Statuses), &asked, bytes_max, &mut |_| {}).unwrap()
+}
+
+/// Sixty events of eight orders, in cuts, some of them stale, unchanged or duplicates; now and then an order leaves.
+fn worker(rng: &mut fastrand::Rng) -> FakeWorker {
+    let mut worker = FakeWorker::default();
+    let mut now = 1_700_000_000;
+    for number in 0..60 {
+        let order = format!("A{}", rng.u8(..8));
+        now += rng.i64(0..3);
+        let at_s = if rng.u8(..8) == 0 { now + rng.i64(0..3) } else { now };
+        let status = ["pending_payment", "paid", "redeemed"][rng.usize(..3)];
+        worker.event(&order, &format!("e{number}"), status, at_s);
+        if rng.u8(..4) == 0 {
+            worker.cut();
+        }
+        if rng.u8(..12) == 0 {
+            worker.cut();
+            worker.cut();
+            let leaver = format!("A{}", rng.u8(..8));
+            worker.leave(&leaver);
+            worker.cut();
+            // Above what has left.
+            now += 5;
+        }
+    }
+    worker.cut();
+    worker
+}
+
+/// Compacted to some extent.
+fn compacted(worker: &FakeWorker, rng: &mut fastrand::Rng) -> FakeLog {
+    let mut log = worker.log.clone();
+    let records = log.topics["changelog"].len();
+    log.compact("changelog", if rng.bool() { rng.usize(..=records) } else { records });
+    log
+}
+
+#[test]
+fn a_healthy_log_is_accounted_for_however_it_is_compacted_cut_off_and_looked_at() {
+    for seed in 0..120 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let worker = worker(&mut rng);
+        let mut log = if rng.bool() { worker.log.clone() } else { compacted(&worker, &mut rng) };
+        let whole = report(&log, u64::MAX);
+        assert_eq!(whole.unaccounted, [], "seed {seed}");
+        assert_eq!((whole.records, whole.outcomes.values().sum::<u64>()), (60, 60), "seed {seed}");
+        let in_parts = report(&log, 1 + rng.u64(..2000));
+        assert_eq!((&in_parts.outcomes, &in_parts.unaccounted), (&whole.outcomes, &vec![]), "seed {seed}");
+        // Retention takes the beginning of the source.
+        let low = rng.i64(0..60);
+        log.topics.get_mut("orders").unwrap().retain(|record| record.offset.get() >= low);
+        log.low.insert("orders".to_owned(), low);
+        let cut_off = report(&log, if rng.bool() { u64::MAX } else { 1500 });
+        assert_eq!(cut_off.unaccounted, [], "seed {seed}, from {low}");
+        let sum = cut_off.outcomes.values().sum::<u64>();
+        assert_eq!((cut_off.gone, sum), (low.unsigned_abs(), 60 - low.unsigned_abs()), "seed {seed}");
+    }
+}
+
+/// Changes the last state of some order.
+fn tamper(log: &mut FakeLog, rng: &mut fastrand::Rng, change: impl Fn(&mut OrderState)) -> i64 {
+    let records = log.topics.get_mut("changelog").unwrap();
+    let key = |at: usize, records: &[crate::record::Record]| records[at].key.clone();
+    let is_state = |at: &usize| records[*at].key.as_deref().is_some_and(|key| key.starts_with(b"[1,\"state\""));
+    let is_last = |at: &usize| (at + 1..records.len()).all(|later| key(later, records) != key(*at, records));
+    let last: Vec<usize> =
+        (0..records.len()).filter(is_state).filter(is_last).filter(|at| records[*at].value.is_some()).collect();
+    let at = last[rng.usize(..last.len())];
+    let mut state = OrderState::decode(records[at].value.as_deref().unwrap()).unwrap();
+    change(&mut state);
+    let mut value = Vec::new();
+    state.encode(&mut value);
+    records[at].value = Some(value.into());
+    state.applied_offset
+}
+
+#[test]
+fn a_stamp_one_off_and_a_changed_byte_are_found_in_every_last_state() {
+    for seed in 0..40 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let worker = worker(&mut rng);
+        let log = compacted(&worker, &mut rng);
+        let bytes_max = if rng.bool() { u64::MAX } else { 1500 };
+        let mut check = |change: &dyn Fn(&mut OrderState), reason: Reason| {
+            let mut log = log.clone();
+            let offset = tamper(&mut log, &mut rng, change);
+            let told = report(&log, bytes_max);
+            let found: Vec<_> = told.unaccounted.iter().map(|found| (found.offset, found.reason)).collect();
+            assert_eq!(found, [(offset, reason)], "seed {seed}");
+            assert_eq!((told.outcomes["unaccounted"], told.outcomes.values().sum::<u64>()), (1, 60), "seed {seed}");
+        };
+        check(&|state| state.update_time.0 += 1, Reason::StampDiffers);
+        check(&|state| state.update_time.0 -= 1, Reason::StampDiffers);
+        check(&|state| state.document = state.document.replacen(":1", ":2", 1).into(), Reason::StateDiffers);
+        check(&|state| state.digest.0[31] ^= 1, Reason::StateDiffers);
+    }
+}
+
+/// The worker's cut without an event that it has passed.
+#[test]
+fn an_event_that_no_cut_holds_is_found_where_nothing_is_compacted() {
+    for seed in 0..40 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut worker = worker(&mut rng);
+        worker.event("A1", "sound", "refunding", 1_800_000_000);
+        worker.cut();
+        let mut log = worker.log.clone();
+        worker.event("A1", "lost", "refunded", 1_800_000_001);
+        let lost = worker.log.topics["orders"].last().unwrap().clone();
+        worker.event("A2", "later", "refunding", 1_800_000_001);
+        worker.cut();
+        // All of the last cut but what is A1's.
+        let cut = worker.log.topics["changelog"][log.topics["changelog"].len()..].to_vec();
+        let of_a1 = |key: &[u8]| key.windows(4).any(|window| window == b"\"A1\"");
+        let is_settled = |record: &crate::record::Record| record.value.is_none();
+        for record in cut.into_iter().filter(|record| is_settled(record) || !of_a1(record.key.as_deref().unwrap())) {
+            log.put("changelog", &record.key.unwrap(), record.value.map(Vec::from));
+        }
+        log.topics.insert("orders".to_owned(), worker.log.topics["orders"].clone());
+        let found: Vec<_> =
+            report(&log, u64::MAX).unaccounted.iter().map(|found| (found.offset, found.reason)).collect();
+        assert_eq!(found, [(lost.offset.get(), Reason::NeverOwed)], "seed {seed}");
+        let all = log.topics["changelog"].len();
+        log.compact("changelog", all);
+        let found: Vec<_> =
+            report(&log, u64::MAX).unaccounted.iter().map(|found| (found.offset, found.reason)).collect();
+        assert_eq!(found, [(lost.offset.get(), Reason::Hole)], "seed {seed}");
+    }
+}
