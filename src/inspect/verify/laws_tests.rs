@@ -3,19 +3,23 @@
 use super::fakes::{FakeLog, FakeWorker, Statuses, rules};
 use super::outcome::Reason;
 use super::partition::{Asked, verify_within};
+use super::rules::{Start, VerifyRules};
 use super::tally::Report;
 use crate::order::OrderState;
 use crate::record::TopicPartition;
 
-fn report(log: &FakeLog, bytes_max: u64) -> Report {
-    let asked = Asked {
+fn asked(range: (i64, i64)) -> Asked {
+    Asked {
         source: TopicPartition::new("orders", 0),
         partitions_of_topic: 1,
         changelog: "changelog".to_owned(),
         dead_letters: "letters".to_owned(),
-        range: (0, i64::MAX),
-    };
-    verify_within(&mut log.clone(), &rules(&Statuses), &asked, bytes_max, &mut |_| {}).unwrap()
+        range,
+    }
+}
+
+fn report(log: &FakeLog, bytes_max: u64) -> Report {
+    verify_within(&mut log.clone(), &rules(&Statuses), &asked((0, i64::MAX)), bytes_max, &mut |_| {}).unwrap()
 }
 
 /// Sixty events of eight orders, in cuts, some of them stale, unchanged or duplicates; now and then an order leaves.
@@ -144,4 +148,29 @@ fn an_event_that_no_cut_holds_is_found_where_nothing_is_compacted() {
             report(&log, u64::MAX).unaccounted.iter().map(|found| (found.offset, found.reason)).collect();
         assert_eq!(found, [(lost.offset.get(), Reason::Hole)], "seed {seed}");
     }
+}
+
+#[test]
+fn what_lies_before_the_first_trace_is_no_hole_where_the_group_began_later() {
+    let mut worker = FakeWorker::default();
+    for number in 0..3 {
+        let value = format!(
+            r#"{{"event_id":"e{number}","order_id":"B","app_id":"tt1","order_type":"normal","status":"paid","occurred_at":1700000000000}}"#
+        );
+        worker.log.put("orders", b"B", Some(value.into_bytes()));
+    }
+    worker.event("A", "a1", "paid", 1_700_000_000);
+    worker.event("A", "a2", "redeemed", 1_700_000_001);
+    worker.cut();
+    worker.event("A", "a3", "refunded", 1_700_000_002);
+    let told = |start: Start| {
+        let asked = asked((0, i64::MAX));
+        let rules = VerifyRules { start, ..rules(&Statuses) };
+        let report = verify_within(&mut worker.log.clone(), &rules, &asked, u64::MAX, &mut |_| {}).unwrap();
+        let found: Vec<_> = report.unaccounted.iter().map(|found| (found.offset, found.reason)).collect();
+        (report.outcomes.into_iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>(), found)
+    };
+    assert_eq!(told(Start::Later), (vec![("before_start", 3), ("owed", 2), ("pending", 1)], vec![]));
+    let (_, found) = told(Start::Beginning);
+    assert_eq!(found[0], (0, Reason::NeverOwed));
 }
