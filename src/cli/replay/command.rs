@@ -114,6 +114,11 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
             None => from_topic::replay(args, &mut plan, &mut looks, reading, shell)?,
         }
         reading.bar.finish_and_clear();
+        if plan.tally.orders == 0 && !args.order.is_empty() {
+            render::note(
+                "note: what was read has no event of these orders: look at their ids, at --from and at --partition",
+            );
+        }
         finish(args, &round, plan, reading, shell)
     })
 }
@@ -142,10 +147,12 @@ fn finish(
         let differs = args.verify_only && plan.tally.pushes() > 0;
         return apply::end(&summary, if differs { Exit::Differs } else { Exit::Done }, shell);
     };
-    file.seal(summary.clone())?;
-    if file.planned() > 0 {
-        render::note(format!("note: the plan and how far it has come are in {}", file.path().display()));
+    if file.planned() == 0 {
+        file.remove()?;
+        return apply::end(&summary, Exit::Done, shell);
     }
+    file.seal(summary.clone())?;
+    render::note(format!("note: the plan and how far it has come are in {}", file.path().display()));
     let exit = apply::give(args, &mut file, round, 0, reading, shell)?;
     apply::end(&summary, exit, shell)
 }

@@ -110,6 +110,11 @@ impl ProgressFile {
         self.sync()
     }
 
+    /// There is nothing to give.
+    pub(super) fn remove(self) -> anyhow::Result<()> {
+        std::fs::remove_file(&self.path).with_context(|| format!("cannot remove {}", self.path.display()))
+    }
+
     /// So many of them are in the commands topic.
     pub(super) fn given(&mut self, given: u64) -> anyhow::Result<()> {
         self.line(&Line::Given { given })?;

@@ -1,5 +1,7 @@
 //! `replay` on a real Kafka: what is the same, what is planted, and what it says of each.
 
+use std::process::Stdio;
+
 use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::order::{AppId, Digest, Identity, OrderState, Status};
 use order_sync::record::NextOffset;
@@ -7,7 +9,7 @@ use order_sync::sync::changelog::ChangelogKey;
 use order_sync::sync::ports::Position;
 use serde_json::{Value, json};
 
-use super::fixture::{OPEN_ID, REFUSED, World, assert_silent, event};
+use super::fixture::{OPEN_ID, REFUSED, Told, World, assert_silent, event};
 use crate::support::real_kafka::RealKafka;
 
 /// The last line of `replay --output json`, and the rows of orders by their ids.
@@ -144,6 +146,23 @@ fn real_kafka_a_changed_state_and_a_lost_one_are_found() {
     assert_eq!((told, verdict(&rows, "G-2").as_str()), (summary(7, 4, 0, 1, 3), "never_delivered no_state look"));
     let text = world.run(&["replay"]).out();
     assert!(text.contains("neither a state nor a dead letter is held"), "{text}");
+}
+
+#[test]
+fn real_kafka_a_replay_whose_reader_has_gone_ends_quietly() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    for form in ["text", "json"] {
+        let mut command = world.command(&["replay", "--output", form]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let told = Told::of(child.wait_with_output().unwrap());
+        assert_eq!(
+            (told.code, told.err.contains("error"), told.err.contains("panicked")),
+            (Some(0), false, false),
+            "{told:?}"
+        );
+    }
 }
 
 #[test]

@@ -141,6 +141,9 @@ fn real_kafka_what_replay_gives_brings_douyin_to_what_the_log_says() {
     assert_eq!(told.code, Some(0), "{told:?}");
     // What an operator has decided against is not sent again.
     assert!(told.out.contains("pushes needed: 0"), "{told:?}");
+    let idle = world.site.home().join("idle.ndjson");
+    let told = world.run(&["replay", "--apply", "--order", "nobody", "--state", idle.to_str().unwrap()]);
+    assert_eq!((told.code, told.err.contains("no event of these orders"), idle.exists()), (Some(0), true, false));
     world.check_refused(
         &["replay", "--resume", "--state", world.site.config_file().to_str().unwrap()],
         2,
