@@ -3,7 +3,6 @@
 //! What is written and what its failure means is for the callers to say.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -16,11 +15,9 @@ use super::client;
 use super::failure::port_error;
 use super::producer::Outgoing;
 use super::status::Status;
+use super::wait::serve;
 use crate::config;
 use crate::sync::ports::PortError;
-
-/// The producer's poll of this binding goes on until its time is up, whatever came: it is the granularity of waiting.
-const POLL: Duration = Duration::from_millis(1);
 
 /// The producer.
 pub(super) struct Acknowledged(BaseProducer<Receipts>);
@@ -92,7 +89,7 @@ impl Acknowledged {
         let queued = records.try_for_each(|record| self.queue(topic, record));
         // Also after a failure: what is under way must not be counted into the next write.
         while self.0.context().with(|tally| tally.under_way) > 0 {
-            self.0.poll(POLL);
+            serve(&self.0);
         }
         let failed = self.0.context().with(|tally| tally.failed.take());
         queued.err().or(failed).map_or(Ok(()), Err)
@@ -108,7 +105,7 @@ impl Acknowledged {
                 return Err(error);
             }
             record = back;
-            self.0.poll(POLL);
+            serve(&self.0);
         }
     }
 }

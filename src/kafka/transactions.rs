@@ -19,6 +19,7 @@ use super::consumer::{Fence, GroupFence};
 use super::dead_letters::outgoing;
 use super::failure::port_error;
 use super::status::Status;
+use super::wait::serve;
 use crate::config;
 use crate::record::NextOffset;
 use crate::sync::changelog::write_records;
@@ -38,8 +39,6 @@ const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Being fenced so often within [`FENCED_WITHIN`] is no pause of this process: somebody else has the same store.
 const FENCED_MAX: usize = 3;
 const FENCED_WITHIN: Duration = Duration::from_secs(120);
-/// The producer's poll of this binding goes on until its time is up: it is the granularity of waiting for room.
-const POLL: Duration = Duration::from_millis(1);
 
 /// The transactions of one worker, under the id of its group and store.
 pub struct Transactions {
@@ -299,7 +298,7 @@ fn fill(producer: &BaseProducer<Ends>, config: &config::Kafka, transaction: &Tra
 fn deliver(producer: &BaseProducer<Ends>) {
     let began = Instant::now();
     while producer.in_flight_count() > 0 && began.elapsed() < STEP_TIMEOUT {
-        producer.poll(POLL);
+        serve(producer);
     }
 }
 
@@ -310,7 +309,7 @@ fn queue(producer: &BaseProducer<Ends>, mut record: BaseRecord<'_, [u8], [u8]>) 
             return Err(error);
         }
         record = back;
-        producer.poll(POLL);
+        serve(producer);
     }
 }
 

@@ -1,10 +1,16 @@
-//! Waits for an answer of librdkafka's admin client without a runtime: the callers are plain threads.
+//! Waits for librdkafka without a runtime: the callers are plain threads.
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 use std::thread::Thread;
+use std::time::Duration;
+
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
+
+/// How long a producer that has nothing to tell is left alone.
+const LOOK: Duration = Duration::from_millis(1);
 
 struct Unpark(Thread);
 
@@ -23,6 +29,16 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Ready(output) => return output,
             Poll::Pending => std::thread::park(),
         }
+    }
+}
+
+/// Takes what a producer has to tell, or waits a moment where that is nothing. The poll of this binding is no wait: it goes on
+/// until its time is up, whatever has come, and spins through the last millisecond of it.
+pub(super) fn serve<C: ProducerContext>(producer: &BaseProducer<C>) {
+    let under_way = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() == under_way {
+        std::thread::park_timeout(LOOK);
     }
 }
 
