@@ -76,6 +76,18 @@ impl Reading {
         self.extents(&topic, only)?.with_context(|| missing).map_err(|error| exit::fail(Exit::Kafka, error))
     }
 
+    /// There is no changelog: why that may be, and what to do.
+    pub(super) fn no_changelog(&self) -> anyhow::Error {
+        let kafka = &self.config.kafka;
+        let words = format!(
+            "there is no changelog {}: no worker of group {} has run on this cluster yet, or kafka.group_id is another one, or \
+             its workers run without transactions (kafka.exactly_once = false): then what they hold is in their own stores alone \
+             (`order-sync store check`)",
+            kafka.changelog_topic, kafka.group_id
+        );
+        exit::fail(Exit::Kafka, anyhow::anyhow!(words))
+    }
+
     /// How far a topic reaches, all of its partitions or one; `None` where it does not exist.
     pub(super) fn extents(&mut self, topic: &str, only: Option<i32>) -> anyhow::Result<Option<Vec<Span>>> {
         let Some(count) = self.scan.partitions(topic).map_err(kafka)? else { return Ok(None) };

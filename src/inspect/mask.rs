@@ -26,6 +26,10 @@ const TELLS_MIN: usize = 16;
 /// A shorter value is not looked for elsewhere: it would be found in the middle of other words.
 const LEARNT_MIN: usize = 6;
 
+/// How the platform's ids of customers begin, and how long they are at least.
+const ID_BEGINS: &str = "_000";
+const ID_MIN: usize = 12;
+
 /// The mask of one letter or order.
 #[derive(Clone, Debug)]
 pub struct Mask {
@@ -42,15 +46,32 @@ impl Mask {
     /// The JSON, masked; `None` for what is none. JSON within strings is masked, too.
     pub fn json(&mut self, bytes: &[u8]) -> Option<Value> {
         let mut value = serde_json::from_slice(bytes).ok()?;
+        // A value may stand in a text before the member that tells what it is.
+        self.learn(&mut value, None);
         self.mask(&mut value);
         Some(value)
+    }
+
+    /// Learns what is masked in these bytes, so that it is masked in what is shown before them, too.
+    pub fn look(&mut self, bytes: &[u8]) {
+        drop(self.json(bytes));
+    }
+
+    /// The value of a record's header, masked as a whole where its name says what it is.
+    pub fn header(&mut self, name: &str, bytes: &[u8]) -> String {
+        if self.is_masked(name) {
+            let mut value = Value::from(String::from_utf8_lossy(bytes));
+            self.learn(&mut value, Some(name));
+            return value.as_str().map(masked).unwrap_or_default();
+        }
+        self.bytes(bytes)
     }
 
     /// A text with everything masked that has been learnt, and what stands behind a name that would be masked.
     pub fn text(&self, text: &str) -> String {
         let text = self.learnt.iter().fold(text.to_owned(), |text, value| text.replace(value.as_str(), &masked(value)));
         match self.personal {
-            Personal::Masked => scrub(&text).into_owned(),
+            Personal::Masked => cover_ids(scrub(&text).into_owned()),
             Personal::Shown => text,
         }
     }
@@ -63,24 +84,45 @@ impl Mask {
         }
     }
 
+    fn learn(&mut self, value: &mut Value, name: Option<&str>) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    self.learn(member, Some(name));
+                }
+            }
+            Value::Array(elements) => elements.iter_mut().for_each(|element| self.learn(element, name)),
+            Value::String(text) if name.is_some_and(|name| self.is_masked(name)) => {
+                if text.len() >= LEARNT_MIN && !self.learnt.contains(text) {
+                    self.learnt.push(text.clone());
+                }
+            }
+            Value::String(text) if text.starts_with(['{', '[']) => {
+                if let Ok(mut inner) = serde_json::from_str(text) {
+                    self.learn(&mut inner, None);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
     fn mask(&mut self, value: &mut Value) {
         match value {
             Value::Object(members) => {
                 for (name, member) in members {
                     if self.is_masked(name) {
-                        self.cover(member);
+                        Self::cover(member);
                     } else {
                         self.mask(member);
                     }
                 }
             }
             Value::Array(elements) => elements.iter_mut().for_each(|element| self.mask(element)),
-            Value::String(text) if text.starts_with(['{', '[']) => {
-                if let Some(inner) = self.json(text.as_bytes()) {
-                    *text = inner.to_string();
-                }
+            Value::String(text) => {
+                let inner = if text.starts_with(['{', '[']) { self.json(text.as_bytes()) } else { None };
+                *text = inner.map_or_else(|| self.text(text), |inner| inner.to_string());
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
@@ -90,18 +132,35 @@ impl Mask {
         is_personal || SECRET.contains(&name.as_str())
     }
 
-    fn cover(&mut self, member: &mut Value) {
+    fn cover(member: &mut Value) {
         match member {
-            Value::String(text) => {
-                if text.len() >= LEARNT_MIN && !self.learnt.contains(text) {
-                    self.learnt.push(text.clone());
-                }
-                *text = masked(text);
-            }
+            Value::String(text) => *text = masked(text),
             Value::Null => {}
             Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => *member = Value::from("***"),
         }
     }
+}
+
+/// Masks what looks like an `open_id`, whoever says it: the platform names other customers' in its answers, too. Its own
+/// begin so (douyin-api §2).
+fn cover_ids(text: String) -> String {
+    if !text.contains(ID_BEGINS) {
+        return text;
+    }
+    let (mut covered, mut rest) = (String::with_capacity(text.len()), text.as_str());
+    while let Some(at) = rest.find(ID_BEGINS) {
+        let (before, found) = rest.split_at(at);
+        let length = found.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(found.len());
+        let (id, behind) = found.split_at(length);
+        covered.push_str(before);
+        if length >= ID_MIN {
+            covered.push_str(&masked(id));
+        } else {
+            covered.push_str(id);
+        }
+        rest = behind;
+    }
+    covered + rest
 }
 
 fn masked(value: &str) -> String {
@@ -125,6 +184,20 @@ mod tests {
             assert!(!told.contains(OPEN_ID) && told.contains("***ID42"), "{told}");
             assert_eq!(mask.text(&format!("user {OPEN_ID}!")), "user ***ID42!");
         }
+    }
+
+    #[test]
+    fn it_is_masked_also_before_the_member_that_names_it_in_other_forms_and_in_headers() {
+        let id = "plainCustomer42";
+        let text =
+            format!(r#"{{"extra":"buyer {id}","items":[{{"title":"{id}"}}],"open_id":"{id}","z":"p?openid=other77"}}"#);
+        let mut mask = Mask::new(Personal::Masked);
+        let told = mask.json(text.as_bytes()).unwrap().to_string();
+        assert!(!told.contains(id) && !told.contains("other77"), "{told}");
+        assert_eq!(mask.header("open_id", b"_000headerheader"), "***ader");
+        assert_eq!(mask.header("Authorization", b"Bearer abc"), "***");
+        assert_eq!(mask.header("trace", format!("of {id}").as_bytes()), "of ***");
+        assert_eq!(mask.text("openid _000somebodyelse1 is wrong"), "openid ***lse1 is wrong");
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub enum Happened {
         occurred_at_ms: Option<i64>,
         /// What became of it when it was folded again; absent where that cannot be told.
         outcome: Option<&'static str>,
+        /// The record's key, where it is not the order's id: its events may lie in several partitions.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        other_key: Option<String>,
         /// The stamp that it got.
         update_time: Option<i64>,
         /// Why it was set aside.
@@ -176,22 +179,27 @@ fn events(
         // A letter of a delivery belongs to an event that was folded.
         let aside = letter.filter(|letter| letter.text("__connect.errors.stage") != Some("deliver"));
         let aside = aside.map(|letter| letter.row.reason.to_string());
+        // The clock of then: what lay in the future lies in the past by now.
+        let decoded = decode(value, &judge.events, at_ms);
+        let key = record.key.as_deref().unwrap_or_default();
+        let is_keyed = key == identity.order_id.as_bytes();
+        let is_its = decoded
+            .as_ref()
+            .map_or(is_keyed, |event| event.app_id == identity.app_id && *event.order_id == *identity.order_id);
+        if !is_its {
+            continue;
+        }
+        let other_key = (!is_keyed).then(|| String::from_utf8_lossy(key).into_owned());
         let mut entry = Happened::Event {
             offset,
             event_id: None,
             status: None,
             occurred_at_ms: None,
             outcome: aside.is_some().then_some("dead_letter"),
+            other_key,
             update_time: None,
             reason: aside.clone(),
         };
-        // The clock of then: what lay in the future lies in the past by now.
-        let decoded = decode(value, &judge.events, at_ms);
-        if let Ok(event) = &decoded
-            && (event.app_id != identity.app_id || *event.order_id != *identity.order_id)
-        {
-            continue;
-        }
         if let (Ok(event), Happened::Event { event_id, status, occurred_at_ms, outcome, update_time, reason, .. }) =
             (&decoded, &mut entry)
         {

@@ -6,8 +6,11 @@
 use std::borrow::Cow;
 
 /// Names whose values never stand in a log.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 11] = [
     "open_id",
+    "openid",
+    "union_id",
+    "unionid",
     "access_token",
     "access-token",
     "client_secret",

@@ -51,7 +51,7 @@ pub struct AcceptArgs {
     #[arg(value_name = "APP")]
     pub app: String,
     /// The platform's code
-    #[arg(value_name = "CODE", allow_negative_numbers = true)]
+    #[arg(value_name = "CODE", allow_negative_numbers = true, value_parser = rejection)]
     pub code: i64,
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT", value_parser = giving::why)]
@@ -80,6 +80,14 @@ says that rejections with this code are right: they become dead letters and coun
 
 Examples:
   order-sync apps accept-rejections tt1 40003 --why 'these goods were taken down'";
+
+fn rejection(text: &str) -> Result<i64, String> {
+    match text.parse() {
+        Ok(0) => Err("0 is no rejection: it says that a push was taken".to_owned()),
+        Ok(code) => Ok(code),
+        Err(_) => Err("write the platform's err_code, a number".to_owned()),
+    }
+}
 
 pub(super) fn pause(args: &PauseArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     widely(&args.app, &args.why, &args.give, shell, |app_id| Action::Pause { app_id })

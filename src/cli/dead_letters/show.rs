@@ -107,7 +107,10 @@ fn rule(exchange: &Exchange, table: &OutcomeTable) -> Option<Rule> {
 fn json(shown: &mut Shown) -> serde_json::Value {
     let Shown { letter, mask, .. } = shown;
     let row = &letter.row;
-    // What is learnt from the value is masked in all the rest.
+    // What is learnt from any of them is masked in all.
+    for header in ["order-sync.request", "order-sync.response"] {
+        letter.header(header).into_iter().for_each(|bytes| mask.look(bytes));
+    }
     let value = letter.record.value.as_deref().map(|bytes| masked(mask, bytes));
     let request = letter.header("order-sync.request").map(|bytes| masked(mask, bytes));
     let response = letter.header("order-sync.response").map(|bytes| masked(mask, bytes));
@@ -115,7 +118,7 @@ fn json(shown: &mut Shown) -> serde_json::Value {
         .original_headers()
         .iter()
         .map(|header| {
-            let value = header.value.as_deref().map(|bytes| mask.bytes(bytes));
+            let value = header.value.as_deref().map(|bytes| mask.header(&header.name, bytes));
             serde_json::json!({"name": header.name, "value": value})
         })
         .collect();

@@ -110,7 +110,8 @@ fn record(shown: &mut Shown) -> String {
         }
     }
     for header in letter.original_headers() {
-        let value = header.value.as_deref().map_or_else(|| "(null)".to_owned(), |value| mask.bytes(value));
+        let value =
+            header.value.as_deref().map_or_else(|| "(null)".to_owned(), |value| mask.header(&header.name, value));
         lines.push(format!("  header     {}: {}", printable(&header.name), printable(&value)));
     }
     lines.push(format!("  value{}", value.unwrap_or_else(|| "      (none)".to_owned())));

@@ -151,7 +151,10 @@ impl Giver {
             self.writer.write(&commands).map_err(reading::kafka)?;
             self.written = self.written.saturating_add(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
             match &mut self.watch {
-                None => bar.suspend(|| chunk.iter().try_for_each(|given| tell(given, &Stage::Written, shell)))?,
+                None => {
+                    let told = bar.suspend(|| chunk.iter().try_for_each(|given| tell(given, &Stage::Written, shell)));
+                    told.or_else(|error| unless_closed(error.into()))?;
+                }
                 Some(_) => self.wait(chunk, reading, shell)?,
             }
             Reading::progress(
@@ -185,12 +188,14 @@ impl Giver {
                 let Some(given) = waiting.remove(&*told.id) else { continue };
                 heard = Instant::now();
                 self.failures += usize::from(is_failure(told.done.outcome));
-                reading.bar.suspend(|| tell(given, &Stage::Done(&told.done), shell))?;
+                let told = reading.bar.suspend(|| tell(given, &Stage::Done(&told.done), shell));
+                told.or_else(|error| unless_closed(error.into()))?;
             }
         }
         // In the order in which they were given.
         for given in chunk.iter().filter(|given| waiting.contains_key(&*given.command.id)) {
-            reading.bar.suspend(|| tell(given, &Stage::Waiting, shell))?;
+            let told = reading.bar.suspend(|| tell(given, &Stage::Waiting, shell));
+            told.or_else(|error| unless_closed(error.into()))?;
             self.waiting += 1;
         }
         Ok(())
@@ -220,4 +225,9 @@ impl Giver {
         }
         if self.failures > 0 { Exit::Failure } else { Exit::Done }
     }
+}
+
+/// Who does not listen any more has asked for the commands all the same: they are given to the end.
+fn unless_closed(error: anyhow::Error) -> anyhow::Result<()> {
+    if render::is_closed_stdout(&error) { Ok(()) } else { Err(error) }
 }

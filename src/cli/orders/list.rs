@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::cli::exit::{self, Exit};
+use crate::cli::exit::Exit;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
@@ -90,14 +90,7 @@ impl Args {
 /// How far the changelog reaches.
 pub(in crate::cli) fn changelog(reading: &mut Reading) -> anyhow::Result<Vec<Span>> {
     let topic = reading.config.kafka.changelog_topic.clone();
-    let missing = || {
-        let words = format!(
-            "there is no changelog {topic}: the states of orders can be read from Kafka only where the workers commit by \
-             transactions (kafka.exactly_once)"
-        );
-        exit::fail(Exit::Kafka, anyhow::anyhow!(words))
-    };
-    reading.extents(&topic, None)?.ok_or_else(missing)
+    reading.extents(&topic, None)?.ok_or_else(|| reading.no_changelog())
 }
 
 /// The orders of one partition of it.

@@ -116,7 +116,12 @@ fn find(args: &Args, reading: &mut Reading) -> anyhow::Result<(OrderRead, Vec<Ju
     let mut first = BTreeSet::new();
     let sources = reading.config.kafka.topics.clone();
     for source in &sources {
-        let count = reading.scan.partitions(source).map_err(reading::kafka)?.unwrap_or(0);
+        let Some(count) = reading.scan.partitions(source).map_err(reading::kafka)? else {
+            let words = format!(
+                "the source topic {source} does not exist on these brokers: see kafka.topics and kafka.brokers"
+            );
+            return Err(exit::fail(Exit::Kafka, anyhow::anyhow!(words)));
+        };
         first.extend(candidates(args.order_id.as_bytes(), count));
     }
     let mut looked = Vec::new();
@@ -147,11 +152,7 @@ fn look(
     };
     let changelog = reading.config.kafka.changelog_topic.clone();
     let Some(mut spans) = reading.extents(&changelog, None)? else {
-        let words = format!(
-            "there is no changelog {changelog}: the states of orders can be read from Kafka only where the workers commit by \
-             transactions (kafka.exactly_once); `order-sync store check` looks into a worker's own store"
-        );
-        return Err(exit::fail(Exit::Kafka, anyhow::anyhow!(words)));
+        return Err(reading.no_changelog());
     };
     chosen(&mut spans, looked);
     let (bar, total) = (reading.bar.clone(), spans.iter().map(Span::offsets).sum());
@@ -163,7 +164,8 @@ fn look(
     let letters = letters(args, reading, &spans)?;
     for (letter, _) in &letters {
         let app = letter.row.app_id.as_deref().unwrap_or_default();
-        if !app.is_empty() {
+        if !app.is_empty() || args.app.is_none() && !read.orders.keys().any(|(place, _)| *place == letter.row.id.source)
+        {
             let identity = Identity::new(AppId::new(app), args.order_id.as_str());
             read.orders.entry((letter.row.id.source.clone(), identity)).or_default();
         }
@@ -280,7 +282,7 @@ fn to_json(shown: &Shown, args: &Args) -> serde_json::Value {
     let is_delivered = delivery(shown) == "delivered";
     let span = shown.events.within.map(|span| json!({"from": span.from.get(), "until": span.until.get()}));
     json!({
-        "app_id": identity.app_id.as_str(),
+        "app_id": Some(identity.app_id.as_str()).filter(|app| !app.is_empty()),
         "order_id": &*identity.order_id,
         "order_type": state.map(|state| state.order_type.as_str()),
         "status": state.map(|state| state.status.as_str()),

@@ -31,7 +31,7 @@ fn head(shown: &Shown) -> Vec<(&'static str, String)> {
     let Shown { identity, log, place, .. } = shown;
     let mut facts = vec![
         ("order", identity.order_id.to_string()),
-        ("app", identity.app_id.to_string()),
+        ("app", if identity.app_id.as_str().is_empty() { "unknown".to_owned() } else { identity.app_id.to_string() }),
         ("lies in", place.to_string()),
     ];
     if let Some(state) = &log.state {
@@ -81,12 +81,13 @@ fn row(entry: &Entry) -> Vec<String> {
     let text = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), printable);
     let stamp = |stamp: &Option<i64>| stamp.map_or_else(|| "-".to_owned(), |stamp| stamp.to_string());
     let (what, stamp, detail) = match &entry.what {
-        Happened::Event { offset, event_id, status, outcome, update_time, reason, occurred_at_ms } => {
+        Happened::Event { offset, event_id, status, outcome, other_key, update_time, reason, occurred_at_ms } => {
             let outcome = outcome.unwrap_or("cannot be judged");
             let why = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             let occurred = occurred_at_ms.map(|at| format!(", occurred at {}", times::rfc3339(at))).unwrap_or_default();
             let status = status.unwrap_or("-");
-            let detail = format!("{outcome}{why}: {status}, offset {offset}, event {}{occurred}", text(event_id));
+            let key = other_key.as_deref().map(|key| format!(", KEYED BY {}", printable(key))).unwrap_or_default();
+            let detail = format!("{outcome}{why}: {status}, offset {offset}, event {}{occurred}{key}", text(event_id));
             ("event", stamp(update_time), detail)
         }
         Happened::Attempt { update_time, latency, status, err_code } => {

@@ -65,7 +65,10 @@ pub(super) fn events(
             let read = seen.offset().get() - within.from.get();
             Reading::progress(&bar, (u64::try_from(read).unwrap_or(0), within.offsets()));
         }
-        if seen.key().is_some_and(|key| key != order_id) || seen.value().is_none() {
+        // A record without a key is nobody's: it was set aside. One under another key is the order's where its event says so,
+        // and is told; only what names the order is taken apart.
+        let Some((key, value)) = seen.key().zip(seen.value()) else { return ControlFlow::Continue(()) };
+        if key != order_id && memchr::memmem::find(value, order_id).is_none() {
             return ControlFlow::Continue(());
         }
         let record = seen.record();

@@ -86,11 +86,7 @@ fn needs_a_changelog(reading: &mut Reading) -> anyhow::Result<()> {
     if reading.extents(&topic, None)?.is_some() {
         return Ok(());
     }
-    let words = format!(
-        "there is no changelog {topic}: what became of an event can be told from Kafka only where the workers commit by \
-         transactions (kafka.exactly_once), and kafka.group_id is that of the workers"
-    );
-    Err(exit::fail(Exit::Kafka, anyhow::anyhow!(words)))
+    Err(reading.no_changelog())
 }
 
 /// How far the partitions of a source topic reach.

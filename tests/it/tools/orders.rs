@@ -1,8 +1,9 @@
 //! `orders` on a real Kafka.
 
+use order_sync::kafka::producer::{Outgoing, Producer};
 use serde_json::Value;
 
-use super::fixture::{OPEN_ID, REFUSED, World, assert_silent};
+use super::fixture::{OPEN_ID, REFUSED, World, assert_silent, event};
 use crate::support::real_kafka::RealKafka;
 
 #[test]
@@ -70,4 +71,43 @@ fn real_kafka_an_order_that_is_not_there_and_a_group_without_changelog_are_said(
         let told = world.run(&[args, &["--set", "kafka.changelog_topic=nowhere"]].concat());
         assert_eq!((told.code, told.err.contains("kafka.exactly_once")), (Some(7), true), "{told:?}");
     }
+}
+
+#[test]
+fn real_kafka_a_timeline_has_what_is_the_orders_under_whatever_key_and_nothing_else() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    let producer = Producer::connect(&kafka.brokers).unwrap();
+    let send = |key: Option<&str>, event: &Value| {
+        let value = event.to_string();
+        let (key, value) = (key.map(str::as_bytes), Some(value.as_bytes()));
+        producer.send(&world.topic, Outgoing { partition: Some(0), key, value, ..Outgoing::default() }).unwrap();
+    };
+    send(Some("another-key"), &event("G-2", 5, "redeemed"));
+    for number in 0..3 {
+        send(None, &event("G-9", number, "paid"));
+    }
+    let mut unknown = event("U-1", 0, "paid");
+    unknown["app_id"] = "ttX".into();
+    send(Some("U-1"), &unknown);
+    producer.flush().unwrap();
+    world.catch_up();
+    let shown = |order: &str| world.run(&["orders", "show", order, "--output", "json"]).lines().remove(0);
+    let timeline = |order: &str| shown(order)["timeline"].as_array().unwrap().clone();
+    // The keyless ones are nobody's, and the one under another key says so.
+    let events = timeline("G-2");
+    let keys: Vec<_> = events.iter().map(|entry| entry["other_key"].as_str()).collect();
+    assert_eq!(keys, [None, Some("another-key")], "{events:?}");
+    assert_eq!((&events[1]["outcome"], &shown("G-2")["folded_again"]), (&"advanced".into(), &"agrees".into()));
+    assert!(world.run(&["orders", "show", "G-2"]).out().contains(", KEYED BY another-key"));
+    // An app that nobody knows: its letter is there all the same.
+    let told = shown("U-1");
+    assert_eq!((&told["app_id"], &told["delivery"]), (&Value::Null, &"dead_letter".into()), "{told}");
+    assert!(timeline("U-1").iter().any(|entry| entry["reason"] == "unknown_app"), "{told}");
+    world.check_refused(
+        &["orders", "show", "G-1", "--set", "kafka.topics=[\"nosuch\"]"],
+        7,
+        &["nosuch does not exist"],
+    );
+    world.check_refused(&["apps", "accept-rejections", "tt1", "0", "--why", "x"], 2, &["0 is no rejection"]);
 }
