@@ -5,7 +5,7 @@ LOCKED := --locked
 
 .DEFAULT_GOAL := help
 SEEDS ?= 20000
-.PHONY: help build demo test fmt lint it simulate storm bench doc deny schemas docs check kafka-up kafka-down clean
+.PHONY: help build demo test fmt lint it simulate planted storm bench doc deny schemas docs check kafka-up kafka-down clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -24,6 +24,9 @@ it: ## run the integration tests only
 
 simulate: ## look at many made-up worlds: make simulate SEEDS=100000 (docs/testing.md)
 	CARGO_PROFILE_DEV_OPT_LEVEL=1 SEEDS=$(SEEDS) $(CARGO) test $(LOCKED) --test simulate -- --nocapture every_
+
+planted: ## plant bugs in a copy of the engine and see the simulation find them: make planted PLANTS=number_stays (docs/testing.md)
+	tests/simulate/planted/run.sh $(PLANTS)
 
 storm: ## three workers on three brokers, killed, stopped and cut off for minutes: SEED=n make storm (docs/testing.md)
 	ORDER_SYNC_REQUIRE_KAFKA=1 $(CARGO) test $(LOCKED) --test it -- --ignored --nocapture storm::long_storm

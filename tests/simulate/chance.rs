@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use order_sync::order::{AppId, Identity};
 use order_sync::store::MemoryStore;
+use order_sync::sync::log_ports::{CacheStore as _, CacheWrite};
+use order_sync::sync::ports::StateReader as _;
 
 use super::life::TOMBSTONES_KEPT;
 use super::plant::Plant;
 use super::platform::Weather;
+use super::ports::source;
 use super::world::World;
 
 impl World {
@@ -52,11 +56,22 @@ impl World {
                 self.workers[worker].copy = Some(copy);
             }
             35 | 36 => {
+                if let (Some(life), true) = (&self.workers[worker].life, self.rng.bool()) {
+                    life.wire.view().is_ambushed = true;
+                    return;
+                }
                 self.workers[worker].deaf_until = self.now + Duration::from_millis(self.rng.u64(500..20_000));
                 self.note(&format!("{worker} does not reach its coordinator"));
             }
             _ => {}
         }
+    }
+
+    /// A commit has lost its coordinator in the middle: partitions move before it is found out what became of it.
+    pub(crate) fn spring(&mut self, worker: usize) {
+        self.workers[worker].deaf_until = self.now + Duration::from_millis(self.rng.u64(8000..25_000));
+        self.note(&format!("{worker} loses its coordinator in a commit"));
+        self.rebalance();
     }
 
     /// Between two stretches of fair weather: what has left must be known to whoever goes on.
@@ -98,7 +113,7 @@ impl World {
     /// A worker is away for a while and comes back as another.
     pub(crate) fn bury(&mut self, index: usize) {
         let delay = Duration::from_millis(self.rng.u64(1..4000));
-        let (fate, max_in_flight, millis) = (self.rng.u8(..6), self.rng.usize(1..6), self.rng.u64(10..300));
+        let (fate, max_in_flight, millis) = (self.rng.u8(..7), self.rng.usize(1..6), self.rng.u64(10..300));
         let release = if self.is_remapped { self.rng.u32(1..4) } else { 1 };
         self.next_store += 1;
         let (next_store, now) = (self.next_store, self.now);
@@ -110,6 +125,11 @@ impl World {
         worker.settings.max_lanes = 6 - max_in_flight;
         worker.settings.commit_interval = Duration::from_millis(millis);
         match (fate, worker.copy.take()) {
+            // It died in the middle of a restore: there is something, and nothing says how far it goes.
+            (6, copy) => {
+                worker.store = copy.unwrap_or_else(|| worker.store.crash(0));
+                leave_a_part(&worker.store, self.lengths.len());
+            }
             (0 | 1, _) => (worker.store, worker.store_id, worker.copy) = (MemoryStore::new(), next_store, None),
             (2 | 3, Some(copy)) => worker.store = copy,
             (_, copy) => {
@@ -117,5 +137,33 @@ impl World {
                 worker.copy = copy;
             }
         }
+    }
+}
+
+/// Of what a store holds, states and debts stay, without a checkpoint.
+fn leave_a_part(store: &MemoryStore, partitions: usize) {
+    for partition in 0..partitions {
+        let source = source(partition);
+        let identities = (0..2).map(|n| Identity::new(AppId::new("tt1"), format!("P{partition}-{n}")));
+        let states = identities
+            .filter_map(|identity| Some((identity.clone(), store.state(&source, &identity).unwrap())))
+            .filter(|(_, state)| state.is_some())
+            .collect();
+        let mut keys = Vec::new();
+        store.scan_owed(&source, &mut |key, _| keys.push(key)).unwrap();
+        let owed =
+            keys.into_iter().filter_map(|key| Some((key.clone(), store.owed(&source, &key).unwrap()?))).collect();
+        store.forget(&source).unwrap();
+        let write = CacheWrite {
+            source,
+            states,
+            owed,
+            settled: Vec::new(),
+            letters: Vec::new(),
+            commands: Vec::new(),
+            position: None,
+            checkpoint: None,
+        };
+        store.write(vec![write]).unwrap();
     }
 }

@@ -71,6 +71,8 @@ pub(crate) struct Kafka {
     pub(crate) late_markers: Option<u32>,
     pub(crate) group: Group,
     pub(crate) audit: Audit,
+    /// A commit has just lost its coordinator.
+    pub(crate) ambushed: bool,
     changelog: Vec<Vec<Place>>,
     transactions: Vec<Transaction>,
     /// Transactions that are open or not seen everywhere.
@@ -89,6 +91,7 @@ impl Kafka {
             late_markers: None,
             group: Group::new(partitions, protocol),
             audit,
+            ambushed: false,
             changelog: (0..partitions).map(|_| Vec::new()).collect(),
             transactions: Vec::new(),
             live: Vec::new(),

@@ -31,6 +31,7 @@ pub(crate) enum Reach {
 
 /// What a worker's client knows of the group, and how its connection is.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "a connection may be each of it, or not")]
 pub(crate) struct View {
     pub(crate) member: u64,
     pub(crate) generation: u32,
@@ -44,6 +45,10 @@ pub(crate) struct View {
     pub(crate) faults: Option<u32>,
     /// The wall clock's lead over true time, milliseconds.
     pub(crate) clock_ms: i64,
+    /// Every step of a commit takes its time, though nothing fails.
+    pub(crate) is_slow: bool,
+    /// The next request to commit gets no answer, and nobody but the brokers of the changelog is reached then.
+    pub(crate) is_ambushed: bool,
     /// The process was stopped for long, and no commit has succeeded since.
     pub(crate) was_silent: bool,
 }
@@ -118,6 +123,17 @@ impl Wire {
             },
             Some(_) | None => Fare::Well,
         }
+    }
+
+    /// Whether the coordinator is gone with this very request to commit.
+    pub(crate) fn springs(&self) -> bool {
+        let mut view = self.view();
+        let springs = view.is_ambushed && view.reach == Reach::All;
+        if springs {
+            (view.is_ambushed, view.reach) = (false, Reach::NoCoordinator);
+            self.kafka().ambushed = true;
+        }
+        springs
     }
 
     /// A question that changes nothing.

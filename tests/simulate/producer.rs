@@ -31,7 +31,7 @@ pub(crate) struct Log {
 
 impl Log {
     fn wait(&self, time: Duration) -> Result<(), PortError> {
-        if self.wire.is_fair() && time == STEP {
+        if self.wire.is_fair() && !self.wire.view().is_slow && time == STEP {
             return Ok(());
         }
         self.gate.wait(time).map_err(|Closed| PortError::Fatal("the process died".to_owned()))
@@ -151,8 +151,9 @@ impl TransactionLog for Log {
             }
         };
         self.wait(STEP)?;
+        let springs = self.wire.springs();
         let reach = self.wire.view().reach;
-        let fare = if reach == Reach::NoCoordinator { Fare::Lost } else { self.wire.fare() };
+        let fare = if springs || reach == Reach::NoCoordinator { Fare::Lost } else { self.wire.fare() };
         match fare {
             Fare::Well => {
                 let committed = self.wire.kafka().commit(self.wire.store, epoch);

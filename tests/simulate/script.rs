@@ -146,8 +146,7 @@ impl Log {
         log
     }
 
-    fn command(rng: &mut fastrand::Rng, partition: usize, length: usize) -> Command {
-        let offset = rng.i64(0..i64::try_from(length).unwrap());
+    fn command(rng: &mut fastrand::Rng, partition: usize, offset: i64) -> Command {
         match rng.u8(..10) {
             0..3 => Command::Redrive(offset),
             3..5 => Command::Fold(offset),
@@ -160,8 +159,17 @@ impl Log {
 
     /// What operators ask for. Where the same content may not come twice, no event is folded twice either.
     pub(crate) fn command_it(&mut self, rng: &mut fastrand::Rng, partition: usize, repeats: Repeats) {
+        let mut offset = 0;
         for n in 0..rng.usize(..6) {
-            let command = match (Self::command(rng, partition, self.events.len()), repeats) {
+            // Several are about one record, and many about those that are no good.
+            if rng.u8(..3) > 0 {
+                offset = rng.usize(..self.events.len());
+                let bad = |at: &usize| self.events[*at].kind != Kind::Good;
+                if rng.bool() {
+                    offset = (offset..self.events.len()).find(bad).unwrap_or(offset);
+                }
+            }
+            let command = match (Self::command(rng, partition, i64::try_from(offset).unwrap()), repeats) {
                 (Command::Fold(offset), Repeats::DoNotCome) => Command::Discard(offset),
                 (command, _) => command,
             };

@@ -223,6 +223,9 @@ impl World {
         }
         for index in 0..self.workers.len() {
             self.act(index);
+            if std::mem::take(&mut self.kafka.lock().unwrap().ambushed) {
+                self.spring(index);
+            }
         }
         let news = std::mem::take(&mut self.kafka.lock().unwrap().audit.news);
         for words in news {
@@ -262,6 +265,7 @@ impl World {
                 (false, false) => Reach::All,
             };
             view.clock_ms = worker.clock_ms;
+            view.is_slow = self.retains;
             view.faults = (!is_fair).then_some(12);
         }
         let silent = now.saturating_sub(worker.last_poll);
