@@ -146,7 +146,7 @@ fn leave_a_part(store: &MemoryStore, partitions: usize) {
         let source = source(partition);
         let identities = (0..2).map(|n| Identity::new(AppId::new("tt1"), format!("P{partition}-{n}")));
         let states = identities
-            .filter_map(|identity| Some((identity.clone(), store.state(&source, &identity).unwrap())))
+            .map(|identity| (identity.clone(), store.state(&source, &identity).unwrap()))
             .filter(|(_, state)| state.is_some())
             .collect();
         let mut keys = Vec::new();
