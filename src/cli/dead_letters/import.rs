@@ -41,7 +41,8 @@ bytes, partition and time that it had; all others are told and left alone:
   closed      it was redriven, superseded or discarded
   unknown     no worker of this group has set this record aside, or a later letter of it was written
 A file that is no export, or was changed, ends everything before anything is written. Importing again is
-safe. Nothing is sent to Douyin: `dead-letters redrive` does that.
+safe. Nothing is sent to Douyin: `dead-letters redrive` does that. `list` has imported letters before all
+others, as they stand last in their topic.
 
 Examples:
   order-sync dead-letters import letters.ndjson --dry-run
