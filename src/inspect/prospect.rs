@@ -134,8 +134,11 @@ impl Foresight<'_> {
             );
         }
         let removed = position.map(|position| position.removed_stamps.clone()).unwrap_or_default();
-        let Some(value) = record.and_then(|record| record.value.as_deref()) else {
+        let Some(record) = record else {
             return Prospect::new(Will::FoldAgain, "the record could not be looked at from here");
+        };
+        let Some(value) = record.value.as_deref() else {
+            return Prospect::new(Will::Refused, "the record has no value; there is nothing to fold");
         };
         let again = |fault: &crate::order::Fault| {
             let words = format!("and by these settings set aside again: {}: {}", fault.reason, fault.message);

@@ -213,9 +213,18 @@ fn events(
                 *reason = why.map(|why| why.as_str().to_owned());
             }
         }
+        if let (Err(_), Happened::Event { event_id, occurred_at_ms, .. }) = (&decoded, &mut entry) {
+            (*event_id, *occurred_at_ms) = readable(value);
+        }
         entries.push(Entry { at_ms, what: entry });
     }
     (entries, state)
+}
+
+/// What can be told of an event that cannot be folded: its id and its time.
+fn readable(value: &[u8]) -> (Option<String>, Option<i64>) {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(value) else { return (None, None) };
+    (value["event_id"].as_str().map(str::to_owned), value["occurred_at"].as_i64())
 }
 
 /// The word, the stamp and the reason of a transition; the state moves on.

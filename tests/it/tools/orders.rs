@@ -103,7 +103,9 @@ fn real_kafka_a_timeline_has_what_is_the_orders_under_whatever_key_and_nothing_e
     // An app that nobody knows: its letter is there all the same.
     let told = shown("U-1");
     assert_eq!((&told["app_id"], &told["delivery"]), (&Value::Null, &"dead_letter".into()), "{told}");
-    assert!(timeline("U-1").iter().any(|entry| entry["reason"] == "unknown_app"), "{told}");
+    let events = timeline("U-1");
+    let event = events.iter().find(|entry| entry["reason"] == "unknown_app").unwrap();
+    assert_eq!((&event["event_id"], event["occurred_at_ms"].is_i64()), (&"U-1-0".into(), true), "{event}");
     world.check_refused(
         &["orders", "show", "G-1", "--set", "kafka.topics=[\"nosuch\"]"],
         7,
