@@ -1,14 +1,17 @@
 //! What the changelog says of one order: its state, what it owes, and the commands about it. Keys are looked at as bytes,
 //! and only those that can be the order's are taken apart.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::hash::BuildHasher as _;
 use std::ops::ControlFlow;
+
+use foldhash::fast::FixedState;
 
 use crate::order::json::write_string;
 use crate::order::{Identity, OrderState, UpdateTime};
 use crate::record::TopicPartition;
 use crate::sync::changelog::ChangelogKey;
-use crate::sync::command::CommandDone;
+use crate::sync::command::{self, Command, CommandDone};
 use crate::sync::ports::PortError;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 use crate::sync::{Owed, OwedKey};
@@ -62,6 +65,38 @@ pub struct OrderRead {
     pub orders: OrderLogs,
     /// Commands that may be about it, in the order of their execution within a partition; the newest of them.
     pub commands: VecDeque<Executed>,
+    /// The ids of all commands that were executed, as digests.
+    executed: HashSet<u64, FixedState>,
+}
+
+/// The digest of a command's id in its partition.
+fn digest(partition: i32, id: &str) -> u64 {
+    FixedState::default().hash_one((partition, id))
+}
+
+impl OrderRead {
+    /// Takes a record of the commands topic: a command that nobody has executed yet, and that may be about the order.
+    pub fn waiting(&self, seen: &dyn Seen, order_id: &str) -> Option<Command> {
+        let command::Read::Command(given) = command::read(seen.key(), seen.value()) else { return None };
+        let is_its = given.action.subject().1.is_none_or(|order| order == order_id);
+        (is_its && !self.executed.contains(&digest(seen.partition(), &given.id))).then_some(given)
+    }
+}
+
+/// Whether a command that waits is about this order: by its name, by its app, or by a record of it.
+pub fn waits_for(
+    given: &Command,
+    place: &TopicPartition,
+    identity: &Identity,
+    has_record: impl Fn(i64) -> bool,
+) -> bool {
+    let (app, order) = given.action.subject();
+    let of_order = match (order, given.action.offset()) {
+        (Some(order), _) => order == &*identity.order_id,
+        (None, Some(offset)) => has_record(offset.get()),
+        (None, None) => app.is_some(),
+    };
+    given.source == *place && app.is_none_or(|app| *app == identity.app_id) && of_order
 }
 
 /// Reads these spans of the changelog for an order. `progress` is told how many records were read.
@@ -119,6 +154,7 @@ fn take(seen: &dyn Seen, sources: &[String], order_id: &str, found: &mut OrderRe
             }
             Some(ChangelogKey::Command(id)) => {
                 let Some(value) = seen.value() else { continue };
+                found.executed.insert(digest(seen.partition(), &id));
                 let done = CommandDone::decode(value).map_err(|e| unreadable(&e))?;
                 if done.order_id.as_deref().is_none_or(|order| *order == *order_id) {
                     executed(found, Executed { source: place(), id, done });

@@ -10,6 +10,7 @@ use crate::order::fold::{FoldRules, fold};
 use crate::order::{DeadLetterReason, Identity, MapOrder, OrderState, Transition, UpdateTime};
 use crate::record::{Record, RecordOffset};
 use crate::sync::changelog::LetterState;
+use crate::sync::command::Command;
 
 /// One thing that happened. `at_ms` is the record's own timestamp, or that of the attempt or letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,13 +72,13 @@ pub enum Happened {
         /// How often the record has been dead-lettered.
         times: u32,
     },
-    /// A command that was executed.
+    /// A command that was executed, or waits for it.
     Command {
         /// The command's id.
         id: String,
         /// `redrive`, `resync`, `pause`, …
         command: String,
-        /// What it came to.
+        /// What it came to; `waiting` where no worker has executed it yet.
         outcome: &'static str,
         /// The offset of the original record, for a command about one.
         offset: Option<i64>,
@@ -128,7 +129,7 @@ pub fn timeline(
     log: &OrderLog,
     records: &[Record],
     letters: &[Judged],
-    commands: &[&Executed],
+    (commands, waiting): (&[&Executed], &[&Command]),
     judge: &Judge<'_>,
 ) -> (Vec<Entry>, Agreement) {
     let (mut entries, folded) = events(identity, records, letters, judge);
@@ -137,6 +138,7 @@ pub fn timeline(
         entries.push(dead_letter(letter, *state));
     }
     entries.extend(commands.iter().map(|executed| command(executed)));
+    entries.extend(waiting.iter().map(|given| waits(given)));
     for (stamp, owed) in &log.owed {
         let what = Happened::Owed { update_time: stamp.0, offset: owed.offset };
         entries.push(Entry { at_ms: owed.timestamp_ms.unwrap_or_default(), what });
@@ -274,6 +276,22 @@ fn dead_letter(letter: &LetterDetail, state: LetterState) -> Entry {
             update_time: row.update_time,
             err_code: row.err_code,
             times: row.times,
+        },
+    }
+}
+
+/// A command that lies in its topic, and that no worker has executed yet.
+fn waits(given: &Command) -> Entry {
+    Entry {
+        at_ms: given.at_ms,
+        what: Happened::Command {
+            id: given.id.to_string(),
+            command: given.action.as_str().to_owned(),
+            outcome: "waiting",
+            offset: given.action.offset().map(RecordOffset::get),
+            update_time: None,
+            who: given.who.to_string(),
+            why: given.why.to_string(),
         },
     }
 }

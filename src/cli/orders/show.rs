@@ -1,6 +1,6 @@
 //! `order-sync orders show`: one order, from the changelog, its source partition and the dead letters.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use serde_json::json;
@@ -16,16 +16,19 @@ use crate::cli::shell::Shell;
 use crate::cli::times;
 use crate::inspect::{
     Agreement, Entry, Executed, Filter, Judge, Judged, LetterDetail, Letters, Mask, OrderLog, OrderRead, Personal,
-    candidates, read_order, timeline,
+    candidates, read_order, timeline, waits_for,
 };
 use crate::order::event::EventRules;
 use crate::order::fold::FoldRules;
 use crate::order::{AppId, Identity, TimeUnit, UpdateTime};
 use crate::record::{NextOffset, TopicPartition};
+use crate::sync::command::Command;
 use crate::sync::scan::{LogScan as _, Span};
 
 /// Dead letters are looked for among so many of the newest of the order's partition.
 const LETTERS_READ: i64 = 100_000;
+/// Commands that wait are looked for among so many of the newest of the order's partition.
+const COMMANDS_READ: i64 = 10_000;
 /// Dead letters of one order that are shown.
 const LETTERS_MAX: usize = 200;
 
@@ -86,11 +89,11 @@ pub(super) struct Shown {
 /// Runs `order-sync orders show`.
 pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
-        let (found, letters) = find(args, reading)?;
+        let (mut found, letters) = find(args, reading)?;
         let mut shown = Vec::new();
-        for ((place, identity), log) in found.orders {
+        for ((place, identity), log) in std::mem::take(&mut found.orders) {
             let letters = letters_of(&letters, &place, &identity);
-            shown.push(judge(args, reading, place, identity, log, (&letters, &found.commands))?);
+            shown.push(judge(args, reading, place, identity, log, (&letters, &found))?);
         }
         reading.bar.finish_and_clear();
         if shown.is_empty() {
@@ -221,7 +224,7 @@ fn judge(
     place: TopicPartition,
     identity: Identity,
     log: OrderLog,
-    (letters, commands): (&[Judged], &VecDeque<Executed>),
+    (letters, found): (&[Judged], &OrderRead),
 ) -> anyhow::Result<Shown> {
     let reach = match (args.no_events, args.all_events) {
         (true, _) => Reach::Nothing,
@@ -241,8 +244,10 @@ fn judge(
     let judge = Judge { events: rules, rules: FoldRules { unit, removed_stamp: UpdateTime::ZERO }, mapper: &mapper };
     let is_letter = |offset| letters.iter().any(|(letter, _)| letter.row.id.offset.get() == offset);
     let commands: Vec<&Executed> =
-        commands.iter().filter(|command| command.is_about(&place, &identity, is_letter)).collect();
-    let (mut entries, agreement) = timeline(&identity, &log, &events.records, letters, &commands, &judge);
+        found.commands.iter().filter(|command| command.is_about(&place, &identity, is_letter)).collect();
+    let given = waiting(args, reading, place.partition, found)?;
+    let given: Vec<&Command> = given.iter().filter(|given| waits_for(given, &place, &identity, is_letter)).collect();
+    let (mut entries, agreement) = timeline(&identity, &log, &events.records, letters, (&commands, &given), &judge);
     let left_out = entries.len().saturating_sub(args.limit);
     entries.drain(..left_out);
     let folded_letters = letters.iter().filter(|(letter, _)| letter.row.update_time.is_some()).count();
@@ -257,6 +262,25 @@ fn judge(
         letters: letters.len(),
         folded_letters,
     })
+}
+
+/// Commands among the newest of a partition that nobody has executed yet, and that may be about the order.
+fn waiting(args: &Args, reading: &mut Reading, partition: i32, found: &OrderRead) -> anyhow::Result<Vec<Command>> {
+    let topic = reading.config.kafka.commands_topic();
+    if reading.scan.partitions(&topic).map_err(reading::kafka)?.is_none_or(|count| partition >= count) {
+        return Ok(Vec::new());
+    }
+    let mut spans = reading.scan.extents(&topic, &[partition]).map_err(reading::kafka)?;
+    for span in &mut spans {
+        span.from = span.from.max(NextOffset::new(span.until.get() - COMMANDS_READ));
+    }
+    let mut given = Vec::new();
+    let read = reading.scan.read(&topic, &spans, &mut |seen| {
+        given.extend(found.waiting(seen, &args.order_id));
+        ControlFlow::Continue(())
+    });
+    read.map_err(reading::kafka)?;
+    Ok(given)
 }
 
 /// What the tools call the standing of an order's last state. One that was folded and has no state has left: retention

@@ -19,6 +19,8 @@ fn real_kafka_an_operator_redrives_discards_and_pauses() {
     let told = world.run(&["dead-letters", "redrive", &refused, "--timeout", "1s"]);
     assert_eq!(told.code, Some(9), "{told:?}");
     assert_eq!(status(&refused), "open");
+    let waiting = world.run(&["orders", "show", REFUSED]).out();
+    assert!(waiting.contains("redrive of offset 6: waiting, by "), "{waiting}");
     world.catch_up();
     assert_eq!(status(&refused), "redriven");
     assert_eq!(world.held(REFUSED), Some(1_760_000_000), "the very request, under its own stamp");
