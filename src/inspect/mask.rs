@@ -47,22 +47,24 @@ impl Mask {
     pub fn json(&mut self, bytes: &[u8]) -> Option<Value> {
         let mut value = serde_json::from_slice(bytes).ok()?;
         // A value may stand in a text before the member that tells what it is.
-        self.learn(&mut value, None);
+        self.learn(&value, None);
         self.mask(&mut value);
         Some(value)
     }
 
     /// Learns what is masked in these bytes, so that it is masked in what is shown before them, too.
     pub fn look(&mut self, bytes: &[u8]) {
-        drop(self.json(bytes));
+        if let Ok(value) = serde_json::from_slice(bytes) {
+            self.learn(&value, None);
+        }
     }
 
     /// The value of a record's header, masked as a whole where its name says what it is.
     pub fn header(&mut self, name: &str, bytes: &[u8]) -> String {
         if self.is_masked(name) {
-            let mut value = Value::from(String::from_utf8_lossy(bytes));
-            self.learn(&mut value, Some(name));
-            return value.as_str().map(masked).unwrap_or_default();
+            let text = String::from_utf8_lossy(bytes);
+            self.keep(&text);
+            return masked(&text);
         }
         self.bytes(bytes)
     }
@@ -84,23 +86,24 @@ impl Mask {
         }
     }
 
-    fn learn(&mut self, value: &mut Value, name: Option<&str>) {
+    /// Remembers a value that is masked, so that it is masked wherever else it stands.
+    fn keep(&mut self, text: &str) {
+        if text.len() >= LEARNT_MIN && !self.learnt.iter().any(|known| known == text) {
+            self.learnt.push(text.to_owned());
+        }
+    }
+
+    fn learn(&mut self, value: &Value, name: Option<&str>) {
         match value {
             Value::Object(members) => {
                 for (name, member) in members {
                     self.learn(member, Some(name));
                 }
             }
-            Value::Array(elements) => elements.iter_mut().for_each(|element| self.learn(element, name)),
-            Value::String(text) if name.is_some_and(|name| self.is_masked(name)) => {
-                if text.len() >= LEARNT_MIN && !self.learnt.contains(text) {
-                    self.learnt.push(text.clone());
-                }
-            }
+            Value::Array(elements) => elements.iter().for_each(|element| self.learn(element, name)),
+            Value::String(text) if name.is_some_and(|name| self.is_masked(name)) => self.keep(text),
             Value::String(text) if text.starts_with(['{', '[']) => {
-                if let Ok(mut inner) = serde_json::from_str(text) {
-                    self.learn(&mut inner, None);
-                }
+                self.look(text.as_bytes());
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }

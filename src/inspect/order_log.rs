@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use foldhash::fast::FixedState;
 
 use crate::order::json::write_string;
-use crate::order::{Identity, OrderState, UpdateTime};
-use crate::record::TopicPartition;
+use crate::order::{AppId, Identity, OrderState, UpdateTime};
+use crate::record::{RecordOffset, TopicPartition};
 use crate::sync::changelog::ChangelogKey;
 use crate::sync::command::{self, Command, CommandDone};
 use crate::sync::ports::PortError;
@@ -46,16 +46,25 @@ impl Executed {
     /// Whether it is about this order: by its name, by its app, or by a record of it.
     pub fn is_about(&self, place: &TopicPartition, identity: &Identity, has_record: impl Fn(i64) -> bool) -> bool {
         let done = &self.done;
-        let of_app = done.app_id.as_ref().is_none_or(|app| *app == identity.app_id);
-        let of_order = match (&done.order_id, done.offset) {
-            (Some(order), _) => **order == *identity.order_id,
-            // Its record could not be read as an order's.
-            (None, Some(offset)) => has_record(offset.get()),
-            // The whole app's.
-            (None, None) => done.app_id.is_some(),
-        };
-        self.source == *place && of_app && of_order
+        let subject = (done.app_id.as_ref(), done.order_id.as_deref(), done.offset);
+        self.source == *place && concerns(subject, identity, has_record)
     }
+}
+
+/// Whether what names this app, this order and a record at this offset, each where it does, concerns the order.
+fn concerns(
+    (app, order, offset): (Option<&AppId>, Option<&str>, Option<RecordOffset>),
+    identity: &Identity,
+    has_record: impl Fn(i64) -> bool,
+) -> bool {
+    let of_order = match (order, offset) {
+        (Some(order), _) => order == &*identity.order_id,
+        // Its record has not been read as an order's.
+        (None, Some(offset)) => has_record(offset.get()),
+        // The whole app's.
+        (None, None) => app.is_some(),
+    };
+    app.is_none_or(|app| *app == identity.app_id) && of_order
 }
 
 /// What the changelog knows of an order.
@@ -91,12 +100,7 @@ pub fn waits_for(
     has_record: impl Fn(i64) -> bool,
 ) -> bool {
     let (app, order) = given.action.subject();
-    let of_order = match (order, given.action.offset()) {
-        (Some(order), _) => order == &*identity.order_id,
-        (None, Some(offset)) => has_record(offset.get()),
-        (None, None) => app.is_some(),
-    };
-    given.source == *place && app.is_none_or(|app| *app == identity.app_id) && of_order
+    given.source == *place && concerns((app, order, given.action.offset()), identity, has_record)
 }
 
 /// Reads these spans of the changelog for an order. `progress` is told how many records were read.
