@@ -1,8 +1,11 @@
 //! What a worker has whose state lives in the changelog: transactions, restores, and the store as their cache.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::threads;
+use super::worker::{WorkerError, wall_ms};
 use crate::config;
 use crate::kafka::changelog::Changelog;
 use crate::kafka::changelog_topic::TOMBSTONES_KEPT;
@@ -13,10 +16,13 @@ use crate::sync::cache::Cache;
 use crate::sync::commit::LetterDesk;
 use crate::sync::log_commit::LogCommit;
 use crate::sync::log_ports::{Patience, TransactionLog as _};
-use crate::sync::ports::{Closed, PortError};
+use crate::sync::ports::{Closed, Inbox, PortError};
 use crate::sync::restore::RestoreSite;
+use crate::sync::restore_thread::{RestoreThread, RestoreThreads};
 use crate::telemetry::{Meters, event};
 
+/// Restores side by side at most: the records that each has fetched and gathered were measured at 40 MB.
+const RESTORES_MAX: usize = 4;
 /// How often transactions are tried to be begun while the brokers are away.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -40,7 +46,7 @@ impl Patience for Closing {
     }
 
     fn wall_ms(&self) -> i64 {
-        super::worker::wall_ms()
+        wall_ms()
     }
 }
 
@@ -57,7 +63,7 @@ pub(super) fn open_store(config: &config::Store, owner: &Owner) -> Result<SledSt
 
 /// Moves a store that cannot be read out of the way.
 pub(super) fn set_store_aside(config: &config::Store, reason: &str) -> Result<(), PortError> {
-    let to = store::set_aside(&config.path, super::worker::wall_ms())?;
+    let to = store::set_aside(&config.path, wall_ms())?;
     event::StoreSetAside { to: &to, reason }.emit();
     Ok(())
 }
@@ -110,13 +116,26 @@ pub(super) fn commit(
     })
 }
 
-/// What restores work with.
-pub(super) fn restore_site(config: &config::Kafka, cache: Cache, meters: Meters) -> Result<RestoreSite, PortError> {
-    Ok(RestoreSite {
-        changelog: Box::new(Changelog::connect(config)?),
-        cache,
-        meters,
-        topic: config.changelog_topic.clone(),
-        tombstones_kept: TOMBSTONES_KEPT,
-    })
+/// The restores, and the threads that they run on: as many as there are cores, up to a few.
+pub(super) fn restore(
+    config: &config::Kafka,
+    cache: &Cache,
+    meters: &Meters,
+    inbox: &Arc<dyn Inbox>,
+) -> Result<(RestoreThreads, Vec<JoinHandle<()>>), WorkerError> {
+    let count = std::thread::available_parallelism().map_or(1, usize::from).min(RESTORES_MAX);
+    let (mut restores, mut handles) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for _ in 0..count {
+        let site = RestoreSite {
+            changelog: Box::new(Changelog::connect(config).map_err(WorkerError::Kafka)?),
+            cache: cache.clone(),
+            meters: meters.clone(),
+            topic: config.changelog_topic.clone(),
+            tombstones_kept: TOMBSTONES_KEPT,
+        };
+        let (thread, run) = RestoreThread::new(site, Arc::clone(inbox), wall_ms);
+        restores.push(thread);
+        handles.push(threads::spawn("restore", run, inbox)?);
+    }
+    Ok((RestoreThreads::new(restores), handles))
 }

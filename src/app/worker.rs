@@ -33,7 +33,7 @@ use crate::sync::engine::{Drained, Ended, Engine, Ports};
 use crate::sync::intake::IntakeBudget;
 use crate::sync::letter::Origin;
 use crate::sync::ports::{Inbox, Input, Membership, PortError, Restorer, StateReader, UnitLedger as _};
-use crate::sync::restore_thread::RestoreThread;
+use crate::sync::restore_thread::RestoreThreads;
 use crate::sync::rules::End;
 use crate::sync::runner::{self, Queue};
 use crate::sync::status::{Status, StatusBoard};
@@ -198,7 +198,7 @@ impl Site {
         consumer: &Consumer,
         reader: Arc<dyn StateReader>,
         commits: CommitThread,
-        (restore, sweeper): (Option<RestoreThread>, Option<SweepThread>),
+        (restore, sweeper): (Option<RestoreThreads>, Option<SweepThread>),
         (attempts, commands): (HttpEdge, Option<Box<dyn CommandFeed>>),
         budget: Arc<IntakeBudget>,
     ) -> Result<Engine, WorkerError> {
@@ -296,11 +296,9 @@ impl Site {
         let cache = Cache::new(Arc::new(store), self.options.meters.clone());
         let commit = log_mode::commit(kafka, transactions, cache.clone(), self.letters()?, closing.clone());
         let (commits, committer) = threads::spawn_commit(Box::new(commit.map_err(WorkerError::Kafka)?), inbox)?;
-        let site = log_mode::restore_site(kafka, cache.clone(), self.options.meters.clone());
-        let site = site.map_err(WorkerError::Kafka)?;
-        let (restore, run) = RestoreThread::new(site, Arc::clone(inbox), wall_ms);
-        let restorer = threads::spawn("restore", run, inbox)?;
-        Ok(Some(Parts { reader: Arc::new(cache), commits, restore: Some(restore), threads: vec![committer, restorer] }))
+        let (restore, restorers) = log_mode::restore(kafka, &cache, &self.options.meters, inbox)?;
+        let threads = std::iter::once(committer).chain(restorers).collect();
+        Ok(Some(Parts { reader: Arc::new(cache), commits, restore: Some(restore), threads }))
     }
 
     fn forward_stop(&self, queue: Arc<Queue>) {
@@ -322,7 +320,7 @@ impl Site {
 struct Parts {
     reader: Arc<dyn StateReader>,
     commits: CommitThread,
-    restore: Option<RestoreThread>,
+    restore: Option<RestoreThreads>,
     threads: Vec<JoinHandle<()>>,
 }
 

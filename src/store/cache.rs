@@ -1,6 +1,6 @@
 //! The durable store as a cache of the changelog: writes that name their place in it, and partitions that are forgotten.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,33 +31,72 @@ fn encode(checkpoint: Checkpoint) -> Result<Vec<u8>, PortError> {
     serde_json::to_vec(&Stored { format: FORMAT, changelog: changelog.get(), written_ms }).map_err(fatal)
 }
 
+/// Where a row of a state stands, and its stored form; `None` removes it.
+type StateRow = (Vec<u8>, Option<Vec<u8>>);
+
 impl Partition {
+    /// How many orders the tree holds. The row of it is missing while a restore fills the tree, and after a crash in the
+    /// middle of that: then they are counted.
     fn orders(&self) -> Result<u64, PortError> {
+        if let Some(orders) = *lock(self.order_count()) {
+            return Ok(orders);
+        }
         let row = self.tree().get(keys::ORDERS)?;
-        Ok(row.and_then(|row| row.first_chunk().copied()).map_or(0, u64::from_le_bytes))
+        let mut orders = row.and_then(|row| row.first_chunk().copied()).map(u64::from_le_bytes);
+        if orders.is_none() {
+            let mut count = 0;
+            self.tree().scan(keys::STATES, |_, _| {
+                count += 1;
+                Ok(())
+            })?;
+            orders = Some(count);
+        }
+        *lock(self.order_count()) = orders;
+        Ok(orders.unwrap_or_default())
+    }
+
+    /// Remembers the count after a write; one that has failed half-way leaves it open.
+    fn counted(&self, written: Result<u64, PortError>) -> Result<(), PortError> {
+        *lock(self.order_count()) = written.as_ref().ok().copied();
+        written.map(drop)
     }
 
     fn write(&self, write: CacheWrite) -> Result<(), PortError> {
+        self.counted(self.write_at_once(write))
+    }
+
+    fn write_at_once(&self, mut write: CacheWrite) -> Result<u64, PortError> {
         let mut writes = Writes::default();
-        let (mut key, mut value) = (Vec::new(), Vec::new());
         let mut orders = self.orders()?;
-        for (identity, state) in &write.states {
-            keys::state(identity, &mut key);
-            let is_there = self.tree().get(&key)?.is_some();
-            match (state.is_some(), is_there) {
-                (true, false) => orders += 1,
-                (false, true) => orders = orders.saturating_sub(1),
-                (true, true) | (false, false) => {}
-            }
-            match state {
-                Some(state) => {
-                    value.clear();
-                    state.encode(&mut value);
-                    writes.put(&key, &value);
-                }
+        for (key, value) in state_rows(std::mem::take(&mut write.states)) {
+            let was_there = self.tree().get(&key)?.is_some();
+            orders = changed(orders, was_there, value.is_some());
+            match value {
+                Some(value) => writes.put(&key, &value),
                 None => writes.remove(&key),
             }
         }
+        self.write_rest(writes, write, orders)
+    }
+
+    fn fill(&self, write: CacheWrite) -> Result<(), PortError> {
+        self.counted(self.fill_row_by_row(write))
+    }
+
+    /// States one after another in the order of their keys, which are neighbours in sled's pages; all that says how far
+    /// the store has come behind them.
+    fn fill_row_by_row(&self, mut write: CacheWrite) -> Result<u64, PortError> {
+        let mut orders = self.orders()?;
+        self.tree().replace(keys::ORDERS, None)?;
+        for (key, value) in state_rows(std::mem::take(&mut write.states)) {
+            let was_there = self.tree().replace(&key, value.as_deref())?;
+            orders = changed(orders, was_there, value.is_some());
+        }
+        self.write_rest(Writes::default(), write, orders)
+    }
+
+    /// Writes everything but the states by one batch, with `writes`.
+    fn write_rest(&self, mut writes: Writes, write: CacheWrite, orders: u64) -> Result<u64, PortError> {
         writes.put(keys::ORDERS, &orders.to_le_bytes());
         if let Some(position) = &write.position {
             writes.put(keys::POSITION, &position.encode().map_err(fatal)?);
@@ -71,7 +110,34 @@ impl Partition {
         // What is read a second time is there already: it is replaced.
         let mut settled: Vec<OwedKey> = write.owed.iter().map(|(key, _)| key.clone()).collect();
         settled.extend(write.settled);
-        self.apply_with(writes, &write.letters, &settled, &write.owed)
+        self.apply_with(writes, &write.letters, &settled, &write.owed)?;
+        Ok(orders)
+    }
+}
+
+/// The rows of states in the order of their keys.
+fn state_rows(states: Vec<(Identity, Option<Arc<OrderState>>)>) -> Vec<StateRow> {
+    let row = |(identity, state): (Identity, Option<Arc<OrderState>>)| {
+        let mut key = Vec::with_capacity(64);
+        keys::state(&identity, &mut key);
+        let value = state.map(|state| {
+            let mut value = Vec::new();
+            state.encode(&mut value);
+            value
+        });
+        (key, value)
+    };
+    let mut rows: Vec<StateRow> = states.into_iter().map(row).collect();
+    rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    rows
+}
+
+/// The count after a row was set or removed.
+fn changed(orders: u64, was_there: bool, is_there: bool) -> u64 {
+    match (was_there, is_there) {
+        (false, true) => orders + 1,
+        (true, false) => orders.saturating_sub(1),
+        (true, true) | (false, false) => orders,
     }
 }
 
@@ -98,7 +164,9 @@ impl CacheStore for SledStore {
         let mut writes = Writes::default();
         writes.remove(keys::CHECKPOINT);
         writes.remove(keys::POSITION);
+        writes.remove(keys::ORDERS);
         partition.tree().apply(writes)?;
+        *lock(partition.order_count()) = None;
         self.flush()?;
         let mut owed = lock(partition.debts());
         partition.tree().clear()?;
@@ -118,6 +186,12 @@ impl CacheStore for SledStore {
             self.partition_to_write(&write.source)?.write(write)?;
         }
         self.flush()
+    }
+
+    fn fill(&self, write: CacheWrite) -> Result<(), PortError> {
+        let has_checkpoint = write.checkpoint.is_some();
+        self.partition_to_write(&write.source)?.fill(write)?;
+        if has_checkpoint { self.flush() } else { Ok(()) }
     }
 }
 

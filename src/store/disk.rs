@@ -127,6 +127,18 @@ impl Tree {
         guarded(&self.path, "read", || Ok(self.tree.get(key)?.map(Row)))
     }
 
+    /// Sets one row, or removes it, and says whether there was one. By itself: what a crash leaves of several such
+    /// changes is a first part of them. Unlike a batch it holds no reader up.
+    pub(super) fn replace(&self, key: &[u8], value: Option<&[u8]>) -> Result<bool, PortError> {
+        guarded(&self.path, "write", || {
+            let old = match value {
+                Some(value) => self.tree.insert(key, value)?,
+                None => self.tree.remove(key)?,
+            };
+            Ok(old.is_some())
+        })
+    }
+
     /// Visits the rows whose keys begin with `prefix`, in the order of their keys, until `visit` fails.
     pub(super) fn scan(
         &self,

@@ -43,6 +43,8 @@ pub(super) struct Partition {
     owed: Mutex<OwedLog>,
     /// The same for the statuses of dead letters; taken behind `owed` where both are.
     letters: Mutex<LetterIndex>,
+    /// How many orders the tree holds, once that was asked for; held for a moment only.
+    orders: Mutex<Option<u64>>,
 }
 
 impl SledStore {
@@ -158,7 +160,7 @@ impl Partition {
             owed.load(number, row, marks.remove(&number).unwrap_or_default()).map_err(damaged)
         })?;
         let letters = LetterIndex::load(&tree)?;
-        Ok(Self { tree, owed: Mutex::new(owed), letters: Mutex::new(letters) })
+        Ok(Self { tree, owed: Mutex::new(owed), letters: Mutex::new(letters), orders: Mutex::new(None) })
     }
 
     /// Whether a stamp of the app is one of milliseconds: that of an order, or of one that retention has removed.
@@ -207,6 +209,10 @@ impl Partition {
 
     pub(super) fn letters(&self) -> &Mutex<LetterIndex> {
         &self.letters
+    }
+
+    pub(super) fn order_count(&self) -> &Mutex<Option<u64>> {
+        &self.orders
     }
 
     /// Adds statuses, settled and new debts to what is written, and applies all of it in one batch.

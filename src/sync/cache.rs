@@ -65,7 +65,7 @@ impl Cache {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.lock().insert(source.clone(), Recent { epoch, ..Recent::default() });
         match old {
-            Some(old) if !old.gathered.is_empty() => self.fill(vec![old.into_write(source)]),
+            Some(old) if !old.gathered.is_empty() => self.write(vec![old.into_write(source)]),
             Some(_) | None => Ok(()),
         }
     }
@@ -110,9 +110,18 @@ impl Cache {
         if bytes >= GATHER_BYTES || due { self.write_out() } else { Ok(()) }
     }
 
-    /// Writes to the store, past what is gathered: what a restore has read, or what this cache has kept back.
-    pub fn fill(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {
+    /// Writes what a restore has read to the store, past what is gathered.
+    pub fn fill(&self, write: CacheWrite) -> Result<(), PortError> {
+        self.store.fill(write)?;
+        self.count()
+    }
+
+    fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {
         self.store.write(writes)?;
+        self.count()
+    }
+
+    fn count(&self) -> Result<(), PortError> {
         self.meters.store().orders(self.store.orders()?);
         Ok(())
     }
@@ -129,7 +138,7 @@ impl Cache {
             .map(|(source, recent)| recent.to_write(source))
             .collect();
         let written: Vec<TopicPartition> = writes.iter().map(|write| write.source.clone()).collect();
-        self.fill(writes)?;
+        self.write(writes)?;
         let mut partitions = self.lock();
         for source in written {
             if let Some(recent) = partitions.get_mut(&source) {

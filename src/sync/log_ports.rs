@@ -111,6 +111,11 @@ pub trait CacheStore: StateReader {
     fn forget(&self, source: &TopicPartition) -> Result<(), PortError>;
     /// Applies the writes, and returns when they are on disk.
     fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError>;
+    /// Takes what a restore has read. A crash may leave any part of it, under the checkpoint that was there before: so a
+    /// restore that begins again reads all of it once more. It is on disk afterwards where it has a checkpoint.
+    fn fill(&self, write: CacheWrite) -> Result<(), PortError> {
+        self.write(vec![write])
+    }
     /// How many orders it holds, of all partitions.
     fn orders(&self) -> Result<u64, PortError>;
 }

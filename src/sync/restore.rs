@@ -167,7 +167,7 @@ impl Restore {
             let count = u64::try_from(gathered.states.len()).unwrap_or(u64::MAX);
             *orders += count;
             meters.store().restored(count);
-            cache.fill(vec![cache_write(source, gathered, changelog, now.wall_ms)])
+            cache.fill(cache_write(source, gathered, changelog, now.wall_ms))
         };
         let mut visit = |record: &ChangelogRecord| {
             gathered.take(&source.topic, record).map_err(|error| unreadable(source, &error))?;
@@ -242,10 +242,10 @@ pub fn refill(
         if gathered.bytes() < BATCH_BYTES {
             return Ok(());
         }
-        store.write(vec![cache_write(source, std::mem::take(&mut gathered), None, now_ms)])
+        store.fill(cache_write(source, std::mem::take(&mut gathered), None, now_ms))
     };
     let reached = changelog.read(source.partition, extent.low, &mut visit)?;
-    store.write(vec![cache_write(source, gathered, Some(reached), now_ms)])?;
+    store.fill(cache_write(source, gathered, Some(reached), now_ms))?;
     if reached < extent.high {
         return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
     }

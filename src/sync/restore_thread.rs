@@ -1,6 +1,7 @@
-//! Runs restores one after another on the thread that calls it; one that waits lets the others go first.
+//! Runs restores on threads of their own, a few side by side: on each one after another; one that waits lets the others
+//! go first.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
@@ -97,6 +98,41 @@ fn take_jobs(queue: &Receiver<Job>, waiting: &mut VecDeque<Restore>, idle: &mut 
     true
 }
 
+/// Several restore threads. The memory of a restore is that of each of them.
+pub struct RestoreThreads {
+    threads: Vec<RestoreThread>,
+    /// Which thread a partition has, for good: so whatever is left of an earlier restore of it has ended when the next one
+    /// begins. Partitions take turns as they come, and there are no more of them than the topics have.
+    places: HashMap<TopicPartition, usize>,
+}
+
+impl RestoreThreads {
+    /// At least one.
+    pub fn new(threads: Vec<RestoreThread>) -> Self {
+        Self { threads, places: HashMap::new() }
+    }
+
+    fn of(&mut self, source: &TopicPartition) -> Option<&mut RestoreThread> {
+        let next = self.places.len() % self.threads.len().max(1);
+        let place = *self.places.entry(source.clone()).or_insert(next);
+        self.threads.get_mut(place)
+    }
+}
+
+impl Restorer for RestoreThreads {
+    fn begin(&mut self, epoch: Epoch, source: &TopicPartition) {
+        if let Some(thread) = self.of(source) {
+            thread.begin(epoch, source);
+        }
+    }
+
+    fn cancel(&mut self, source: &TopicPartition) {
+        if let Some(thread) = self.of(source) {
+            thread.cancel(source);
+        }
+    }
+}
+
 impl Restorer for RestoreThread {
     fn begin(&mut self, epoch: Epoch, source: &TopicPartition) {
         // A full or closed queue means that the thread has died; the supervisor sees that and ends the process.
@@ -105,5 +141,38 @@ impl Restorer for RestoreThread {
 
     fn cancel(&mut self, source: &TopicPartition) {
         drop(self.jobs.try_send(Job::Cancel(source.clone())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jobs(queue: &Receiver<Job>) -> Vec<(bool, i32)> {
+        let tell = |job| match job {
+            Job::Begin(restore) => (true, restore.source.partition),
+            Job::Cancel(source) => (false, source.partition),
+        };
+        queue.try_iter().map(tell).collect()
+    }
+
+    #[test]
+    fn a_partition_stays_with_its_thread_and_they_share_the_work() {
+        let (threads, queues): (Vec<_>, Vec<_>) = (0..2)
+            .map(|_| {
+                let (jobs, queue) = sync_channel(16);
+                (RestoreThread { jobs }, queue)
+            })
+            .unzip();
+        let mut restorer = RestoreThreads::new(threads);
+        let source = |partition| TopicPartition::new("orders", partition);
+        for partition in [0, 2, 4, 6] {
+            restorer.begin(Epoch(1), &source(partition));
+        }
+        restorer.cancel(&source(2));
+        restorer.begin(Epoch(2), &source(2));
+        restorer.begin(Epoch(2), &source(8));
+        assert_eq!(jobs(&queues[0]), [(true, 0), (true, 4), (true, 8)]);
+        assert_eq!(jobs(&queues[1]), [(true, 2), (true, 6), (false, 2), (true, 2)]);
     }
 }

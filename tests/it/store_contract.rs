@@ -291,6 +291,15 @@ fn as_cache(store: &dyn CacheStore) {
     store.write(vec![gone]).unwrap();
     assert_eq!((store.state(&source, &order("A")).unwrap(), store.orders().unwrap()), (None, 0));
     assert_eq!(store.position(&source).unwrap().unwrap().next.get(), 3);
+    // What a restore fills in counts the same, whether it is new, replaced or removed.
+    let states = vec![(order("B"), Some(state(5))), (order("A"), Some(state(5))), (order("C"), None)];
+    store.fill(CacheWrite { states, ..cache_write(&source, 5, &[key("A", 2)], None) }).unwrap();
+    store.fill(CacheWrite { states: vec![(order("A"), None)], ..cache_write(&source, 6, &[], None) }).unwrap();
+    assert_eq!((store.state(&source, &order("B")).unwrap(), store.orders().unwrap()), (Some(state(5)), 1));
+    assert_eq!(
+        (store.state(&source, &order("A")).unwrap(), store.checkpoint(&source).unwrap().unwrap().changelog.get()),
+        (None, 7)
+    );
     store.forget(&source).unwrap();
     assert_eq!((store.position(&source).unwrap(), store.checkpoint(&source).unwrap()), (None, None));
     assert!(all_owed(store, &source).is_empty());

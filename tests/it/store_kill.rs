@@ -9,8 +9,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use order_sync::record::TopicPartition;
+use order_sync::order::{Identity, OrderState};
+use order_sync::record::{NextOffset, TopicPartition};
 use order_sync::store::SledStore;
+use order_sync::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use order_sync::sync::ports::{PartitionCut, StateReader, StateWriter};
 use order_sync::sync::{Owed, OwedKey};
 
@@ -72,9 +74,9 @@ fn commits_until_killed() {
 }
 
 /// Runs the process until it has committed a little, kills it, and returns the last commit that it reported.
-fn run_and_kill(folder: &Path, wait: Duration) -> i64 {
+fn run_and_kill(test: &str, folder: &Path, wait: Duration) -> i64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store_kill::commits_until_killed", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(FOLDER, folder)
         .stdout(Stdio::piped())
         .spawn()
@@ -124,13 +126,17 @@ fn check(store: &SledStore, source: &TopicPartition, reported: i64) -> i64 {
     n
 }
 
+fn moment(rng: &mut fastrand::Rng) -> Duration {
+    Duration::from_micros(rng.u64(0..120_000))
+}
+
 #[test]
 fn a_kill_at_any_moment_loses_no_commit_and_halves_none() {
     let folder = tempfile::tempdir().unwrap();
     let mut rng = fastrand::Rng::with_seed(7);
     let mut last = 0;
     for _ in 0..KILLS {
-        let reported = run_and_kill(folder.path(), Duration::from_micros(rng.u64(0..120_000)));
+        let reported = run_and_kill("store_kill::commits_until_killed", folder.path(), moment(&mut rng));
         assert!(reported > last);
         let store = open(folder.path());
         let found: Vec<_> = sources().iter().map(|source| check(&store, source, reported)).collect();
@@ -138,4 +144,69 @@ fn a_kill_at_any_moment_loses_no_commit_and_halves_none() {
         assert!(found.iter().all(|n| *n <= reported + 1), "{found:?} after {reported}");
         last = reported;
     }
+}
+
+/// So many that sled writes some of a part before the rest of it: a megabyte at a time.
+const FILLED: usize = 3_000;
+
+/// The n-th part of a restore: the same orders each time, and some that only it has.
+fn nth_part(n: i64, checkpoint: Option<i64>) -> CacheWrite {
+    let ids = (0..3).map(|j| format!("once-{n}-{j}")).chain((0..FILLED).map(|j| format!("again-{j}")));
+    CacheWrite {
+        source: sources().swap_remove(0),
+        states: ids.map(|id| (order(&id), Some(state(n)))).collect(),
+        owed: owed_keys(n).take(1).map(|key| (key, owed(n))).collect(),
+        settled: owed_keys(n - 1).take(1).collect(),
+        letters: Vec::new(),
+        commands: Vec::new(),
+        position: Some(cut(&sources()[0], n).position),
+        checkpoint: checkpoint.map(|at| Checkpoint { changelog: NextOffset::new(at), written_ms: at }),
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the parent tells this process its part")]
+fn fills_until_killed() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let store = open(Path::new(&folder));
+    let mut n = filled(&store);
+    loop {
+        n += 1;
+        // One part in three has no checkpoint of its own, as most in a long restore.
+        store.fill(nth_part(n, (n % 3 > 0).then_some(n))).unwrap();
+        if n % 3 > 0 {
+            writeln!(std::io::stdout(), "\ncommitted {n}").unwrap();
+        }
+    }
+}
+
+fn filled(store: &SledStore) -> i64 {
+    store.checkpoint(&sources()[0]).unwrap().map_or(0, |checkpoint| checkpoint.changelog.get())
+}
+
+#[test]
+fn a_restore_that_is_killed_leaves_no_checkpoint_ahead_of_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = sources().swap_remove(0);
+    let mut rng = fastrand::Rng::with_seed(11);
+    let mut torn = 0;
+    for _ in 0..KILLS {
+        let reported = run_and_kill("store_kill::fills_until_killed", folder.path(), moment(&mut rng));
+        let store = open(folder.path());
+        let n = filled(&store);
+        assert!(n >= reported, "{reported} was reported, the checkpoint is {n}");
+        let mut states = BTreeMap::new();
+        let mut note = |identity: Identity, state: OrderState| {
+            states.insert(identity.order_id.to_string(), state.update_time.0);
+            Ok(())
+        };
+        store.scan_states(&source, &mut note).unwrap();
+        for m in 1..=n {
+            assert!((0..3).all(|j| states.get(&format!("once-{m}-{j}")) == Some(&m)), "part {m} at {n}");
+        }
+        assert!((0..FILLED).all(|j| states[&format!("again-{j}")] >= n), "a part at {n}");
+        assert_eq!(store.orders().unwrap(), u64::try_from(states.len()).unwrap(), "the count at {n}");
+        torn += usize::from(states.values().any(|stamp| *stamp > n));
+    }
+    assert!(torn > 0, "no kill fell into the middle of a restore");
 }
