@@ -12,7 +12,7 @@ use crate::kafka::changelog_topic::TOMBSTONES_KEPT;
 use crate::kafka::consumer::GroupFence;
 use crate::kafka::transactions::Transactions;
 use crate::store::{self, Owner, SledStore};
-use crate::sync::cache::Cache;
+use crate::sync::cache::{Cache, CacheWriter};
 use crate::sync::commit::LetterDesk;
 use crate::sync::log_commit::LogCommit;
 use crate::sync::log_ports::{Patience, TransactionLog as _};
@@ -103,7 +103,7 @@ pub(super) fn transactions(
 pub(super) fn commit(
     config: &config::Kafka,
     transactions: Transactions,
-    cache: Cache,
+    (cache, writer): (Cache, CacheWriter),
     letters: LetterDesk,
     closing: Closing,
 ) -> Result<LogCommit, PortError> {
@@ -111,6 +111,7 @@ pub(super) fn commit(
         log: Box::new(transactions),
         changelog: Box::new(Changelog::connect(config)?),
         cache,
+        writer: Some(writer),
         letters,
         patience: Box::new(closing),
     })

@@ -1,28 +1,30 @@
 //! The store as a cache of the changelog: committed cuts are gathered in memory and written in larger batches, so that
-//! a delivery which is settled soon never touches the disk.
+//! a delivery which is settled soon never touches the disk, and no commit waits for it.
 //!
 //! Readers see every committed cut at once. What is lost with the process is in the changelog: the checkpoint that is
 //! written with each batch says where to read on.
 
 use std::collections::HashMap;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::changelog::{Debt, Gathered, LetterStatus};
+use super::changelog::{Gathered, LetterStatus};
 use super::command::CommandDone;
 use super::commit::CommitCut;
-use super::log_ports::{CacheStore, CacheWrite, Checkpoint, Receipt};
+use super::log_ports::{CacheStore, CacheWrite, Receipt};
 use super::owed::{Owed, OwedKey};
-use super::ports::{Epoch, OwedEntry, PortError, Position, StateReader};
+use super::ports::{Epoch, Inbox, Input, OwedEntry, PortError, Position, StateReader};
+use super::recent::Recent;
 use super::statuses::OpenLetters;
 use crate::order::{Identity, OrderState};
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::telemetry::Meters;
 
-/// Memory of what is gathered before it is written.
-const GATHER_BYTES: usize = 40 << 20;
+/// Memory of what is gathered before it is written. As much may be on its way to the store meanwhile.
+const GATHER_BYTES: usize = 64 << 20;
 /// The longest time that anything is gathered while commits go on.
-const GATHER_TIME: Duration = Duration::from_secs(5);
+const GATHER_TIME: Duration = Duration::from_secs(10);
 
 /// The cache in front of a store. Clones share it.
 #[derive(Clone)]
@@ -34,18 +36,41 @@ pub struct Cache {
     writing: Arc<Mutex<()>>,
 }
 
-/// What is committed of one partition and not yet in the store.
-#[derive(Default)]
-struct Recent {
-    /// The assignment whose commits are taken.
-    epoch: Epoch,
-    gathered: Gathered,
-    /// Where the changelog stands behind what is gathered.
-    changelog: Option<NextOffset>,
-    /// When the first of it was gathered, milliseconds since the epoch.
-    since_ms: i64,
-    /// When the changelog stood there: what it has got since is not in here, however much later this is written.
-    until_ms: i64,
+/// When what is gathered has to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Enough may still come.
+    Later,
+    /// Enough is gathered, or the oldest of it is old enough; more may come while it is written.
+    Soon,
+    /// So much is gathered that nothing more may come before it is written.
+    Now,
+}
+
+/// Wakes the thread that writes a cache out. The thread ends with this.
+pub struct CacheWriter(SyncSender<()>);
+
+impl CacheWriter {
+    /// The waker, and the loop that the caller runs on a thread of its own. A store that does not take a write ends the
+    /// worker.
+    pub fn new(cache: Cache, inbox: Arc<dyn Inbox>) -> (Self, impl FnOnce() + Send) {
+        let (wake, woken) = sync_channel(1);
+        let run = move || {
+            while woken.recv().is_ok() {
+                if let Err(error) = cache.write_out() {
+                    inbox.send(Input::Failed(error)).unwrap_or(());
+                    return;
+                }
+            }
+        };
+        (Self(wake), run)
+    }
+
+    /// Has everything that is gathered by now written; does not wait.
+    pub fn wake(&self) {
+        // A full queue says the same already. A closed one is that of a writer that has told the engine why it ended.
+        self.0.try_send(()).unwrap_or(());
+    }
 }
 
 impl Cache {
@@ -63,16 +88,16 @@ impl Cache {
     /// commits late is not taken, as another owner may have gone on in between.
     pub fn begin(&self, source: &TopicPartition, epoch: Epoch) -> Result<(), PortError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.lock().insert(source.clone(), Recent { epoch, ..Recent::default() });
+        let old = self.lock().insert(source.clone(), Recent::new(epoch));
         match old {
-            Some(old) if !old.gathered.is_empty() => self.write(vec![old.into_write(source)]),
-            Some(_) | None => Ok(()),
+            Some(old) => old.into_writes(source).into_iter().try_for_each(|write| self.write(vec![write])),
+            None => Ok(()),
         }
     }
 
     /// A place in the changelog up to which the partition is known here.
     pub fn changelog(&self, source: &TopicPartition) -> Result<Option<NextOffset>, PortError> {
-        match self.lock().get(source).and_then(|recent| recent.changelog) {
+        match self.lock().get(source).and_then(Recent::changelog) {
             Some(place) => Ok(Some(place)),
             None => Ok(self.store.checkpoint(source)?.map(|checkpoint| checkpoint.changelog)),
         }
@@ -82,32 +107,29 @@ impl Cache {
     /// and nothing more is taken. A newer assignment of it has begun with what the changelog says, and stays.
     pub fn leave(&self, source: &TopicPartition, epoch: Epoch) {
         let mut partitions = self.lock();
-        if partitions.get(source).is_some_and(|recent| recent.epoch == epoch) {
+        if partitions.get(source).is_some_and(|recent| recent.is_of(epoch)) {
             partitions.remove(source);
         }
     }
 
-    /// Takes a committed cut. Writes when enough is gathered, or the oldest of it is old enough.
-    pub fn commit(&self, cut: &CommitCut, receipts: &[Receipt], now_ms: i64) -> Result<(), PortError> {
+    /// Takes a committed cut, and says when what is gathered has to be written.
+    pub fn commit(&self, cut: &CommitCut, receipts: &[Receipt], now_ms: i64) -> Due {
         let mut partitions = self.lock();
         for part in &cut.parts {
-            let Some(recent) = partitions.get_mut(&part.source).filter(|recent| recent.epoch == part.epoch) else {
-                continue;
-            };
-            if recent.gathered.is_empty() {
-                recent.since_ms = now_ms;
-            }
-            recent.take(part);
-            // Without a receipt the older place stands: reading more than once changes nothing.
-            if let Some((_, next)) = receipts.iter().find(|(source, _)| *source == part.source) {
-                (recent.changelog, recent.until_ms) = (Some(*next), now_ms);
+            if let Some(recent) = partitions.get_mut(&part.source).filter(|recent| recent.is_of(part.epoch)) {
+                let receipt = receipts.iter().find(|(source, _)| *source == part.source);
+                recent.take(part, receipt.map(|(_, next)| *next), now_ms);
             }
         }
-        let bytes: usize = partitions.values().map(|recent| recent.gathered.bytes()).sum();
+        let bytes: usize = partitions.values().map(Recent::gathered_bytes).sum();
         let old_ms = now_ms - i64::try_from(GATHER_TIME.as_millis()).unwrap_or(i64::MAX);
-        let due = partitions.values().any(|recent| !recent.gathered.is_empty() && recent.since_ms <= old_ms);
-        drop(partitions);
-        if bytes >= GATHER_BYTES || due { self.write_out() } else { Ok(()) }
+        let is_old = partitions.values().any(|recent| recent.is_older_than(old_ms));
+        let is_leaving = || partitions.values().any(Recent::is_leaving);
+        match bytes {
+            enough if enough >= 2 * GATHER_BYTES || enough >= GATHER_BYTES && is_leaving() => Due::Now,
+            enough if enough >= GATHER_BYTES || is_old => Due::Soon,
+            _ => Due::Later,
+        }
     }
 
     /// Writes what a restore has read to the store, past what is gathered.
@@ -126,25 +148,26 @@ impl Cache {
         Ok(())
     }
 
-    /// Writes everything that is gathered.
+    /// Writes everything that is gathered. Waits for a write that goes on already. Commits may go on meanwhile.
     pub fn write_out(&self) -> Result<(), PortError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        // Readers keep seeing what is being written: it is taken away only when the store has it. Commits come from
-        // the thread that calls this, so nothing is gathered meanwhile; a new assignment replaces what it finds.
-        let writes: Vec<CacheWrite> = self
-            .lock()
-            .iter()
-            .filter(|(_, recent)| !recent.gathered.is_empty())
-            .map(|(source, recent)| recent.to_write(source))
-            .collect();
-        let written: Vec<TopicPartition> = writes.iter().map(|write| write.source.clone()).collect();
-        self.write(writes)?;
-        let mut partitions = self.lock();
-        for source in written {
-            if let Some(recent) = partitions.get_mut(&source) {
-                *recent = Recent { epoch: recent.epoch, ..Recent::default() };
-            }
+        // A write that has failed has left what it was to write; it is older.
+        if self.lock().values().any(Recent::is_leaving) {
+            self.write_leaving()?;
         }
+        self.lock().values_mut().for_each(Recent::depart);
+        self.write_leaving()
+    }
+
+    /// Readers keep seeing what is being written: it is taken away only when the store has it.
+    fn write_leaving(&self) -> Result<(), PortError> {
+        let writes: Vec<CacheWrite> =
+            self.lock().iter().filter_map(|(source, recent)| recent.leaving_write(source)).collect();
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.write(writes)?;
+        self.lock().values_mut().for_each(Recent::arrived);
         Ok(())
     }
 
@@ -153,66 +176,9 @@ impl Cache {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn recent<T>(&self, source: &TopicPartition, look: impl FnOnce(&Gathered) -> Option<T>) -> Option<T> {
-        self.lock().get(source).and_then(|recent| look(&recent.gathered))
-    }
-}
-
-impl Recent {
-    fn take(&mut self, part: &super::commit::CutPart) {
-        for (identity, state) in part.layer.states() {
-            self.gathered.put_state(identity.clone(), Some(Arc::clone(state)));
-        }
-        for key in part.layer.settled() {
-            self.gathered.settle(key);
-        }
-        for (key, owed) in part.layer.owed() {
-            self.gathered.owe(key.clone(), owed.clone());
-        }
-        for (offset, status) in part.layer.statuses().iter() {
-            self.gathered.put_letter(offset, status.cloned());
-        }
-        for identity in part.layer.removed().keys() {
-            self.gathered.put_state(identity.clone(), None);
-        }
-        for (id, done) in part.layer.commands() {
-            self.gathered.put_command(id.clone(), done.clone());
-        }
-        self.gathered.position = Some(part.position.clone());
-    }
-
-    fn to_write(&self, source: &TopicPartition) -> CacheWrite {
-        cache_write(source, self.gathered.clone(), self.changelog, self.until_ms)
-    }
-
-    fn into_write(self, source: &TopicPartition) -> CacheWrite {
-        cache_write(source, self.gathered, self.changelog, self.until_ms)
-    }
-}
-
-/// What is gathered as one write; its checkpoint is `changelog`, where that is known.
-pub(super) fn cache_write(
-    source: &TopicPartition,
-    gathered: Gathered,
-    changelog: Option<NextOffset>,
-    now_ms: i64,
-) -> CacheWrite {
-    let (mut owed, mut settled) = (Vec::new(), Vec::new());
-    for (key, entry) in gathered.owed {
-        match entry {
-            Debt::Owed(entry) | Debt::New(entry) => owed.push((key, entry)),
-            Debt::Settled => settled.push(key),
-        }
-    }
-    CacheWrite {
-        source: source.clone(),
-        states: gathered.states.into_iter().collect(),
-        owed,
-        settled,
-        letters: gathered.letters.iter().map(|(offset, status)| (offset, status.cloned())).collect(),
-        commands: gathered.commands.into_iter().collect(),
-        position: gathered.position,
-        checkpoint: changelog.map(|changelog| Checkpoint { changelog, written_ms: now_ms }),
+    /// The newest that is known beyond the store.
+    fn recent<T>(&self, source: &TopicPartition, look: impl Fn(&Gathered) -> Option<T>) -> Option<T> {
+        self.lock().get(source).and_then(|recent| recent.newest_first().find_map(look))
     }
 }
 
@@ -233,17 +199,13 @@ impl StateReader for Cache {
 
     fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {
         let partitions = self.lock();
-        let recent = partitions.get(source).map(|recent| &recent.gathered.owed);
+        let Some(recent) = partitions.get(source) else { return self.store.scan_owed(source, visit) };
         self.store.scan_owed(source, &mut |key, entry| {
-            if recent.is_none_or(|recent| !recent.contains_key(&key)) {
+            if recent.newest_first().all(|known| !known.owed.contains_key(&key)) {
                 visit(key, entry);
             }
         })?;
-        for (key, debt) in recent.into_iter().flatten() {
-            if let Some(owed) = debt.owed() {
-                visit(key.clone(), owed.entry());
-            }
-        }
+        recent.scan_owed(visit);
         Ok(())
     }
 
@@ -264,8 +226,8 @@ impl StateReader for Cache {
     fn open_letters(&self, source: &TopicPartition, identity: &Identity) -> Result<OpenLetters, PortError> {
         let partitions = self.lock();
         let mut open = self.store.open_letters(source, identity)?;
-        if let Some(recent) = partitions.get(source) {
-            recent.gathered.letters.lay_over(identity, &mut open);
+        for known in partitions.get(source).into_iter().flat_map(Recent::oldest_first) {
+            known.letters.lay_over(identity, &mut open);
         }
         Ok(open)
     }
@@ -273,7 +235,7 @@ impl StateReader for Cache {
     fn open_letter_count(&self, source: &TopicPartition) -> Result<u64, PortError> {
         let partitions = self.lock();
         let mut count = self.store.open_letter_count(source)?;
-        for (offset, status) in partitions.get(source).into_iter().flat_map(|recent| recent.gathered.letters.iter()) {
+        for (offset, status) in partitions.get(source).into_iter().flat_map(Recent::statuses) {
             count += u64::from(status.is_some_and(LetterStatus::is_open));
             let was_open = self.store.letter(source, offset)?.is_some_and(|status| status.is_open());
             count = count.saturating_sub(u64::from(was_open));

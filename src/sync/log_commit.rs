@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::cache::Cache;
+use super::cache::{Cache, CacheWriter, Due};
 use super::changelog::{ChangelogRecord, Gathered};
 use super::commit::{CommitCut, CutCommit, CutPart, LetterDesk};
 use super::letter::Letter;
@@ -25,6 +25,8 @@ pub struct LogCommit {
     pub changelog: Box<dyn ChangelogSource>,
     /// The store as a cache.
     pub cache: Cache,
+    /// Writes the cache out beside the commits; without it, the commits do.
+    pub writer: Option<CacheWriter>,
     /// Makes the letters.
     pub letters: LetterDesk,
     /// Waits, unless the worker ends.
@@ -42,7 +44,14 @@ impl CutCommit for LogCommit {
     fn commit(&mut self, cut: &CommitCut) -> Result<(), PortError> {
         let letters = self.letters.letters(cut)?;
         let receipts = self.transact(cut, letters)?;
-        self.cache.commit(cut, &receipts, self.patience.wall_ms())
+        match (self.cache.commit(cut, &receipts, self.patience.wall_ms()), &self.writer) {
+            (Due::Later, _) => Ok(()),
+            (Due::Soon, Some(writer)) => {
+                writer.wake();
+                Ok(())
+            }
+            (Due::Soon, None) | (Due::Now, _) => self.cache.write_out(),
+        }
     }
 
     fn is_at_end(&mut self, source: &TopicPartition, next: NextOffset) -> Result<bool, PortError> {

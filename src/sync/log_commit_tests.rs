@@ -24,6 +24,7 @@ fn site(plans: &[Plan]) -> Site {
         log: Box::new(log.clone()),
         changelog: Box::new(log.clone()),
         cache: cache.clone(),
+        writer: None,
         letters: letter_desk(),
         patience: Box::new(Patient(Mutex::new(3))),
     };

@@ -40,6 +40,7 @@ pub mod partition;
 pub mod paused;
 pub mod ports;
 pub mod position;
+mod recent;
 pub mod redriving;
 pub mod restore;
 pub mod restore_thread;

@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use super::cache::{Cache, cache_write};
+use super::cache::Cache;
 use super::changelog::{ChangelogRecord, GatherError, Gathered};
 use super::log_ports::{CacheStore, ChangelogExtent, ChangelogSource, Checkpoint};
 use super::ports::{Epoch, PortError, StateReader as _};
+use super::recent::cache_write;
 use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::{Meters, event};
 
@@ -167,7 +168,11 @@ impl Restore {
             let count = u64::try_from(gathered.states.len()).unwrap_or(u64::MAX);
             *orders += count;
             meters.store().restored(count);
-            cache.fill(cache_write(source, gathered, changelog, now.wall_ms))
+            cache.fill(cache_write(
+                source,
+                gathered,
+                changelog.map(|changelog| Checkpoint { changelog, written_ms: now.wall_ms }),
+            ))
         };
         let mut visit = |record: &ChangelogRecord| {
             gathered.take(&source.topic, record).map_err(|error| unreadable(source, &error))?;
@@ -242,10 +247,10 @@ pub fn refill(
         if gathered.bytes() < BATCH_BYTES {
             return Ok(());
         }
-        store.fill(cache_write(source, std::mem::take(&mut gathered), None, now_ms))
+        store.fill(cache_write(source, std::mem::take(&mut gathered), None))
     };
     let reached = changelog.read(source.partition, extent.low, &mut visit)?;
-    store.fill(cache_write(source, gathered, Some(reached), now_ms))?;
+    store.fill(cache_write(source, gathered, Some(Checkpoint { changelog: reached, written_ms: now_ms })))?;
     if reached < extent.high {
         return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
     }

@@ -71,6 +71,7 @@ fn real_kafka_a_commit_whose_answer_is_lost_is_found_and_not_made_twice() {
         log: Box::new(Deaf(site.transactions("store-1", site.consumer.fence()), Arc::clone(&calls))),
         changelog: Box::new(Changelog::connect(&site.config).unwrap()),
         cache: cache.clone(),
+        writer: None,
         letters: LetterDesk {
             source: Box::new(Gone),
             origin: Origin { group: "g".to_owned(), version: "0".to_owned() },

@@ -95,6 +95,7 @@ impl Life {
                 log: Box::new(Log { wire: wire.clone(), gate: gate.clone(), epoch: None, sent: BTreeMap::new() }),
                 changelog: Box::new(Reader { wire: wire.clone(), gate: Some(gate.clone()), is_stuck: false }),
                 cache: commit_cache,
+                writer: None,
                 letters: LetterDesk {
                     source: Box::new(Originals(wire.clone())),
                     origin: Origin { group: "g".to_owned(), version: "0".to_owned() },
