@@ -1,5 +1,6 @@
 //! What a worker has whose state lives in the changelog: transactions, restores, and the store as their cache.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -62,10 +63,10 @@ pub(super) fn open_store(config: &config::Store, owner: &Owner) -> Result<SledSt
 }
 
 /// Moves a store that cannot be read out of the way.
-pub(super) fn set_store_aside(config: &config::Store, reason: &str) -> Result<(), PortError> {
+pub(super) fn set_store_aside(config: &config::Store, reason: &str) -> Result<PathBuf, PortError> {
     let to = store::set_aside(&config.path, wall_ms())?;
     event::StoreSetAside { to: &to, reason }.emit();
-    Ok(())
+    Ok(to)
 }
 
 /// Transactions of this worker, begun: whatever an earlier run of it left open is ended. `None` where `stopped` says so
@@ -93,7 +94,7 @@ pub(super) fn transactions(
                     std::thread::park_timeout(AGAIN / 10);
                 }
             }
-            Err(fatal @ (PortError::Fatal(_) | PortError::Damaged(_))) => return Err(fatal),
+            Err(fatal @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))) => return Err(fatal),
         }
     }
     Ok(None)

@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod company;
+pub mod damage;
 pub mod demo;
 pub mod health;
 mod log_mode;

@@ -78,7 +78,7 @@ pub fn prepare(
                 pause(wait, stop);
                 wait = (wait * 2).min(WAIT_MAX);
             }
-            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_))) => return Err(error),
+            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))) => return Err(error),
         }
     }
     Ok(Prepared::Stopped)

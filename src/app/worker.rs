@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::damage;
 use super::health::{Phase, WorkerHealth};
 use super::log_mode::{self, Closing};
 use super::settings;
@@ -139,18 +140,19 @@ impl Site {
         self.say("opening the store");
         let changelog = config.kafka.exactly_once.then(|| config.kafka.changelog_topic.clone());
         let owner = Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: wall_ms() };
-        let mut store = log_mode::open_store(&config.store, &owner).map_err(WorkerError::Store)?;
-        store.agree_units(&settings::units(config)).map_err(WorkerError::Store)?;
+        let unusable = |error| WorkerError::Store(damage::advised(error, config));
+        let mut store = log_mode::open_store(&config.store, &owner).map_err(unusable)?;
+        store.agree_units(&settings::units(config)).map_err(unusable)?;
         self.say("waiting for Kafka: the topics have not been seen yet");
         let own = if config.douyin.share_tokens { Own::WithTokens } else { Own::WithoutTokens };
-        let used = store.has_positions().map_err(WorkerError::Store)?;
+        let used = store.has_positions().map_err(unusable)?;
         let transactional_id =
             config.kafka.exactly_once.then(|| transactions::transactional_id(&config.kafka, &store.store_id()));
-        let counts = topics::noted_counts(&store).map_err(WorkerError::Store)?;
+        let counts = topics::noted_counts(&store).map_err(unusable)?;
         let preparing = Preparing { used, own, counts, transactional_id };
         let prepared = topics::prepare(&config.kafka, preparing, &self.stop, &|what| self.say(what));
         match prepared.map_err(WorkerError::Kafka)? {
-            Prepared::Ready { cluster_id: Some(id) } => store.agree_cluster(&id).map_err(WorkerError::Store)?,
+            Prepared::Ready { cluster_id: Some(id) } => store.agree_cluster(&id).map_err(unusable)?,
             Prepared::Ready { cluster_id: None } => {}
             Prepared::Stopped => return Ok(Ended::Stopped(Drained::default())),
         }
@@ -186,11 +188,23 @@ impl Site {
         }
         drop((token_topic, commands));
         consumer.stop();
-        if let (Ended::Failed(PortError::Damaged(words)), true) = (&ended, config.kafka.exactly_once) {
-            // The process may be wrong about more than its store: whoever starts it again gets a new one.
-            log_mode::set_store_aside(&config.store, words).map_err(WorkerError::Store)?;
-        }
-        Ok(ended)
+        self.concluded(ended)
+    }
+
+    /// The end, where it is the store's fault by its words.
+    fn concluded(&self, ended: Ended) -> Result<Ended, WorkerError> {
+        let config = &self.options.config;
+        Err(WorkerError::Store(match ended {
+            Ended::Failed(PortError::Damaged(words)) if config.kafka.exactly_once => {
+                // The process may be wrong about more than its store: whoever starts it again gets a new one.
+                let to = log_mode::set_store_aside(&config.store, &words).map_err(WorkerError::Store)?;
+                damage::moved(&words, &to, config)
+            }
+            Ended::Failed(error @ (PortError::Damaged(_) | PortError::Store(_))) => damage::advised(error, config),
+            Ended::Failed(PortError::Passing(_) | PortError::Fatal(_)) | Ended::Stopped(_) | Ended::CaughtUp(_) => {
+                return Ok(ended);
+            }
+        }))
     }
 
     fn engine(

@@ -73,7 +73,7 @@ impl Exit {
             Self::DeadLetters => "`map`: at least one event is a dead letter",
             Self::Differs => "`replay --verify-only`: Douyin does not hold what the log says",
             Self::Unaccounted => "`verify`: at least one offset is not accounted for",
-            Self::Store => "the store cannot be used: in use by another process, not writable, of another format",
+            Self::Store => "the store cannot be used: in use elsewhere, not writable, full, damaged, of another format",
             Self::Kafka => "Kafka refused for good: authentication, authorisation, a topic that does not fit",
             Self::Abandoned => {
                 "the shutdown took longer than `shutdown_timeout`; nothing is lost, some work is repeated"

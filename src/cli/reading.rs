@@ -59,9 +59,8 @@ pub(super) fn kafka(error: impl Into<ScanError>) -> anyhow::Error {
             let next = "see whether kafka.brokers is right and reached from here: `order-sync check`";
             exit::fail(Exit::Kafka, anyhow::anyhow!("{error}; {next}"))
         }
-        error @ (ScanError::Port(PortError::Fatal(_) | PortError::Damaged(_)) | ScanError::Stopped) => {
-            exit::fail(Exit::Kafka, error)
-        }
+        error @ (ScanError::Port(PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))
+        | ScanError::Stopped) => exit::fail(Exit::Kafka, error),
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::exit::{self, Exit};
 use super::render::Output;
 use super::shell::Shell;
+use crate::app::damage;
 use crate::app::rebase::{self, Told};
 use crate::app::worker::wall_ms;
 use crate::config::{Config, Need};
@@ -84,23 +85,24 @@ fn owner(config: &Config) -> Owner {
     Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: wall_ms() }
 }
 
-fn failed(error: PortError) -> anyhow::Error {
-    exit::fail(Exit::Store, error)
+/// Gives errors of the store their code, and the words that these settings ask for.
+fn failed(config: &Config) -> impl Fn(PortError) -> anyhow::Error {
+    |error| exit::fail(Exit::Store, damage::advised(error, config))
 }
 
 fn check(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
-    let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed)?;
+    let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed(config))?;
     for source in store.sources() {
-        let Some(position) = store.position(&source).map_err(failed)? else { continue };
+        let Some(position) = store.position(&source).map_err(failed(config))? else { continue };
         let mut orders = 0;
         let mut count = |_, _| {
             orders += 1;
             Ok(())
         };
-        store.scan_states(&source, &mut count).map_err(failed)?;
-        store.scan_owed(&source, &mut |_, _| ()).map_err(failed)?;
-        let open_letters = store.open_letter_count(&source).map_err(failed)?;
-        let changelog = store.checkpoint(&source).map_err(failed)?.map(|checkpoint| checkpoint.changelog.get());
+        store.scan_states(&source, &mut count).map_err(failed(config))?;
+        store.scan_owed(&source, &mut |_, _| ()).map_err(failed(config))?;
+        let open_letters = store.open_letter_count(&source).map_err(failed(config))?;
+        let changelog = store.checkpoint(&source).map_err(failed(config))?.map(|checkpoint| checkpoint.changelog.get());
         let (next, commit_number, owed) = (position.next.get(), position.commit_number, store.owed_count(&source));
         let (topic, partition) = (&*source.topic, source.partition);
         let line = Line { topic, partition, next, commit_number, changelog, owed, orders, open_letters };
@@ -132,14 +134,14 @@ fn rebuild(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
     match SledStore::open_as_is(&config.store, &owner(config)) {
         Ok(store) if store.changelog().is_none() => {
             let words = "this store was filled without transactions and is the only copy; see `store rebase`";
-            return Err(failed(PortError::Fatal(words.to_owned())));
+            return Err(failed(config)(PortError::Fatal(words.to_owned())));
         }
         // One that cannot be read tells no more than the settings do.
         Err(PortError::Damaged(_)) if config.kafka.exactly_once => {}
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(failed(config)(error)),
         Ok(_) => {}
     }
-    let to = store::set_aside(&config.store.path, wall_ms()).map_err(failed)?;
+    let to = store::set_aside(&config.store.path, wall_ms()).map_err(failed(config))?;
     shell.out.line(format!("set aside as {}; the next start rebuilds the store from the changelog", to.display()))?;
     Ok(Exit::Done)
 }
@@ -149,7 +151,7 @@ fn rebase_store(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
         let words = "a rebase writes into the changelog of kafka.exactly_once; set it to true first";
         return Err(exit::fail(Exit::Usage, PortError::Fatal(words.to_owned())));
     }
-    let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed)?;
+    let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed(config))?;
     let result = rebase::rebase(config, &store, &mut |told| {
         let line = match told {
             Told::Plans { source, note } => format!("{source}: {note}"),

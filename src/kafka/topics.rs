@@ -76,7 +76,9 @@ impl Topics {
         let words = |words: &str| said.first().map_or_else(|| words.to_owned(), |reason| format!("{words}: {reason}"));
         match error {
             PortError::Passing(error) => PortError::Passing(words(error)),
-            PortError::Fatal(error) | PortError::Damaged(error) => PortError::Fatal(words(error)),
+            PortError::Fatal(error) | PortError::Damaged(error) | PortError::Store(error) => {
+                PortError::Fatal(words(error))
+            }
         }
     }
 

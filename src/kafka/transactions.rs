@@ -221,9 +221,10 @@ impl TransactionLog for Transactions {
                 Err(words.into())
             }
             Err(error) => match self.judge("a commit", &error) {
-                PortError::Passing(words) | PortError::Fatal(words) | PortError::Damaged(words) => {
-                    Err(TransactError::Unknown(words))
-                }
+                PortError::Passing(words)
+                | PortError::Fatal(words)
+                | PortError::Damaged(words)
+                | PortError::Store(words) => Err(TransactError::Unknown(words)),
             },
         }
     }

@@ -254,16 +254,16 @@ fn is_no_room(kind: io::ErrorKind) -> bool {
 fn from_sled(path: &Path, doing: &str, error: &sled::Error) -> PortError {
     let shown = path.display();
     match error {
-        locked if is_locked(locked) => PortError::Fatal(format!(
+        locked if is_locked(locked) => PortError::Store(format!(
             "store directory {shown} is in use by another process; stop that one, or give this worker a directory of \
              its own in [store] path"
         )),
         // A quota and a limit of file size are to us what a small disk is.
-        sled::Error::Io(io) if is_no_room(io.kind()) => PortError::Fatal(format!(
+        sled::Error::Io(io) if is_no_room(io.kind()) => PortError::Store(format!(
             "store directory {shown}: the disk is full ({}); make room and start again, nothing that was committed is lost",
             io.kind()
         )),
-        sled::Error::Io(io) => PortError::Fatal(format!(
+        sled::Error::Io(io) => PortError::Store(format!(
             "cannot {doing} store directory {shown}: {io}; see to the disk and its permissions, then start again"
         )),
         sled::Error::CollectionNotFound(_)
@@ -290,11 +290,8 @@ pub(super) fn failed(path: &Path, doing: &str, error: &io::Error) -> PortError {
     from_sled(path, doing, &sled::Error::Io(io::Error::new(error.kind(), error.to_string())))
 }
 
-/// The words for a directory whose content is not what we wrote.
+/// The words for a directory whose content is not what we wrote. What helps depends on whether it is the only copy, which is
+/// for the shell to say.
 pub(super) fn unreadable(path: &Path, why: &str) -> PortError {
-    PortError::Damaged(format!(
-        "store directory {} cannot be read: {why}; restore a copy of it, or move it away and start again: the orders \
-         are then folded again from the source topics, from kafka.start_from on",
-        path.display()
-    ))
+    PortError::Damaged(format!("store directory {} cannot be read: {why}", path.display()))
 }

@@ -56,6 +56,10 @@ pub enum PortError {
     /// What the store holds cannot be read back. The worker stops; where the store is a cache, it is set aside and rebuilt.
     #[error("{0}")]
     Damaged(String),
+    /// The store cannot be written or read: a full disk, a directory that is gone, another process. The worker stops; what was
+    /// committed is not lost.
+    #[error("{0}")]
+    Store(String),
 }
 
 /// Everything of one partition that one commit makes durable together.

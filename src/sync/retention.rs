@@ -105,7 +105,9 @@ impl Engine {
         let page = match swept.page {
             Ok(page) => page,
             Err(PortError::Passing(_)) => return,
-            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_))) => return self.fail(error),
+            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))) => {
+                return self.fail(error);
+            }
         };
         let is_same = |p: &Partition| p.epoch == swept.epoch;
         let Some(pass) = self.retention.pass.as_mut().filter(|pass| Some(pass.partition) == id) else { return };

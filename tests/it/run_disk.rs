@@ -1,7 +1,8 @@
-//! A worker whose disk is full or whose store panics, with transactions: it stops with words, and nothing is lost.
+//! A worker whose disk is full, whose store panics or whose directory goes: it stops with words and the code of the store,
+//! and nothing is lost.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use order_sync::sandbox::SandboxHandle;
@@ -13,6 +14,8 @@ use crate::support::sled_damage::{holds, misnumber_all_pages, misnumber_later_pa
 
 /// A file may have about 1 MiB: a store can be begun in it, and not filled. To the writer it is a disk that is full.
 const SMALL_DISK: &str = "trap '' XFSZ; ulimit -f 2100";
+/// The exit code of a store that cannot be used.
+const STORE: i32 = 6;
 const SLOW: &str = "--set=delivery.max_in_flight=4";
 
 struct World {
@@ -30,9 +33,12 @@ fn world(kafka: &RealKafka, orders: usize, latency: Duration) -> World {
 }
 
 impl World {
-    /// A worker on the small disk ends by itself with `code`.
-    fn ends_on_a_small_disk(&self, code: i32, args: &[&str]) {
-        let mut worker = self.site.spawn_behind(SMALL_DISK, args);
+    /// A worker on the small disk ends by itself.
+    fn ends_on_a_small_disk(&self, args: &[&str]) {
+        self.ends(self.site.spawn_behind(SMALL_DISK, args), STORE);
+    }
+
+    fn ends(&self, mut worker: Child, code: i32) {
         eventually("the worker ends", || worker.try_wait().unwrap().is_some());
         assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", self.site.log());
     }
@@ -43,11 +49,13 @@ impl World {
 
     /// A start meets a panic of sled, ends with `code`, and has set the store aside; the next start goes on.
     fn meets_a_panic(&mut self, code: i32) {
-        let mut worker = self.site.spawn(&["--until-caught-up"]);
-        eventually("the worker ends", || worker.try_wait().unwrap().is_some());
-        assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", self.site.log());
+        self.ends(self.site.spawn(&["--until-caught-up"]), code);
         self.says("moved aside");
-        self.says("sled panicked");
+        self.says(&format!("store directory {} cannot be read: sled panicked", self.store().display()));
+        self.lacks("restore a backup");
+        if code == STORE {
+            self.says("start again, and a new one is rebuilt from the changelog");
+        }
         let beside = std::fs::read_dir(self.site.home()).unwrap().map(Result::unwrap);
         assert_eq!(beside.filter(|f| f.file_name().to_string_lossy().starts_with("store.aside-")).count(), 1);
         self.goes_on();
@@ -55,9 +63,7 @@ impl World {
     }
 
     fn catches_up(&self) {
-        let mut worker = self.site.spawn(&["--until-caught-up"]);
-        eventually("the worker has caught up", || worker.try_wait().unwrap().is_some());
-        assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", self.site.log());
+        self.ends(self.site.spawn(&["--until-caught-up"]), 0);
     }
 
     /// With room again everything arrives once: an order that got another stamp would be applied once more.
@@ -65,6 +71,10 @@ impl World {
         self.catches_up();
         let report = self.sandbox.report();
         assert_eq!((report.applied, report.violations_total), (self.pushes, 0), "{}", self.site.log());
+    }
+
+    fn lacks(&self, words: &str) {
+        assert!(!self.site.log().contains(words), "{words}: {}", self.site.log());
     }
 
     fn says(&self, words: &str) {
@@ -79,7 +89,7 @@ const FULL: &str = "the disk is full (file too large); make room and start again
 fn real_kafka_a_full_disk_stops_the_commit_with_words_and_loses_nothing() {
     let Some(kafka) = RealKafka::shared() else { return };
     let world = world(kafka, 600, Duration::from_millis(20));
-    world.ends_on_a_small_disk(1, &[SLOW]);
+    world.ends_on_a_small_disk(&[SLOW]);
     world.says(FULL);
     let applied = world.sandbox.report().applied;
     assert!(applied > 0 && applied < world.pushes, "{applied} of {}", world.pushes);
@@ -93,7 +103,7 @@ fn real_kafka_a_full_disk_stops_a_restore_with_words_and_loses_nothing() {
     let world = world(kafka, 2000, Duration::from_millis(2));
     world.goes_on();
     std::fs::remove_dir_all(world.site.home().join("store")).unwrap();
-    world.ends_on_a_small_disk(1, &[]);
+    world.ends_on_a_small_disk(&[]);
     world.says(FULL);
     world.goes_on();
 }
@@ -135,7 +145,7 @@ fn real_kafka_a_panic_of_sled_over_a_state_sets_the_store_aside() {
     misnumber_states(&world.store());
     // The same log again says nothing new.
     produce(kafka, &world.topic, 600);
-    world.meets_a_panic(1);
+    world.meets_a_panic(STORE);
 }
 
 /// The restore's thread writes states beside others: the store is older than the changelog.
@@ -152,5 +162,36 @@ fn real_kafka_a_panic_of_sled_in_a_write_sets_the_store_aside() {
     std::fs::remove_dir_all(world.store()).unwrap();
     std::fs::rename(older, world.store()).unwrap();
     misnumber_states(&world.store());
-    world.meets_a_panic(1);
+    world.meets_a_panic(STORE);
+}
+
+/// The only copy is never moved away by us.
+#[test]
+fn real_kafka_a_panic_of_sled_over_the_only_copy_leaves_it_where_it_is() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = world(kafka, 600, Duration::ZERO);
+    let alone = ["--until-caught-up", "--set=kafka.exactly_once=false"];
+    world.ends(world.site.spawn(&alone), 0);
+    misnumber_states(&world.store());
+    produce(kafka, &world.topic, 600);
+    world.ends(world.site.spawn(&alone), STORE);
+    world.says("sled panicked; it is the only copy (kafka.exactly_once = false): restore a backup of it");
+    world.lacks("moved aside");
+    assert!(world.store().join("db").exists());
+}
+
+/// Somebody cleans up: the next write of the commit's thread meets a directory that is gone.
+#[test]
+fn real_kafka_a_store_that_is_deleted_under_a_worker_stops_it_and_is_rebuilt() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = world(kafka, 600, Duration::from_millis(20));
+    let worker = world.site.spawn(&[SLOW]);
+    eventually("some is delivered", || world.sandbox.report().applied > 50);
+    std::fs::remove_dir_all(world.store()).unwrap();
+    world.ends(worker, STORE);
+    world.says(&format!("cannot write store directory {}: ", world.store().display()));
+    world.says("see to the disk and its permissions, then start again");
+    let applied = world.sandbox.report().applied;
+    assert!(applied < world.pushes, "{applied} of {}: it had ended its work before", world.pushes);
+    world.goes_on();
 }

@@ -11,6 +11,7 @@ use order_sync::sync::ports::{PartitionCut, PortError, StateReader, StateWriter}
 
 use crate::store_contract::{cut, key, open, order, owner, state};
 use crate::support::kafka::eventually;
+use crate::support::sled_damage::{holds, misnumber_later_pages};
 
 const FOLDER: &str = "ORDER_SYNC_TEST_DISK_FOLDER";
 
@@ -25,7 +26,7 @@ fn settings(path: &Path) -> config::Store {
 /// Opening is refused for good, with words that name the directory and hold `expect`.
 fn refused(path: &Path, owner: &Owner, expect: &str) {
     match SledStore::open(&settings(path), owner) {
-        Err(PortError::Fatal(words) | PortError::Damaged(words)) => {
+        Err(PortError::Fatal(words) | PortError::Damaged(words) | PortError::Store(words)) => {
             assert!(words.contains(expect) && words.contains(&*path.to_string_lossy()), "{words}");
         }
         Err(PortError::Passing(words)) => panic!("passing: {words}"),
@@ -185,4 +186,17 @@ fn the_directory_stays_small_when_debts_come_and_go() {
     assert_eq!(store.owed_count(&source()), usize::try_from(EACH).unwrap());
     let live = (u64::try_from(EACH).unwrap() * 1000) >> 20;
     assert!(sizes.iter().all(|size| *size < live * 4), "{sizes:?}, {live} MiB are owed");
+}
+
+/// What the commit's thread calls: a panic of sled in a write is told, by the directory's name, and ends no thread.
+#[test]
+fn a_panic_of_sled_in_a_write_is_damage_that_is_told() {
+    let folder = filled(5000);
+    // In the middle of the tree, where the opening does not look.
+    misnumber_later_pages(folder.path(), |rows| holds(rows, "\"applied_offset\":25"));
+    let mut store = open(folder.path());
+    let states = (0..5000).map(|n| (order(&n.to_string()), state(n))).collect();
+    let error = store.commit(&[PartitionCut { states, ..cut(&source(), 2) }]).unwrap_err();
+    let expected = format!("store directory {} cannot be read: sled panicked", folder.path().display());
+    assert!(matches!(&error, PortError::Damaged(words) if *words == expected), "{error:?}");
 }

@@ -171,7 +171,7 @@ fn unreachable(kafka: &Kafka, error: &PortError, report: &mut Report<'_>) -> any
              kafka.properties (`run` waits for it)",
             kafka.brokers
         ),
-        PortError::Fatal(_) | PortError::Damaged(_) => {
+        PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_) => {
             "see security.protocol, sasl.* and ssl.* in kafka.properties, and the user's rights".to_owned()
         }
     };

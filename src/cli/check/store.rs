@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::report::Report;
-use crate::app::settings;
+use crate::app::{damage, settings};
 use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::store::{Owner, SledStore};
@@ -24,7 +24,7 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
     let opened = SledStore::open(&config.store, &owner);
     match opened.and_then(|store| store.check_units(&settings::units(config))) {
         Ok(()) => report.ok("store", format!("{shown} opens, and no other process has it")),
-        Err(error) => report.fault("store", error.to_string(), Exit::Store),
+        Err(error) => report.fault("store", damage::advised(error, config).to_string(), Exit::Store),
     }
 }
 
