@@ -14,7 +14,7 @@ pub const EXPORT_FORMAT: u32 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// It is not what `export` writes.
-    #[error("it is no line of `dead-letters export`: {0}")]
+    #[error("it is no line of `dead-letters export`")]
     Json(#[from] serde_json::Error),
     /// A newer release wrote it.
     #[error(
@@ -24,6 +24,19 @@ pub enum ExportError {
     /// Its headers are not a dead letter's, or another one's.
     #[error("its headers are not those of the dead letter {0}: it was changed after the export")]
     Headers(String),
+    /// What it tells of the letter is not what the letter's headers say.
+    #[error(
+        "it was changed after the export: its {member} is {told}, and the letter's headers say {held}. Import it as it \
+         was exported; what a letter says cannot be changed"
+    )]
+    Told {
+        /// The member.
+        member: &'static str,
+        /// What the line tells, as JSON.
+        told: String,
+        /// What the headers say, as JSON.
+        held: String,
+    },
 }
 
 /// What stands of the original, and of the letter, beside what `list` tells.
@@ -124,11 +137,13 @@ impl ExportedLetter {
 /// Reads a line back: the letter as a record of its topic, with what `list` tells of it. Its headers must say what the
 /// line says of itself.
 pub fn read_exported(line: &[u8]) -> Result<(LetterRow, Record), ExportError> {
-    /// What every format has.
+    /// What every format has, and what is told of the letter.
     #[derive(Deserialize)]
     struct Form {
         format: u32,
         id: String,
+        #[serde(flatten)]
+        told: serde_json::Map<String, serde_json::Value>,
     }
     let form: Form = serde_json::from_slice(line)?;
     if form.format != EXPORT_FORMAT {
@@ -149,7 +164,30 @@ pub fn read_exported(line: &[u8]) -> Result<(LetterRow, Record), ExportError> {
         form.id.parse::<LetterId>().is_ok_and(|id| id == row.id) && row.id.source.partition == letter.partition
     });
     let row = row.ok_or(ExportError::Headers(form.id))?;
+    agree(&form.told, &row)?;
     Ok((row, seen.1))
+}
+
+/// A line tells in clear what its headers say in base64: who edits the one expects the other to follow, and is told that
+/// it does not. A member that is not there contradicts nothing, and the status is the changelog's to tell.
+fn agree(told: &serde_json::Map<String, serde_json::Value>, row: &LetterRow) -> Result<(), ExportError> {
+    let held = [
+        ("reason", row.reason.as_ref().into()),
+        ("app_id", row.app_id.as_deref().into()),
+        ("order_id", row.order_id.as_deref().into()),
+        ("update_time", row.update_time.into()),
+        ("err_code", row.err_code.into()),
+        ("attempts", row.attempts.into()),
+        ("times", row.times.into()),
+        ("first_failed_at", row.first_failed_at.as_deref().into()),
+        ("last_failed_at", row.last_failed_at.as_deref().into()),
+    ];
+    held.into_iter().try_for_each(|(member, held): (_, serde_json::Value)| match told.get(member) {
+        Some(told) if *told != held => {
+            Err(ExportError::Told { member, told: told.to_string(), held: held.to_string() })
+        }
+        Some(_) | None => Ok(()),
+    })
 }
 
 #[cfg(test)]
@@ -175,6 +213,8 @@ mod tests {
         let mut line = serde_json::to_value(ExportedLetter::of(letter)).unwrap();
         line["format"] = format.into();
         line["id"] = id.into();
+        line["reason"] = "malformed_json".into();
+        line["order_id"] = serde_json::Value::Null;
         serde_json::to_vec(&line).unwrap()
     }
 
@@ -197,5 +237,12 @@ mod tests {
         check(b"{}", "no line of `dead-letters export`");
         let broken = String::from_utf8(line(&letter(3), "orders/3/5", 1)).unwrap().replace("\"/3s=\"", "\"/3s\"");
         check(broken.as_bytes(), "no line of `dead-letters export`");
+        let text = String::from_utf8(line(&letter(3), "orders/3/5", 1)).unwrap();
+        let reason = text.replace("\"malformed_json\"", "\"incomplete_order\"");
+        check(reason.as_bytes(), "its reason is \"incomplete_order\", and the letter's headers say \"malformed_json\"");
+        let order = text.replace("\"order_id\":null", "\"order_id\":\"A1\"");
+        check(order.as_bytes(), "its order_id is \"A1\", and the letter's headers say null");
+        let times = text.replace("\"order_id\":null", "\"times\":7");
+        check(times.as_bytes(), "its times is 7, and the letter's headers say 1");
     }
 }

@@ -83,6 +83,8 @@ fn real_kafka_what_is_no_export_of_this_group_is_not_imported() {
     check(&format!("{lines}no json\n"), &["letters.ndjson, line 4", "no line of `dead-letters export`"]);
     check(&lines.replace(r#""format":1"#, r#""format":7"#), &["line 1", "its format is 7"]);
     check(&lines.replace("/0/5\"", "/0/3\""), &["was changed after the export"]);
+    let renamed = lines.replace(r#""reason":"incomplete_order""#, r#""reason":"malformed_order""#);
+    check(&renamed, &["line 2", r#"its reason is "malformed_order""#, r#"headers say "incomplete_order""#]);
     world.check_refused(&["dead-letters", "import", "/nowhere/letters"], 1, &["cannot read /nowhere/letters"]);
     // Another group's: its topic has no letter of them, and no worker of it has set them aside.
     std::fs::write(&file, &lines).unwrap();
