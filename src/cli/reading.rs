@@ -1,10 +1,11 @@
 //! What the tools that read workers' topics have in common: the reader, its progress bar, how they end, and what is said
 //! where something is not there.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{self, Exit};
@@ -39,9 +40,9 @@ pub(super) fn with(
     silence_caught_panics();
     runtime::block_on(|stop| async move {
         let scan = Scanner::connect(&config.kafka, stop.clone()).map_err(kafka)?;
-        let bar = ProgressBar::new(0);
-        let style = ProgressStyle::with_template("{msg} {bar:32} {percent:>3} %  {per_sec}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        // Of unknown length until the first of it is read: of nothing, all is done.
+        let bar = ProgressBar::no_length();
+        bar.set_style(bar_style());
         let mut reading = Reading { config, scan, bar, stop: stop.clone() };
         let result = tokio::task::block_in_place(|| work(&mut reading, shell));
         reading.bar.finish_and_clear();
@@ -50,6 +51,12 @@ pub(super) fn with(
             result => result,
         }
     })
+}
+
+fn bar_style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{msg} {bar:32} {percent:>3} %  {rate}/s");
+    let rate = |state: &ProgressState, to: &mut dyn Write| write!(to, "{:.0}", state.per_sec()).unwrap_or(());
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate)
 }
 
 /// An error of Kafka, with its exit code and what to look at.

@@ -111,7 +111,14 @@ pub fn note(text: impl AsRef<str>) {
 
 /// Ids and messages come from foreign hands: what could steer a terminal is shown escaped.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    text.chars().map(|c| if is_unseen(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// Characters that a terminal obeys instead of showing them: controls, and those that turn the direction of what follows or
+/// take no room, behind which an id can look like another one.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -126,6 +133,15 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(
+            printable("A\u{202e}1\u{200b}\u{feff}\u{1b}[2J\u{2069}"),
+            "A\\u{202e}1\\u{200b}\\u{feff}\\u{1b}[2J\\u{2069}"
+        );
+        assert_eq!(printable("订单-1 é"), "订单-1 é");
     }
 
     #[test]

@@ -26,10 +26,13 @@ pub struct Args {
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
 pub enum Command {
     /// Open the store, read every row of it, and say where each partition stands
+    #[command(after_help = CHECK_HELP)]
     Check,
     /// Set the store aside, so that the next start rebuilds it from the changelog
+    #[command(after_help = REBUILD_HELP)]
     Rebuild,
     /// Write the store's states into the changelog, in committed steps
+    #[command(after_help = REBASE_HELP)]
     Rebase,
 }
 
@@ -51,6 +54,26 @@ rebase   for a store that was filled with kafka.exactly_once = false, or whose c
 Examples:
   order-sync store check --config order-sync.toml
   order-sync store rebuild --config order-sync.toml
+  order-sync store rebase --config order-sync.toml --set kafka.exactly_once=true";
+
+const CHECK_HELP: &str = "\
+The worker that uses the store must not run meanwhile. Nothing is changed.
+
+Example:
+  order-sync store check --config order-sync.toml --output json";
+
+const REBUILD_HELP: &str = "\
+The worker that uses the store must not run meanwhile. Only with kafka.exactly_once: elsewhere the store is the
+only copy. The directory is renamed and its new name printed; nothing is deleted.
+
+Example:
+  order-sync store rebuild --config order-sync.toml";
+
+const REBASE_HELP: &str = "\
+No worker of the group may run. `order-sync store --help` says when this is needed, and what it does with
+partitions that the changelog knows already. One that was cut off goes on when it is run again.
+
+Example:
   order-sync store rebase --config order-sync.toml --set kafka.exactly_once=true";
 
 #[derive(Serialize)]

@@ -23,8 +23,10 @@ pub struct Args {
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
 pub enum Command {
     /// Make the topics that are missing, with the partition count of the source topics
+    #[command(after_help = CREATE_HELP)]
     Create,
     /// Say whether the topics are there and fit; make nothing
+    #[command(after_help = CHECK_HELP)]
     Check,
 }
 
@@ -41,6 +43,18 @@ A topic that does not fit, or is missing for `check`, ends with exit code 7.
 Examples:
   order-sync topics check --config order-sync.toml
   order-sync topics create --config order-sync.toml";
+
+const CREATE_HELP: &str = "\
+Topics that are there are looked at as `topics check` does. `order-sync topics --help` tells of each.
+
+Example:
+  order-sync topics create --config order-sync.toml";
+
+const CHECK_HELP: &str = "\
+Ends with exit code 7 where a topic is missing or does not fit, naming both values.
+
+Example:
+  order-sync topics check --config order-sync.toml --output json";
 
 #[derive(Serialize)]
 struct Line<'a> {

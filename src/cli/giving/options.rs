@@ -17,7 +17,7 @@ const HOST_FILE: &str = "/proc/sys/kernel/hostname";
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "How it is given")]
 pub struct Give {
-    /// Who gives it, for the audit trail [default: $USER and the host's name]
+    /// Who gives it, for the audit trail [default: the user and the host's name]
     #[arg(long, value_name = "NAME")]
     pub who: Option<String>,
     /// Write it, and do not wait for what becomes of it
@@ -74,13 +74,36 @@ pub(in crate::cli) fn why(text: &str) -> Result<String, String> {
     }
 }
 
+/// The name of the user that this process runs as, or its number: service managers and containers set no `USER`.
+fn own_name() -> Option<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let number = std::fs::metadata("/proc/self").ok()?.uid();
+        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        Some(name_of(number, &users).unwrap_or_else(|| format!("uid {number}")))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+#[cfg(unix)]
+fn name_of(number: u32, users: &str) -> Option<String> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, is_he) = (fields.next()?, fields.nth(1)?.parse() == Ok(number));
+        is_he.then(|| name.to_owned())
+    })
+}
+
 impl Give {
     /// Who gives it: what was asked for, else the user at this host.
     pub(in crate::cli) fn who(&self, shell: &Shell) -> anyhow::Result<String> {
         let who = if let Some(who) = &self.who {
             who.clone()
         } else {
-            let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| shell.variable(name));
+            let user =
+                ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| shell.variable(name)).or_else(own_name);
             let host = std::fs::read_to_string(HOST_FILE).ok().or_else(|| shell.variable("HOSTNAME"));
             let host = host.map(|host| host.trim().to_owned()).filter(|host| !host.is_empty());
             let or_unknown = |text: Option<String>| text.unwrap_or_else(|| "unknown".to_owned());
@@ -92,5 +115,18 @@ impl Give {
             return Err(exit::fail(Exit::Usage, anyhow::anyhow!(words)));
         }
         Ok(who)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_known_by_number_without_the_shells_word() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nbroken\norders:x:1000:1000::/home:/bin/sh\n";
+        assert_eq!(name_of(1000, users).as_deref(), Some("orders"));
+        assert_eq!(name_of(1, users), None);
+        assert!(own_name().is_some_and(|name| !name.is_empty()));
     }
 }
