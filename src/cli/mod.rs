@@ -32,6 +32,7 @@ pub mod shell;
 pub mod store;
 mod times;
 pub mod topics;
+mod unknown;
 pub mod verify;
 
 pub use entry::main;

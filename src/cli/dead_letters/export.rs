@@ -72,6 +72,11 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
             write(&args.select, reading, &mut shell.out)?
         };
         reading.bar.finish_and_clear();
+        if count == 0 {
+            // An empty file would stand in the way of the next try.
+            let gone = |_: &anyhow::Error| args.to.iter().for_each(|path| std::fs::remove_file(path).unwrap_or(()));
+            args.select.found_nothing(reading).inspect_err(gone)?;
+        }
         if let Some(path) = &args.to {
             let path = path.display();
             render::note(format!(

@@ -78,8 +78,8 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
         let mut letters = args.select.letters(reading)?;
         match args.group_by {
-            Some(by) => count(&mut letters, by, reading, shell)?,
-            None => list(&mut letters, args.limit, reading, shell)?,
+            Some(by) => count(&mut letters, by, args, reading, shell)?,
+            None => list(&mut letters, args, reading, shell)?,
         }
         if letters.foreign() > 0 {
             let foreign = letters.foreign();
@@ -93,7 +93,8 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     })
 }
 
-fn list(letters: &mut Letters, limit: usize, reading: &mut Reading, shell: &mut Shell) -> anyhow::Result<()> {
+fn list(letters: &mut Letters, args: &Args, reading: &mut Reading, shell: &mut Shell) -> anyhow::Result<()> {
+    let limit = args.limit;
     let (mut told, mut page) = (0, Vec::new());
     if shell.output() == Output::Json {
         reading.hide_bar_from(shell);
@@ -113,6 +114,9 @@ fn list(letters: &mut Letters, limit: usize, reading: &mut Reading, shell: &mut 
         }
     }
     bar.finish_and_clear();
+    if told == 0 {
+        args.select.found_nothing(reading)?;
+    }
     if shell.output() == Output::Text {
         if told == 0 {
             shell.out.line("no dead letters")?;
@@ -170,7 +174,13 @@ pub(super) fn line(listed: &Listed) -> Line<'_> {
     }
 }
 
-fn count(letters: &mut Letters, by: GroupBy, reading: &mut Reading, shell: &mut Shell) -> anyhow::Result<()> {
+fn count(
+    letters: &mut Letters,
+    by: GroupBy,
+    args: &Args,
+    reading: &mut Reading,
+    shell: &mut Shell,
+) -> anyhow::Result<()> {
     let mut counts: HashMap<String, u64> = HashMap::new();
     let bar = reading.bar.clone();
     let mut progress = |read| Reading::progress(&bar, read);
@@ -181,6 +191,9 @@ fn count(letters: &mut Letters, by: GroupBy, reading: &mut Reading, shell: &mut 
         *counts.entry(value).or_default() += 1;
     }
     bar.finish_and_clear();
+    if counts.is_empty() {
+        args.select.found_nothing(reading)?;
+    }
     let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
     counts.sort_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
     match shell.output() {

@@ -121,6 +121,9 @@ fn choose(args: &Args, reading: &mut Reading) -> anyhow::Result<BTreeMap<LetterI
         let words = format!("note: {matching} letters match, {} are taken up: --limit, or once more", chosen.len());
         bar.suspend(|| render::note(words));
     }
+    if chosen.is_empty() {
+        select.found_nothing(reading)?;
+    }
     Ok(chosen)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::builder::PossibleValuesParser;
 
 use crate::cli::reading::Reading;
-use crate::cli::times;
+use crate::cli::{times, unknown};
 use crate::inspect::{Filter, LetterId, Letters};
 use crate::order::DeadLetterReason;
 use crate::sync::changelog::LetterState;
@@ -90,5 +90,10 @@ impl Select {
             until_ms: self.until,
         };
         Ok(Letters::new(&topic, &spans, statuses, filter))
+    }
+
+    /// Nothing was found: refuses names that the settings do not have, either.
+    pub(super) fn found_nothing(&self, reading: &Reading) -> anyhow::Result<()> {
+        unknown::refuse(&reading.config, &self.app, self.topic.as_deref())
     }
 }

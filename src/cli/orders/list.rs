@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
-use crate::cli::times;
+use crate::cli::{times, unknown};
 use crate::inspect::{OrderRow, read_rows};
 use crate::order::Status;
 use crate::sync::scan::Span;
@@ -69,6 +69,9 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
             }
         }
         reading.bar.finish_and_clear();
+        if oldest.is_empty() {
+            unknown::refuse(&reading.config, &args.app, None)?;
+        }
         tell(&oldest, shell)?;
         if matching > oldest.len() {
             let shown = oldest.len();

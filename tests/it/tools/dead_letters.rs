@@ -56,9 +56,8 @@ fn real_kafka_dead_letters_are_filtered() {
     check(&["--reason", "malformed_event", "--reason", "incomplete_order"], &[4, 5]);
     check(&["--order", REFUSED], &[6]);
     check(&["--app", "tt1"], &[5, 6]);
-    check(&["--app", "tt2"], &[]);
+    check(&["--app", "tt1", "--reason", "unknown_app"], &[]);
     check(&["--err-code", "40003"], &[6]);
-    check(&["--topic", "another"], &[]);
     check(&["--partition", "0"], &[4, 5, 6]);
     check(&["--status", "open"], &[4, 5, 6]);
     check(&["--status", "discarded"], &[]);
@@ -133,6 +132,21 @@ fn real_kafka_what_is_not_there_is_said_with_what_to_do() {
     check(&["dead-letters", "list", "--partition", "7"], 2, &["1 partitions", "no partition 7"]);
     check(&["dead-letters", "show", "orders/0/99"], 1, &["there is no dead letter orders/0/99", "dead-letters list"]);
     check(&["dead-letters", "show", "orders"], 2, &["topic/partition/offset"]);
+    // A slip of the fingers is no empty answer; what the letters themselves name is one.
+    check(&["dead-letters", "list", "--topic", "nosuch"], 2, &["no such source topic", "it has", &world.topic]);
+    check(&["dead-letters", "list", "--app", "tt2"], 2, &[r#"nothing is of app "tt2""#, r#"did you mean "tt1"?"#]);
+    check(&["dead-letters", "list", "--group-by", "reason", "--app", "tt2"], 2, &["did you mean"]);
+    check(&["dead-letters", "redrive", "--app", "tt2", "--dry-run"], 2, &["did you mean"]);
+    check(&["orders", "list", "--app", "tt2"], 2, &["did you mean"]);
+    let file = world.site.home().join("none.ndjson");
+    check(&["dead-letters", "export", "--to", file.to_str().unwrap(), "--app", "tt2"], 2, &["did you mean"]);
+    assert!(!file.exists());
+    assert_eq!(
+        world.run(&["dead-letters", "list", "--app", "tt1", "--reason", "unknown_app"]).out(),
+        "no dead letters\n"
+    );
+    let renamed = ["--set", "kafka.topics=other", "--topic", &world.topic, "--output", "json"];
+    assert_eq!(world.run(&[&["dead-letters", "list"], &renamed[..]].concat()).lines().len(), 3);
 }
 
 #[test]
