@@ -75,7 +75,7 @@ impl Listed {
     /// What has become of it, as far as it is known. One that is forgotten was closed: only what was folded can have been
     /// superseded.
     pub fn state(&self) -> LetterState {
-        match (&self.word, self.row.update_time) {
+        match (self.word, self.row.update_time) {
             (Word::Status(status), _) => status.state,
             (Word::Forgotten, Some(_)) => LetterState::Superseded,
             (Word::Forgotten, None) => LetterState::Discarded,
@@ -85,7 +85,7 @@ impl Listed {
 
     /// When it became so, milliseconds since the epoch, where that is known.
     pub fn state_at_ms(&self) -> Option<i64> {
-        if let Word::Status(status) = &self.word { Some(status.at_ms) } else { None }
+        if let Word::Status(status) = self.word { Some(status.at_ms) } else { None }
     }
 }
 

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 
 use super::letter::LetterId;
 use crate::record::{NextOffset, RecordOffset};
-use crate::sync::changelog::{ChangelogKey, LetterStatus};
+use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
 use crate::sync::ports::PortError;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 
@@ -24,11 +24,22 @@ const WINDOW_MAX: i64 = 65_536;
 const LETTER_KEY: &[u8] = b"[1,\"letter\",";
 const POSITION_KEY: &[u8] = b"[1,\"position\",";
 
+/// What is kept of a status: what has become of the letter, when, and of which of its letters that is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What has become of it.
+    pub state: LetterState,
+    /// Wall clock of this status, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// How often the record has been dead-lettered.
+    pub times: u32,
+}
+
 /// What the changelog says of a letter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
     /// Its status.
-    Status(LetterStatus),
+    Status(Told),
     /// Nothing any more: it was closed, and retention has removed its status with its order.
     Forgotten,
     /// Nothing: no worker with transactions has committed its partition.
@@ -37,8 +48,28 @@ pub enum Word {
 
 /// What a record of the changelog is about, as far as it matters here.
 enum About {
-    Letter(usize, RecordOffset, Option<LetterStatus>),
+    Letter(usize, RecordOffset, Option<Told>),
     Position(usize),
+}
+
+/// A letter in short: the source's partition, the place of its topic among the sources, and the offset.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    partition: i32,
+    source: u32,
+    offset: i64,
+}
+
+impl Place {
+    fn new(partition: i32, source: usize, offset: RecordOffset) -> Self {
+        Self { partition, source: u32::try_from(source).unwrap_or(u32::MAX), offset: offset.get() }
+    }
+}
+
+impl Told {
+    fn of(status: &LetterStatus) -> Self {
+        Self { state: status.state, at_ms: status.at_ms, times: status.times }
+    }
 }
 
 /// One partition of the changelog, from its end backwards.
@@ -58,7 +89,9 @@ pub struct Statuses {
     /// The source topics; a status of another one is nobody's.
     sources: Vec<Arc<str>>,
     tails: Vec<Tail>,
-    found: HashMap<(i32, usize, i64), Option<LetterStatus>, RandomState>,
+    /// Told and not asked for yet. Where a million letters have had a newer word than their own, as after a redrive of all
+    /// of them, all of those lie here: 40 bytes each.
+    found: HashMap<Place, Option<Told>, RandomState>,
     /// Partitions that have a position there, and so statuses of all their letters that are not closed.
     kept: HashSet<(i32, usize), RandomState>,
 }
@@ -103,9 +136,9 @@ impl Statuses {
     pub fn take(&mut self, scan: &mut dyn LogScan, id: &LetterId, written_ms: i64) -> Result<Word, ScanError> {
         let source = self.sources.iter().position(|source| *source == id.source.topic);
         let Some(source) = source else { return Ok(Word::Unknown) };
-        let key = (id.source.partition, source, id.offset.get());
+        let place = Place::new(id.source.partition, source, id.offset);
         loop {
-            if let Some(status) = self.found.remove(&key) {
+            if let Some(status) = self.found.remove(&place) {
                 return Ok(status.map_or(Word::Forgotten, Word::Status));
             }
             let passed = |tail: &Tail| tail.read_from <= tail.low || tail.read_since_ms < written_ms - CLOCKS_MS;
@@ -128,7 +161,8 @@ impl Statuses {
             let (from, until) = (NextOffset::new(tail.read_from), NextOffset::new(until));
             spans.push(Span { partition: tail.partition, from, until });
         }
-        let (mut newest, mut met) = (HashMap::<i32, i64>::new(), HashMap::new());
+        let mut newest = HashMap::<i32, i64>::new();
+        let mut met = HashMap::<Place, Option<Told>, RandomState>::default();
         let mut failed = None;
         let (sources, kept) = (&self.sources, &mut self.kept);
         scan.read(topic, &spans, &mut |seen| {
@@ -140,7 +174,7 @@ impl Statuses {
                 }
                 Ok(Some(About::Letter(source, offset, status))) => {
                     // Within a window the last word counts.
-                    met.insert((seen.partition(), source, offset.get()), status);
+                    met.insert(Place::new(seen.partition(), source, offset), status);
                 }
                 Ok(None) => {}
                 Err(error) => failed = Some(error),
@@ -150,8 +184,8 @@ impl Statuses {
         if let Some(error) = failed {
             return Err(error.into());
         }
-        for (key, status) in met {
-            self.found.entry(key).or_insert(status);
+        for (place, status) in met {
+            self.found.entry(place).or_insert(status);
         }
         for tail in &mut self.tails {
             if let Some(time) = newest.get(&tail.partition) {
@@ -173,7 +207,7 @@ fn about(seen: &dyn Seen, sources: &[Arc<str>]) -> Result<Option<About>, PortErr
         match ChangelogKey::decode(key, topic).map_err(|e| unreadable(&e))? {
             Some(ChangelogKey::Letter(offset)) => {
                 let status = seen.value().map(LetterStatus::decode).transpose().map_err(|e| unreadable(&e))?;
-                return Ok(Some(About::Letter(source, offset, status)));
+                return Ok(Some(About::Letter(source, offset, status.as_ref().map(Told::of))));
             }
             Some(ChangelogKey::Position) => return Ok(Some(About::Position(source))),
             Some(ChangelogKey::State(_) | ChangelogKey::Owed(_) | ChangelogKey::Command(_)) | None => {}

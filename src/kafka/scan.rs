@@ -25,6 +25,10 @@ use crate::sync::scan::{LogScan, ScanError, Seen, Span, Visit};
 const SILENCE: Duration = Duration::from_secs(15);
 /// One look at the reader's queue.
 const LOOK: Duration = Duration::from_millis(50);
+/// One fetch of one partition, as it lies at the broker.
+const FETCH_BYTES: &str = "131072";
+/// What is fetched and not taken.
+const QUEUE_KBYTES: &str = "4096";
 /// So many records are taken between two looks for a stop.
 const RECORDS_PER_LOOK: u32 = 512;
 
@@ -70,9 +74,10 @@ impl Scanner {
     /// Makes the clients; talks to nobody yet.
     pub fn connect(config: &config::Kafka, stop: CancellationToken) -> Result<Self, PortError> {
         let consumer = client::reader(config)?
-            // Read as fast as it comes, in a bounded memory: that of one fetch of every partition, and this queue.
-            .set("fetch.message.max.bytes", "1048576")
-            .set("queued.max.messages.kbytes", "16384")
+            // Read as fast as it comes, in a bounded memory: this queue, and one fetch of every partition, which letters and
+            // their statuses, each like the last, unpack to thirty times its size.
+            .set("fetch.message.max.bytes", FETCH_BYTES)
+            .set("queued.max.messages.kbytes", QUEUE_KBYTES)
             .create_with_context(Chatter::new(config, Status::new()))
             .map_err(|e| port_error("cannot make a reader of topics", &e))?;
         Ok(Self { topics: Topics::connect(config)?, consumer, stop })

@@ -46,7 +46,7 @@ pub(super) struct Share {
 #[derive(Debug, Default)]
 pub(super) struct Row {
     /// What its events give; `None` where none of them could be folded.
-    pub(super) state: Option<OrderState>,
+    pub(super) state: Option<Box<OrderState>>,
     /// Events that the workers have set aside.
     pub(super) set_aside: u32,
     /// Whether nobody has dealt with one of those.
@@ -130,7 +130,7 @@ impl<'m> Beside<'m> {
         };
         let identity = Identity::new(event.app_id.clone(), event.order_id.as_ref());
         let Some(row) = self.row(identity) else { return Ok(()) };
-        let before = row.state.as_ref().map_or(0, bytes_of);
+        let before = row.state.as_deref().map_or(0, bytes_of);
         row.may_have_left |=
             row.state.as_ref().is_some_and(|state| state.status.is_final() && state.update_time <= removed);
         let event = match begun {
@@ -145,12 +145,12 @@ impl<'m> Beside<'m> {
         };
         // What retention has removed has left letters behind where it mattered: they are taken as the log gives them.
         let rules = FoldRules { unit, removed_stamp: UpdateTime::ZERO };
-        let state = row.state.as_ref();
+        let state = row.state.as_deref();
         if let Transition::Advanced(advanced) | Transition::Unchanged(advanced) =
             fold_as(way, state, &event, offset, rules, mapper)?
         {
             let after = bytes_of(&advanced.state);
-            row.state = Some(advanced.state);
+            row.state = Some(Box::new(advanced.state));
             self.bytes = self.bytes + after - before;
         }
         self.hold_bound();
@@ -166,7 +166,7 @@ impl<'m> Beside<'m> {
             let (share, hasher) = (self.share, FixedState::default());
             self.rows.retain(|identity, _| share.has(hasher.hash_one(identity)));
             let row = |(identity, row): (&Identity, &Row)| {
-                2 * size_of::<(Identity, Row)>() + identity.order_id.len() + row.state.as_ref().map_or(0, bytes_of)
+                2 * size_of::<(Identity, Row)>() + identity.order_id.len() + row.state.as_deref().map_or(0, bytes_of)
             };
             self.bytes = self.rows.iter().map(row).sum();
             self.rows.shrink_to_fit();
@@ -175,7 +175,10 @@ impl<'m> Beside<'m> {
 }
 
 fn bytes_of(state: &OrderState) -> usize {
-    64 + state.document.len() + state.event_ids.iter().map(|id| id.len() + size_of::<Box<str>>()).sum::<usize>()
+    size_of::<OrderState>()
+        + 64
+        + state.document.len()
+        + state.event_ids.iter().map(|id| id.len() + size_of::<Box<str>>()).sum::<usize>()
 }
 
 /// Takes every order as one that can be sent.

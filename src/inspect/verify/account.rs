@@ -97,7 +97,7 @@ impl<'a> Account<'a> {
             let words = "the changelog's position remembers another record at this offset";
             self.find(offset, Reason::RecordChanged, words.to_owned(), None);
         }
-        if self.letters.of(record.offset).iter().any(|letter| !letter.is_of(record)) {
+        if self.letters.of(offset).iter().any(|letter| !letter.is_of(record)) {
             let words = "the original in its dead letter is not the record in the source";
             self.find(offset, Reason::LetterDiffers, words.to_owned(), None);
         }
@@ -177,6 +177,7 @@ impl<'a> Account<'a> {
         } else if letter.is_some() {
             self.check_status(offset, kind, Some(&identity));
         }
+        self.forget_unknown(key);
     }
 
     /// What the record came to, where folding and log agree on `what`.
@@ -233,7 +234,7 @@ impl<'a> Account<'a> {
     }
 
     fn letters_of(&self, offset: i64) -> &'a [LetterSeen] {
-        self.letters.by_offset.get(&offset).map_or(&[], Vec::as_slice)
+        self.letters.of(offset)
     }
 
     fn status(&self, offset: i64) -> LetterState {
@@ -252,22 +253,6 @@ impl<'a> Account<'a> {
         } else {
             self.rules.today(&identity.app_id)
         }
-    }
-
-    /// The order's track; it begins here if it is met for the first time.
-    pub(super) fn track(&mut self, identity: &Identity) -> &mut Track {
-        let key = order_key(identity);
-        let (bases, may_be_gone) = (&mut self.bases, self.low > 0 || self.facts.reborn_ms.is_some());
-        self.tracks.entry(key).or_insert_with(|| {
-            let mut worlds: Vec<World> = bases.remove(&key).map(World::known).into_iter().collect();
-            if worlds.is_empty() {
-                worlds.push(World::New);
-            }
-            if may_be_gone {
-                worlds.push(World::Unknown);
-            }
-            Track::new(identity.clone(), worlds)
-        })
     }
 
     /// Puts down what is wrong with an offset.

@@ -7,7 +7,6 @@ use super::outcome::{Kind, Reason};
 use super::step::left_below;
 use super::worlds::{Track, World};
 use crate::order::Identity;
-use crate::sync::changelog::LetterStatus;
 
 /// What of a state may not be told: it names what differs and no value.
 fn state_words(found: &Brief, folded: &Brief) -> (Reason, String) {
@@ -148,7 +147,7 @@ impl Account<'_> {
     /// Every status has its letter.
     fn close_statuses(&mut self) {
         let next = self.facts.next().unwrap_or(0);
-        let of_none = |offset: &&i64| !self.letters.by_offset.contains_key(offset);
+        let of_none = |offset: &&i64| self.letters.of(**offset).is_empty();
         let missing: Vec<i64> = self
             .facts
             .statuses
@@ -158,7 +157,8 @@ impl Account<'_> {
             .copied()
             .collect();
         for offset in missing {
-            let identity = self.facts.statuses.get(&offset).and_then(LetterStatus::identity);
+            let order = self.facts.statuses.get(&offset).map(|status| status.order);
+            let identity = order.and_then(|order| self.identity(order));
             let words =
                 "the changelog has the status of a dead letter, and the dead-letter topic has no letter".to_owned();
             self.find(offset, Reason::LetterMissing, words, identity.as_ref());

@@ -16,7 +16,7 @@ use super::rules::VerifyRules;
 use crate::order::again::last_request;
 use crate::order::{AppId, Identity, OrderState, UpdateTime};
 use crate::record::TopicPartition;
-use crate::sync::changelog::{ChangelogKey, LetterStatus};
+use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
 use crate::sync::command::{CommandDone, Outcome};
 use crate::sync::last_record::LastRecord;
 use crate::sync::ports::{PortError, Position};
@@ -42,16 +42,32 @@ pub(super) struct LastState {
     pub(super) is_sound: bool,
 }
 
+/// The last word on a dead letter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StatusSeen {
+    pub(super) state: LetterState,
+    /// The order in short; 0 where it is not known.
+    pub(super) order: u64,
+}
+
+impl StatusSeen {
+    fn of(status: &LetterStatus) -> Self {
+        Self { state: status.state, order: status.identity().as_ref().map_or(0, order_key) }
+    }
+}
+
 /// Everything that the changelog says.
 #[derive(Default)]
 pub(super) struct Facts {
     pub(super) position: Option<Position>,
     pub(super) states: HashMap<u64, LastState, RandomState>,
+    /// Orders that have had a state and have none any more.
+    left: HashSet<u64, RandomState>,
     /// By order and offset of the event: deliveries that are owed now, and those of whole commits.
     pub(super) owed: HashMap<(u64, i64), Vec<OwedSeen>, RandomState>,
     /// What is owed now.
     pub(super) alive: HashMap<(u64, i64), OwedSeen, RandomState>,
-    pub(super) statuses: BTreeMap<i64, LetterStatus>,
+    pub(super) statuses: BTreeMap<i64, StatusSeen>,
     pub(super) commands: Vec<CommandDone>,
     /// How often a command has made a letter of the record at an offset.
     pub(super) failed: HashMap<i64, usize, RandomState>,
@@ -131,7 +147,7 @@ impl Facts {
             (Some(ChangelogKey::Letter(offset)), None) => drop(self.statuses.remove(&offset.get())),
             (Some(ChangelogKey::Letter(offset)), Some(value)) => {
                 let status = LetterStatus::decode(value).map_err(|e| unreadable(&e))?;
-                self.statuses.insert(offset.get(), status);
+                self.statuses.insert(offset.get(), StatusSeen::of(&status));
             }
             (Some(ChangelogKey::Command(_)), Some(value)) => {
                 let done = CommandDone::decode(value).map_err(|e| unreadable(&e))?;
@@ -158,6 +174,7 @@ impl Facts {
         let key = order_key(&identity);
         let Some(value) = value else {
             self.states.remove(&key);
+            self.left.insert(key);
             return;
         };
         self.apps.insert(identity.app_id.clone());
@@ -262,6 +279,11 @@ impl Facts {
     /// The first offset that has no outcome; `None` where nothing was ever committed.
     pub(super) fn next(&self) -> Option<i64> {
         self.position.as_ref().map(|position| position.next.get())
+    }
+
+    /// Whether the changelog has ever had a state of the order.
+    pub(super) fn knows(&self, order: u64) -> bool {
+        self.states.contains_key(&order) || self.left.contains(&order)
     }
 
     /// Whether every record of the commit that this offset belongs to is still there.

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use super::evidence::{record_key, short};
 use crate::inspect::LetterRow;
 use crate::order::DeadLetterReason;
-use crate::record::{Record, RecordOffset, TopicPartition};
+use crate::record::{Record, TopicPartition};
 use crate::sync::letter::measures;
 use crate::sync::letter_original::letter_of;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
@@ -26,6 +26,8 @@ enum Original {
 /// One letter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LetterSeen {
+    /// Of the original.
+    offset: i64,
     /// `None`: a code that this release does not know.
     pub(super) reason: Option<DeadLetterReason>,
     /// Whether its event was folded.
@@ -46,10 +48,11 @@ impl LetterSeen {
     }
 }
 
-/// All letters of a source partition by the offsets of their originals, each offset's in the order of the log.
+/// All letters of a source partition.
 #[derive(Default)]
 pub(super) struct LettersSeen {
-    pub(super) by_offset: HashMap<i64, Vec<LetterSeen>, RandomState>,
+    /// By the offsets of their originals, each offset's in the order of the log.
+    letters: Vec<LetterSeen>,
     /// Originals that were asked for.
     pub(super) originals: HashMap<i64, Record, RandomState>,
 }
@@ -71,6 +74,8 @@ impl LettersSeen {
             }
             ControlFlow::Continue(())
         })?;
+        // The sort is stable.
+        letters.letters.sort_by_key(|letter| letter.offset);
         Ok(letters)
     }
 
@@ -83,7 +88,8 @@ impl LettersSeen {
         };
         let content = letter_of(&record, source, offset);
         let original = content.and_then(|content| content.original);
-        let seen = LetterSeen {
+        self.letters.push(LetterSeen {
+            offset: offset.get(),
             reason: DeadLetterReason::ALL.into_iter().find(|reason| reason.as_str() == &*row.reason),
             is_of_delivery: text("__connect.errors.stage") == Some("deliver"),
             first_failed_ms: row.first_failed_at.as_deref().and_then(ms).unwrap_or(i64::MAX),
@@ -92,16 +98,23 @@ impl LettersSeen {
                 (None, Some(measures)) => Original::Measured(short(measures.as_bytes())),
                 (None, None) => Original::Gone,
             },
-        };
-        self.by_offset.entry(offset.get()).or_default().push(seen);
+        });
         if let Some(record) = original.filter(|_| needed.contains(&offset.get())) {
             self.originals.insert(offset.get(), record);
         }
     }
 
     /// The letters of the record at this offset.
-    pub(super) fn of(&self, offset: RecordOffset) -> &[LetterSeen] {
-        self.by_offset.get(&offset.get()).map_or(&[], Vec::as_slice)
+    pub(super) fn of(&self, offset: i64) -> &[LetterSeen] {
+        let from = self.letters.partition_point(|letter| letter.offset < offset);
+        let letters = self.letters.get(from..).unwrap_or_default();
+        let count = letters.iter().take_while(|letter| letter.offset == offset).count();
+        letters.get(..count).unwrap_or_default()
+    }
+
+    /// The offsets of their originals, the least first.
+    pub(super) fn offsets(&self) -> impl Iterator<Item = i64> + '_ {
+        self.letters.iter().map(|letter| letter.offset)
     }
 }
 

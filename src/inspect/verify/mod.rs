@@ -11,6 +11,7 @@ mod partition;
 mod rules;
 mod step;
 mod tally;
+mod tracks;
 mod worlds;
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ fn begin(rules: &VerifyRules<'_>, facts: &Facts, letters: &LettersSeen, source: 
         Start::Later => {
             let states = facts.states.values().filter_map(|last| last.state.as_ref().map(|state| state.applied_offset));
             let owed = facts.owed.keys().map(|(_, offset)| *offset);
-            let first = states.chain(owed).chain(letters.by_offset.keys().copied()).filter(|at| *at >= 0).min();
+            let first = states.chain(owed).chain(letters.offsets()).filter(|at| *at >= 0).min();
             first.or(facts.next()).map_or(source.low, |first| first.max(source.low))
         }
     }

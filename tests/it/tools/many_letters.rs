@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::record::Header;
 
+use super::fixture::{OPEN_ID, event};
 use crate::run::Site;
 use crate::support::real_kafka::RealKafka;
 
@@ -75,6 +76,93 @@ fn list(site: &Site) -> (Vec<(String, u64)>, Duration, u64) {
     (rows, first.unwrap(), peak)
 }
 
+/// Runs a tool to its end. Returns how it ended, what it said last, the time, and the greatest memory.
+fn measure(site: &Site, args: &[&str]) -> (Option<i32>, String, Duration, u64) {
+    let began = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_order-sync"))
+        .args(args)
+        .arg("--config")
+        .arg(site.config_file())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let last = std::thread::spawn(move || {
+        let (mut line, mut last) = (String::new(), String::new());
+        while out.read_line(&mut line).unwrap() > 0 {
+            std::mem::swap(&mut line, &mut last);
+            line.clear();
+        }
+        last
+    });
+    let mut peak = 0;
+    let code = loop {
+        peak = peak.max(peak_mb(child.id()).unwrap_or(0));
+        match child.try_wait().unwrap() {
+            Some(status) => break status.code(),
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    (code, last.join().unwrap(), began.elapsed(), peak)
+}
+
+/// A worker sets so many events of one partition aside, each of another order: each has a letter, and a status in the
+/// changelog.
+fn set_aside(kafka: &RealKafka, letters: usize) -> Site {
+    let topic = kafka.topic("many-letters", 1, &[]);
+    let producer = Producer::connect(&kafka.brokers).unwrap();
+    for number in 0..letters {
+        let order = format!("A{number}");
+        let mut event = event(&order, 0, "paid");
+        event["order"] = serde_json::json!({"open_id": OPEN_ID, "description": "x".repeat(300)});
+        let value = event.to_string();
+        let (key, value) = (Some(order.as_bytes()), Some(value.as_bytes()));
+        producer.send(&topic, Outgoing { partition: Some(0), key, value, ..Outgoing::default() }).unwrap();
+    }
+    producer.flush().unwrap();
+    let site = Site::new(&kafka.brokers, &topic, "http://127.0.0.1:9");
+    let mut worker = site.spawn(&["--until-caught-up"]);
+    assert!(worker.wait().unwrap().success(), "{}", site.log());
+    site
+}
+
+/// Every tool that goes through all letters and their statuses stays within its memory.
+#[expect(clippy::print_stderr, reason = "the figures are what the test is run for")]
+fn check_tools(kafka: &RealKafka, letters: usize, most_mb: u64, [verify_mb, replay_mb]: [u64; 2]) {
+    let site = set_aside(kafka, letters);
+    let file = site.home().join("letters.ndjson");
+    let list = ["dead-letters", "list", "--limit", "0", "--output", "json"];
+    let counts = ["dead-letters", "list", "--group-by", "status", "--output", "json"];
+    let export = ["dead-letters", "export", "--to", file.to_str().unwrap()];
+    let verify = ["verify", "--output", "json"];
+    let replay = ["replay", "--from", "earliest", "--output", "json"];
+    let mut over = Vec::new();
+    for (args, most) in
+        [(&list[..], most_mb), (&counts, most_mb), (&export, most_mb), (&verify, verify_mb), (&replay, replay_mb)]
+    {
+        let (code, last, took, peak) = measure(&site, args);
+        eprintln!("{letters} letters with statuses: {}: {took:?}, at most {peak} MB", args.join(" "));
+        assert_eq!(code, Some(0), "{args:?}: {last}");
+        if peak > most {
+            over.push(format!("{}: {peak} MB", args.join(" ")));
+        }
+        let last: serde_json::Value = if last.is_empty() { serde_json::Value::Null } else { last.parse().unwrap() };
+        match args[0] {
+            "verify" => assert_eq!(last["outcomes"]["dead_letter"], letters, "{last}"),
+            "replay" => {
+                assert_eq!((&last["events"], &last["never_delivered"]), (&letters.into(), &letters.into()), "{last}")
+            }
+            _ if args == counts => {
+                assert_eq!((&last["value"], &last["count"]), (&"open".into(), &letters.into()), "{last}")
+            }
+            _ => {}
+        }
+    }
+    let exported = std::fs::read(&file).unwrap();
+    assert_eq!(exported.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count(), letters);
+    assert!(over.is_empty(), "{over:?}");
+}
+
 #[expect(clippy::print_stderr, reason = "the figures are what the test is run for")]
 fn check(kafka: &RealKafka, letters: i64) {
     let site = Site::new(&kafka.brokers, "orders", "http://127.0.0.1:9");
@@ -103,8 +191,21 @@ fn real_kafka_a_hundred_thousand_letters_are_listed_soon_and_in_little_memory() 
 }
 
 #[test]
+fn real_kafka_every_tool_goes_through_a_hundred_thousand_letters_in_little_memory() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    check_tools(kafka, 100_000, 115, [120, 100]);
+}
+
+#[test]
 #[ignore = "a million letters take a minute to write"]
 fn real_kafka_a_million_letters_are_listed_soon_and_in_little_memory() {
     let Some(kafka) = RealKafka::shared() else { return };
     check(kafka, 1_000_000);
+}
+
+#[test]
+#[ignore = "a million letters take some minutes to come about"]
+fn real_kafka_every_tool_goes_through_a_million_letters_in_little_memory() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    check_tools(kafka, 1_000_000, 200, [400, 400]);
 }
