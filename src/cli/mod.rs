@@ -20,6 +20,7 @@ mod map_lines;
 mod map_log;
 mod map_rules;
 mod map_text;
+mod needed;
 pub mod orders;
 mod reading;
 pub mod render;

@@ -4,11 +4,11 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{self, Exit};
+use super::needed::Needed;
 use super::render::{Output, Reader};
 use super::shell::Shell;
 use super::{render, runtime};
@@ -74,24 +74,19 @@ pub(super) fn kafka(error: impl Into<ScanError>) -> anyhow::Error {
 impl Reading {
     /// How far the dead-letter topic reaches: all of its partitions, or one.
     pub(super) fn letters(&mut self, only: Option<i32>) -> anyhow::Result<Vec<Span>> {
-        let (topic, group) = (self.config.kafka.dead_letter_topic.clone(), &self.config.kafka.group_id);
-        let missing = format!(
-            "the dead-letter topic {topic} does not exist: no worker of group {group} has run on this cluster, or \
-             kafka.group_id or kafka.dead_letter_topic is another one. `order-sync topics create` makes it"
-        );
-        self.extents(&topic, only)?.with_context(|| missing).map_err(|error| exit::fail(Exit::Kafka, error))
+        let topic = self.config.kafka.dead_letter_topic.clone();
+        self.extents(&topic, only)?.ok_or_else(|| self.missing(Needed::DeadLetters, &topic))
     }
 
-    /// There is no changelog: why that may be, and what to do.
-    pub(super) fn no_changelog(&self) -> anyhow::Error {
-        let kafka = &self.config.kafka;
-        let words = format!(
-            "there is no changelog {}: no worker of group {} has run on this cluster yet, or kafka.group_id is another one, or \
-             its workers run without transactions (kafka.exactly_once = false): then what they hold is in their own stores alone \
-             (`order-sync store check`)",
-            kafka.changelog_topic, kafka.group_id
-        );
-        exit::fail(Exit::Kafka, anyhow::anyhow!(words))
+    /// How far the changelog reaches.
+    pub(super) fn changelog(&mut self) -> anyhow::Result<Vec<Span>> {
+        let topic = self.config.kafka.changelog_topic.clone();
+        self.extents(&topic, None)?.ok_or_else(|| self.missing(Needed::Changelog, &topic))
+    }
+
+    /// How far a source topic reaches: all of its partitions, or one.
+    pub(super) fn source(&mut self, topic: &str, only: Option<i32>) -> anyhow::Result<Vec<Span>> {
+        self.extents(topic, only)?.ok_or_else(|| self.missing(Needed::Sources, topic))
     }
 
     /// How far a topic reaches, all of its partitions or one; `None` where it does not exist.

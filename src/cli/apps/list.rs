@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use crate::cli::exit::{self, Exit};
+use crate::cli::needed::Needed;
 use crate::cli::orders;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
@@ -112,7 +113,8 @@ fn collect(reading: &mut Reading, apps: &mut BTreeMap<String, App>) -> anyhow::R
     let changelog = reading.config.kafka.changelog_topic.clone();
     let sources = reading.config.kafka.topics.clone();
     let mut partitions = 0;
-    for span in orders::changelog(reading)? {
+    reading.needs(&[Needed::Sources, Needed::Changelog])?;
+    for span in reading.changelog()? {
         for row in orders::rows(reading, span)? {
             let app = apps.entry(row.identity.app_id.as_str().to_owned()).or_default();
             app.orders += 1;

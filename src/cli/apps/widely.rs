@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::cli::exit::{self, Exit};
 use crate::cli::giving::{self, Give, Given, Giver};
+use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
@@ -143,8 +144,7 @@ fn places(reading: &mut Reading) -> anyhow::Result<Vec<TopicPartition>> {
     let mut places = Vec::new();
     for topic in reading.config.kafka.topics.clone() {
         let Some(count) = reading.scan.partitions(&topic).map_err(reading::kafka)? else {
-            let words = format!("the source topic {topic} does not exist: see kafka.topics");
-            return Err(exit::fail(Exit::Kafka, anyhow::anyhow!(words)));
+            return Err(reading.missing(Needed::Sources, &topic));
         };
         places.extend((0..count).map(|partition| TopicPartition::new(topic.as_str(), partition)));
     }

@@ -10,7 +10,6 @@ use super::select::Select;
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
 use crate::cli::giving::{GiveMany, Given, Giver};
-use crate::cli::orders;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
@@ -140,7 +139,7 @@ fn plan(letters: BTreeMap<LetterId, Listed>, reading: &mut Reading) -> anyhow::R
         let read = records.get(id).and_then(|record| identity_of(record, &events, now_ms));
         wanted.extend(read.or(named).map(|identity| (id.source.clone(), identity)));
     }
-    let mut spans = orders::changelog(reading)?;
+    let mut spans = reading.changelog()?;
     spans.retain(|span| letters.keys().any(|id| id.source.partition == span.partition));
     let (topic, sources) = (reading.config.kafka.changelog_topic.clone(), reading.config.kafka.topics.clone());
     let (bar, total) = (reading.bar.clone(), spans.iter().map(Span::offsets).sum());

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::options::Give;
 use super::outcome::{Stage, is_failure, tell};
 use crate::cli::exit::{self, Exit};
+use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
@@ -83,12 +84,7 @@ impl Giver {
         let writer = CommandWriter::connect(kafka).map_err(|error| exit::fail(Exit::Usage, error))?;
         let topic = kafka.commands_topic();
         if reading.scan.partitions(&topic).map_err(reading::kafka)?.is_none() {
-            let words = format!(
-                "the commands topic {topic} does not exist: no worker of this release has run for group {}, or kafka.group_id \
-                 is another one. `order-sync topics create` makes it",
-                reading.config.kafka.group_id
-            );
-            return Err(exit::fail(Exit::Kafka, anyhow::anyhow!(words)));
+            return Err(reading.missing(Needed::Commands, &topic));
         }
         // Before the first command is written, so that no outcome is missed.
         let watch = if give.no_wait || partitions.is_empty() {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::list;
 use crate::cli::exit::Exit;
+use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
 use crate::cli::shell::Shell;
 use crate::inspect::{Mask, OrderRow, Personal};
@@ -35,7 +36,8 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     let personal = if args.show_personal_data { Personal::Shown } else { Personal::Masked };
     reading::with(shell, |reading, shell| {
         reading.hide_bar_from(shell);
-        for span in list::changelog(reading)? {
+        reading.needs(&[Needed::Sources, Needed::Changelog])?;
+        for span in reading.changelog()? {
             let newest: HashMap<i64, OrderRow> = list::rows(reading, span)?
                 .into_iter()
                 .filter_map(|row| Some((row.state?.changelog_offset, row)))

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 
 use serde_json::json;
 
-use super::list::changelog;
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
 use crate::cli::giving::{self, Give, Given, Giver};
@@ -85,7 +84,7 @@ fn prospect(id: &LetterId, reading: &mut Reading) -> anyhow::Result<Prospect> {
     let record = record(id, reading)?;
     let identity = record.as_ref().and_then(|record| identity_of(record, &events, now_ms));
     let wanted = identity.map(|identity| (id.source.clone(), identity)).into_iter().collect();
-    let mut spans = changelog(reading)?;
+    let mut spans = reading.changelog()?;
     spans.retain(|span| span.partition == id.source.partition);
     let (topic, sources) = (reading.config.kafka.changelog_topic.clone(), reading.config.kafka.topics.clone());
     let (bar, total) = (reading.bar.clone(), spans.iter().map(Span::offsets).sum());

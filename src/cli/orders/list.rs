@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::cli::exit::Exit;
+use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
@@ -54,7 +55,8 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
         let mut oldest = Oldest::new();
         let mut matching = 0_usize;
-        for span in changelog(reading)? {
+        reading.needs(&[Needed::Sources, Needed::Changelog])?;
+        for span in reading.changelog()? {
             for row in rows(reading, span)?.into_iter().filter(|row| args.wants(row)) {
                 matching += 1;
                 let key = (
@@ -88,12 +90,6 @@ impl Args {
             && (self.app.is_empty() || self.app.iter().any(|app| app == row.identity.app_id.as_str()))
             && !(self.undelivered && row.delivery() == "delivered")
     }
-}
-
-/// How far the changelog reaches.
-pub(in crate::cli) fn changelog(reading: &mut Reading) -> anyhow::Result<Vec<Span>> {
-    let topic = reading.config.kafka.changelog_topic.clone();
-    reading.extents(&topic, None)?.ok_or_else(|| reading.no_changelog())
 }
 
 /// The orders of one partition of it.

@@ -12,4 +12,4 @@ mod source;
 
 pub use command::{Args, execute};
 
-pub(in crate::cli) use list::{changelog, rows};
+pub(in crate::cli) use list::rows;

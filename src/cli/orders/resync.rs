@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::list::{changelog, rows};
+use super::list::rows;
 use crate::cli::exit::{self, Exit};
 use crate::cli::giving::{GiveMany, Given, Giver};
+use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{Output, printable};
 use crate::cli::shell::Shell;
@@ -64,7 +65,8 @@ enum Which {
 pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     let which = which(args)?;
     reading::with(shell, |reading, shell| {
-        let spans = changelog(reading)?;
+        reading.needs(&[Needed::Sources])?;
+        let spans = reading.changelog()?;
         let partitions: BTreeSet<i32> = spans.iter().map(|span| span.partition).collect();
         let mut desk = args.many.giver(reading, shell, &partitions)?;
         match which {

@@ -10,6 +10,7 @@ use super::source::{self, Events, Reach};
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
 use crate::cli::map_rules::Mapping;
+use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output};
 use crate::cli::shell::Shell;
@@ -120,10 +121,7 @@ fn find(args: &Args, reading: &mut Reading) -> anyhow::Result<(OrderRead, Vec<Ju
     let sources = reading.config.kafka.topics.clone();
     for source in &sources {
         let Some(count) = reading.scan.partitions(source).map_err(reading::kafka)? else {
-            let words = format!(
-                "the source topic {source} does not exist on these brokers: see kafka.topics and kafka.brokers"
-            );
-            return Err(exit::fail(Exit::Kafka, anyhow::anyhow!(words)));
+            return Err(reading.missing(Needed::Sources, source));
         };
         first.extend(candidates(args.order_id.as_bytes(), count));
     }
@@ -154,9 +152,7 @@ fn look(
         });
     };
     let changelog = reading.config.kafka.changelog_topic.clone();
-    let Some(mut spans) = reading.extents(&changelog, None)? else {
-        return Err(reading.no_changelog());
-    };
+    let mut spans = reading.changelog()?;
     chosen(&mut spans, looked);
     let (bar, total) = (reading.bar.clone(), spans.iter().map(Span::offsets).sum());
     bar.set_message(changelog.clone());
@@ -180,7 +176,7 @@ fn look(
 /// The order's dead letters among the newest of these partitions, with their statuses.
 fn letters(args: &Args, reading: &mut Reading, partitions: &[Span]) -> anyhow::Result<Vec<Judged>> {
     let topic = reading.config.kafka.dead_letter_topic.clone();
-    let Some(mut spans) = reading.extents(&topic, None)? else { return Ok(Vec::new()) };
+    let mut spans = reading.letters(None)?;
     spans.retain(|span| partitions.iter().any(|partition| partition.partition == span.partition));
     for span in &mut spans {
         let newest = NextOffset::new(span.until.get() - LETTERS_READ);

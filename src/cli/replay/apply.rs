@@ -8,7 +8,6 @@ use super::command::Args;
 use super::progress_file::{PlannedOrder, ProgressFile, default_path};
 use crate::cli::exit::Exit;
 use crate::cli::giving::{Given, Giver, Round};
-use crate::cli::orders::changelog;
 use crate::cli::reading::Reading;
 use crate::cli::render::{self, Output};
 use crate::cli::shell::Shell;
@@ -53,7 +52,7 @@ pub(super) fn give(
     if given >= file.planned() {
         return Ok(Exit::Done);
     }
-    let partitions: BTreeSet<i32> = changelog(reading)?.iter().map(|span| span.partition).collect();
+    let partitions: BTreeSet<i32> = reading.changelog()?.iter().map(|span| span.partition).collect();
     let mut desk = Giver::new(reading, shell, &args.give, &round.why, &partitions, Some(args.rate))?;
     desk.go_on(round, usize::try_from(file.planned() - given).unwrap_or(usize::MAX));
     let part_max = usize::try_from(args.rate.min(PART_MAX)).unwrap_or(1);

@@ -10,6 +10,7 @@ use super::{apply, edge, from_file, from_topic, text};
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
 use crate::cli::giving::{self, Give, Round};
+use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output};
 use crate::cli::shell::Shell;
@@ -100,6 +101,7 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
                          events become";
             return Err(exit::fail(Exit::Usage, anyhow::anyhow!(words)));
         }
+        reading.needs(&[Needed::Sources, Needed::Changelog, Needed::DeadLetters])?;
         if args.resume {
             return apply::resume(args, reading, shell);
         }

@@ -13,7 +13,6 @@ use super::plan::Plan;
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
 use crate::cli::map_lines::{Line, next_line};
-use crate::cli::orders::changelog;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
@@ -33,7 +32,7 @@ pub(super) fn replay(
     reading: &mut Reading,
     shell: &mut Shell,
 ) -> anyhow::Result<()> {
-    let held_spans = changelog(reading)?;
+    let held_spans = reading.changelog()?;
     let only: BTreeSet<String> = args.order.iter().cloned().collect();
     let mapper = settings::mapper(&reading.config);
     let rules = rules(&reading.config, &mapper);

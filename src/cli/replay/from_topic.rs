@@ -7,7 +7,6 @@ use super::edge::{self, Edge};
 use super::plan::Plan;
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
-use crate::cli::orders::changelog;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
@@ -26,7 +25,7 @@ pub(super) fn replay(
     reading: &mut Reading,
     shell: &mut Shell,
 ) -> anyhow::Result<()> {
-    let held_spans = changelog(reading)?;
+    let held_spans = reading.changelog()?;
     let ranges = ranges(args, reading)?;
     let only: BTreeSet<String> = args.order.iter().cloned().collect();
     let mapper = settings::mapper(&reading.config);
@@ -76,11 +75,7 @@ fn ranges(args: &Args, reading: &mut Reading) -> anyhow::Result<Vec<(String, Spa
     }
     let mut ranges = Vec::new();
     for topic in topics.iter().filter(|topic| args.topic.as_ref().is_none_or(|only| only == *topic)) {
-        let Some(mut spans) = reading.extents(topic, None)? else {
-            let words =
-                format!("the source topic {topic} does not exist on this cluster: see kafka.topics and kafka.brokers");
-            return Err(exit::fail(Exit::Kafka, anyhow::anyhow!(words)));
-        };
+        let mut spans = reading.source(topic, None)?;
         if let Some(missing) = args.partition.iter().find(|n| !spans.iter().any(|span| span.partition == **n)) {
             let count = spans.len();
             return Err(usage(format!(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::range::{self, Place};
 use super::{settings, tell};
 use crate::cli::exit::{self, Exit};
+use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
 use crate::cli::shell::Shell;
 use crate::inspect::{Asked, Report, VerifyRules, verify_partition};
@@ -56,10 +57,10 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
         let mappers = settings::mappers(&reading.config);
         let rules = settings::rules(&reading.config, &mappers);
-        needs_a_changelog(reading)?;
+        reading.needs(&[Needed::Sources, Needed::Changelog, Needed::DeadLetters])?;
         let mut report = Report::default();
         for topic in topics(args, reading)? {
-            for span in source(reading, &topic, args.partition)? {
+            for span in reading.source(&topic, args.partition)? {
                 report.absorb(partition(args, reading, &rules, &topic, span)?);
             }
         }
@@ -79,21 +80,6 @@ fn topics(args: &Args, reading: &Reading) -> anyhow::Result<Vec<String>> {
             Err(exit::fail(Exit::Usage, anyhow::anyhow!(words)))
         }
     }
-}
-
-fn needs_a_changelog(reading: &mut Reading) -> anyhow::Result<()> {
-    let topic = reading.config.kafka.changelog_topic.clone();
-    if reading.extents(&topic, None)?.is_some() {
-        return Ok(());
-    }
-    Err(reading.no_changelog())
-}
-
-/// How far the partitions of a source topic reach.
-fn source(reading: &mut Reading, topic: &str, only: Option<i32>) -> anyhow::Result<Vec<Span>> {
-    let missing =
-        || exit::fail(Exit::Kafka, anyhow::anyhow!("the source topic {topic} does not exist: see kafka.topics"));
-    reading.extents(topic, only)?.ok_or_else(missing)
 }
 
 /// Accounts for one partition. What cannot be explained while workers write is looked at again: a commit reaches one topic

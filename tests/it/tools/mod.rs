@@ -7,6 +7,7 @@ mod importing;
 mod killed;
 mod many_letters;
 mod many_orders;
+mod missing;
 mod operator;
 mod orders;
 
