@@ -119,7 +119,7 @@ impl Reading {
         let topic = self.config.kafka.changelog_topic.clone();
         if let Some(mut spans) = self.extents(&topic, None)? {
             spans.retain(|span| letters.iter().any(|letters| letters.partition == span.partition));
-            return Ok(Statuses::of(&topic, &self.config.kafka.topics, &spans));
+            return Ok(Statuses::of(&topic, &spans));
         }
         render::note(format!(
             "note: there is no changelog {topic}: without transactions (kafka.exactly_once) nobody keeps what became of a \

@@ -26,8 +26,12 @@ impl FakeLog {
 
     /// A letter of the record at `offset`, written at `ms`.
     fn letter(&mut self, partition: usize, offset: i64, times: u32, stamp: Option<i64>, ms: i64) {
+        self.letter_of("orders", (partition, offset), times, stamp, ms);
+    }
+
+    fn letter_of(&mut self, topic: &str, (partition, offset): (usize, i64), times: u32, stamp: Option<i64>, ms: i64) {
         let mut headers = vec![
-            header("__connect.errors.topic", "orders"),
+            header("__connect.errors.topic", topic),
             header("__connect.errors.partition", &partition.to_string()),
             header("__connect.errors.offset", &offset.to_string()),
             header("order-sync.reason", "retries_exhausted"),
@@ -38,9 +42,13 @@ impl FakeLog {
     }
 
     fn status(&mut self, partition: usize, offset: i64, state: LetterState, ms: i64) {
+        self.status_of("orders", (partition, offset), state, ms);
+    }
+
+    fn status_of(&mut self, topic: &str, (partition, offset): (usize, i64), state: LetterState, ms: i64) {
         let reason = DeadLetterReason::RetriesExhausted;
         let status = LetterStatus { state, reason, at_ms: ms, times: 1, app_id: None, order_id: None, stamp: None };
-        let key = ChangelogKey::Letter(RecordOffset::new(offset)).encode("orders");
+        let key = ChangelogKey::Letter(RecordOffset::new(offset)).encode(topic);
         let value = Some(status.encode().unwrap().into());
         self.put("changelog", partition, Record { key: Some(key.into()), value, ..record(ms) });
     }
@@ -54,7 +62,7 @@ impl FakeLog {
     fn list(&mut self, filter: Filter) -> Vec<(String, u32, LetterState)> {
         let spans = |log: &mut Self, topic: &str| log.extents(topic, &[0, 1]).unwrap();
         let (letters, changelog) = (spans(self, "letters"), spans(self, "changelog"));
-        let statuses = Statuses::of("changelog", &["orders".to_owned()], &changelog);
+        let statuses = Statuses::of("changelog", &changelog);
         let mut letters = Letters::new("letters", &letters, statuses, filter);
         let mut told = Vec::new();
         while let Some(listed) = letters.next(self, &mut |_| {}).unwrap() {
@@ -162,4 +170,18 @@ fn the_changelog_is_read_back_only_as_far_as_the_letters_go() {
     log.read = 0;
     assert_eq!(log.list(Filter::default()).len(), 2);
     assert!(log.read < 10_000, "{}", log.read);
+}
+
+#[test]
+fn a_status_is_read_whatever_topic_it_is_of() {
+    let mut log = FakeLog::default();
+    log.letter_of("gone", (0, 4), 1, None, 1_000);
+    log.letter(0, 4, 1, None, 2_000);
+    log.letter_of("never", (0, 4), 1, None, 3_000);
+    log.status(0, 4, LetterState::Open, 2_000);
+    log.status_of("gone", (0, 4), LetterState::Discarded, 4_000);
+    let told: Vec<_> = log.list(Filter::default()).into_iter().map(|(id, _, state)| (id, state)).collect();
+    let expect =
+        [("never/0/4", LetterState::Open), ("orders/0/4", LetterState::Open), ("gone/0/4", LetterState::Discarded)];
+    assert_eq!(told, expect.map(|(id, state)| (id.to_owned(), state)));
 }

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 
 use super::letter::LetterId;
 use crate::record::{NextOffset, RecordOffset};
-use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
+use crate::sync::changelog::{ChangelogKey, KeyError, LetterState, LetterStatus};
 use crate::sync::ports::PortError;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 
@@ -86,7 +86,7 @@ struct Tail {
 pub struct Statuses {
     /// `None` where there is no changelog.
     topic: Option<String>,
-    /// The source topics; a status of another one is nobody's.
+    /// The source topics that the changelog's keys name, as they are met: also those that are configured no more.
     sources: Vec<Arc<str>>,
     tails: Vec<Tail>,
     /// Told and not asked for yet. Where a million letters have had a newer word than their own, as after a redrive of all
@@ -114,7 +114,7 @@ impl Statuses {
     }
 
     /// Those in `topic`, whose partitions reach as the spans say.
-    pub fn of(topic: &str, sources: &[String], spans: &[Span]) -> Self {
+    pub fn of(topic: &str, spans: &[Span]) -> Self {
         let tail = |span: &Span| Tail {
             partition: span.partition,
             low: span.from.get(),
@@ -124,7 +124,7 @@ impl Statuses {
         };
         Self {
             topic: Some(topic.to_owned()),
-            sources: sources.iter().map(|source| Arc::from(source.as_str())).collect(),
+            sources: Vec::new(),
             tails: spans.iter().map(tail).collect(),
             found: HashMap::default(),
             kept: HashSet::default(),
@@ -134,16 +134,15 @@ impl Statuses {
     /// The newest word on a letter that was written at `written_ms`. It is told once: what was asked for is forgotten, so
     /// that a list of a million letters holds few of them.
     pub fn take(&mut self, scan: &mut dyn LogScan, id: &LetterId, written_ms: i64) -> Result<Word, ScanError> {
-        let source = self.sources.iter().position(|source| *source == id.source.topic);
-        let Some(source) = source else { return Ok(Word::Unknown) };
-        let place = Place::new(id.source.partition, source, id.offset);
         loop {
-            if let Some(status) = self.found.remove(&place) {
+            let source = self.sources.iter().position(|source| *source == id.source.topic);
+            let place = source.map(|source| Place::new(id.source.partition, source, id.offset));
+            if let Some(status) = place.and_then(|place| self.found.remove(&place)) {
                 return Ok(status.map_or(Word::Forgotten, Word::Status));
             }
             let passed = |tail: &Tail| tail.read_from <= tail.low || tail.read_since_ms < written_ms - CLOCKS_MS;
             if self.tails.iter().find(|tail| tail.partition == id.source.partition).is_none_or(passed) {
-                let is_kept = self.kept.contains(&(id.source.partition, source));
+                let is_kept = source.is_some_and(|source| self.kept.contains(&(id.source.partition, source)));
                 return Ok(if is_kept { Word::Forgotten } else { Word::Unknown });
             }
             self.read_back(scan, &passed)?;
@@ -164,7 +163,7 @@ impl Statuses {
         let mut newest = HashMap::<i32, i64>::new();
         let mut met = HashMap::<Place, Option<Told>, RandomState>::default();
         let mut failed = None;
-        let (sources, kept) = (&self.sources, &mut self.kept);
+        let (sources, kept) = (&mut self.sources, &mut self.kept);
         scan.read(topic, &spans, &mut |seen| {
             let time = newest.entry(seen.partition()).or_insert(i64::MIN);
             *time = (*time).max(seen.timestamp_ms().unwrap_or(i64::MAX));
@@ -196,22 +195,33 @@ impl Statuses {
     }
 }
 
-/// What the record is about.
-fn about(seen: &dyn Seen, sources: &[Arc<str>]) -> Result<Option<About>, PortError> {
+/// What the record is about. A topic that is met for the first time is added to `sources`.
+fn about(seen: &dyn Seen, sources: &mut Vec<Arc<str>>) -> Result<Option<About>, PortError> {
     let is_one = |key: &&[u8]| key.starts_with(LETTER_KEY) || key.starts_with(POSITION_KEY);
     let Some(key) = seen.key().filter(is_one) else { return Ok(None) };
     let unreadable = |error: &dyn std::error::Error| {
         PortError::Fatal(format!("{error}: it was written by another release; use that one's tools"))
     };
+    let Some((source, key)) = decode(key, sources).map_err(|e| unreadable(&e))? else { return Ok(None) };
+    Ok(match key {
+        ChangelogKey::Letter(offset) => {
+            let status = seen.value().map(LetterStatus::decode).transpose().map_err(|e| unreadable(&e))?;
+            Some(About::Letter(source, offset, status.as_ref().map(Told::of)))
+        }
+        ChangelogKey::Position => Some(About::Position(source)),
+        ChangelogKey::State(_) | ChangelogKey::Owed(_) | ChangelogKey::Command(_) => None,
+    })
+}
+
+/// The place of the key's topic among the sources, and the key.
+fn decode(key: &[u8], sources: &mut Vec<Arc<str>>) -> Result<Option<(usize, ChangelogKey)>, KeyError> {
     for (source, topic) in sources.iter().enumerate() {
-        match ChangelogKey::decode(key, topic).map_err(|e| unreadable(&e))? {
-            Some(ChangelogKey::Letter(offset)) => {
-                let status = seen.value().map(LetterStatus::decode).transpose().map_err(|e| unreadable(&e))?;
-                return Ok(Some(About::Letter(source, offset, status.as_ref().map(Told::of))));
-            }
-            Some(ChangelogKey::Position) => return Ok(Some(About::Position(source))),
-            Some(ChangelogKey::State(_) | ChangelogKey::Owed(_) | ChangelogKey::Command(_)) | None => {}
+        if let Some(key) = ChangelogKey::decode(key, topic)? {
+            return Ok(Some((source, key)));
         }
     }
-    Ok(None)
+    let topic: Arc<str> = ChangelogKey::topic_of(key)?.into();
+    let found = ChangelogKey::decode(key, &topic)?.map(|key| (sources.len(), key));
+    sources.push(topic);
+    Ok(found)
 }

@@ -13,7 +13,9 @@ use crate::cli::giving::{GiveMany, Given, Giver};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
-use crate::inspect::{Foresight, LetterDetail, LetterId, Listed, OrderPlace, Prospect, identity_of, read_standing};
+use crate::inspect::{
+    Foresight, LetterDetail, LetterId, Listed, OrderPlace, Prospect, Will, identity_of, read_standing,
+};
 use crate::order::{AppId, Identity};
 use crate::record::{NextOffset, Record};
 use crate::sync::changelog::LetterState;
@@ -150,6 +152,10 @@ fn plan(letters: BTreeMap<LetterId, Listed>, reading: &mut Reading) -> anyhow::R
     let standing = standing.map_err(reading::kafka)?;
     let mut foresight = Foresight { standing, events, units, mapper: &mapper, now_ms };
     let one = |(id, listed): (LetterId, Listed)| {
+        if !sources.iter().any(|topic| **topic == *id.source.topic) {
+            let words = format!("{} is none of kafka.topics: no worker of these settings has it", id.source.topic);
+            return (listed, Prospect { will: Will::Refused, words });
+        }
         let prospect = foresight.redrive(&listed, records.get(&id));
         (listed, prospect)
     };

@@ -55,6 +55,12 @@ impl ChangelogKey {
         reader.end()?;
         Ok(key)
     }
+
+    /// The source topic that a key names, whichever it is.
+    pub fn topic_of(bytes: &[u8]) -> Result<Box<str>, KeyError> {
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        Ok(reader.deserialize_seq(TopicVisitor)?)
+    }
 }
 
 /// Replaces `out` by the key of the position.
@@ -157,6 +163,25 @@ impl<'de> Visitor<'de> for KeyVisitor<'_> {
     }
 }
 
+/// Takes the topic alone.
+struct TopicVisitor;
+
+impl<'de> Visitor<'de> for TopicVisitor {
+    type Value = Box<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of format, kind, topic and ids")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let _format: IgnoredAny = next(&mut seq)?;
+        let _kind: IgnoredAny = next(&mut seq)?;
+        let topic: Text<'de> = next(&mut seq)?;
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(topic.0.as_ref().into())
+    }
+}
+
 fn identity<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<Identity, A::Error> {
     let app_id: Text<'de> = next(seq)?;
     let order_id: Text<'de> = next(seq)?;
@@ -180,6 +205,7 @@ mod tests {
         let check = |key: ChangelogKey, topic: &str, expect: &str| {
             assert_eq!(std::str::from_utf8(&key.encode(topic)).unwrap(), expect);
             assert_eq!(ChangelogKey::decode(expect.as_bytes(), topic).unwrap(), Some(key));
+            assert_eq!(&*ChangelogKey::topic_of(expect.as_bytes()).unwrap(), topic);
         };
         check(ChangelogKey::Position, "orders", r#"[1,"position","orders"]"#);
         check(ChangelogKey::State(identity("A\"1单")), "orders", r#"[1,"state","orders","tt1","A\"1单"]"#);
