@@ -94,7 +94,7 @@ pub(super) fn transactions(
                     std::thread::park_timeout(AGAIN / 10);
                 }
             }
-            Err(fatal @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))) => return Err(fatal),
+            Err(fatal @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Refused(..))) => return Err(fatal),
         }
     }
     Ok(None)

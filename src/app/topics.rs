@@ -9,7 +9,7 @@ use super::company::Company;
 use crate::config;
 use crate::kafka::changelog::Changelog;
 use crate::kafka::topics::{Ensured, Topics};
-use crate::kafka::transaction_rights;
+use crate::kafka::{transaction_rights, write_rights};
 use crate::store::SledStore;
 use crate::sync::ports::{PortError, StateReader as _};
 use crate::sync::position;
@@ -56,7 +56,8 @@ pub struct Preparing {
 }
 
 /// Waits until every source topic is there, and makes the worker's own topics where they are missing and may be made.
-/// Brokers that let it commit no transaction are refused before anything is made; without transactions, a group that has
+/// Brokers that let it commit no transaction are refused before anything is made, and those that deny it the topics of its
+/// commits when these are there; without transactions, a group that has
 /// a member is refused before it is joined. `say` is told what is waited for, once per change.
 pub fn prepare(
     config: &config::Kafka,
@@ -66,8 +67,11 @@ pub fn prepare(
 ) -> Result<Prepared, PortError> {
     let topics = Topics::connect(config)?;
     let (mut wait, mut told, mut company) = (WAIT_MIN, String::new(), Company::default());
+    let writes_as = preparing.transactional_id.clone();
     while !stop.is_cancelled() {
-        match ensure(&topics, config, &mut preparing, &mut company) {
+        // Whether they may be written can be asked when the topics are there.
+        let may_write = || writes_as.as_ref().map_or(Ok(()), |id| write_rights::ask(config, id));
+        match ensure(&topics, config, &mut preparing, &mut company).and_then(|()| may_write()) {
             Ok(()) => return Ok(Prepared::Ready { cluster_id: topics.cluster_id() }),
             Err(PortError::Passing(words)) => {
                 if words != told {
@@ -78,7 +82,7 @@ pub fn prepare(
                 pause(wait, stop);
                 wait = (wait * 2).min(WAIT_MAX);
             }
-            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))) => return Err(error),
+            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Refused(..))) => return Err(error),
         }
     }
     Ok(Prepared::Stopped)

@@ -33,7 +33,7 @@ use crate::sync::commit::{CommitThread, LetterDesk, LocalCommit};
 use crate::sync::engine::{Drained, Ended, Engine, Ports};
 use crate::sync::intake::IntakeBudget;
 use crate::sync::letter::Origin;
-use crate::sync::ports::{Inbox, Input, Membership, PortError, Restorer, StateReader, UnitLedger as _};
+use crate::sync::ports::{By, Inbox, Input, Membership, PortError, Restorer, StateReader, UnitLedger as _};
 use crate::sync::restore_thread::RestoreThreads;
 use crate::sync::rules::End;
 use crate::sync::runner::{self, Queue};
@@ -200,7 +200,10 @@ impl Site {
                 let to = log_mode::set_store_aside(&config.store, &words).map_err(WorkerError::Store)?;
                 damage::moved(&words, &to, config)
             }
-            Ended::Failed(error @ (PortError::Damaged(_) | PortError::Store(_))) => damage::advised(error, config),
+            Ended::Failed(error @ (PortError::Damaged(_) | PortError::Refused(By::Store, _))) => {
+                damage::advised(error, config)
+            }
+            Ended::Failed(error @ PortError::Refused(By::Kafka, _)) => return Err(WorkerError::Kafka(error)),
             Ended::Failed(PortError::Passing(_) | PortError::Fatal(_)) | Ended::Stopped(_) | Ended::CaughtUp(_) => {
                 return Ok(ended);
             }

@@ -66,7 +66,7 @@ pub(super) fn kafka(error: impl Into<ScanError>) -> anyhow::Error {
             let next = "see whether kafka.brokers is right and reached from here: `order-sync check`";
             exit::fail(Exit::Kafka, anyhow::anyhow!("{error}; {next}"))
         }
-        error @ (ScanError::Port(PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))
+        error @ (ScanError::Port(PortError::Fatal(_) | PortError::Damaged(_) | PortError::Refused(..))
         | ScanError::Stopped) => exit::fail(Exit::Kafka, error),
     }
 }

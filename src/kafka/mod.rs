@@ -21,6 +21,7 @@ pub mod token_topic;
 pub mod topics;
 pub mod transaction_rights;
 pub mod transactions;
+pub mod write_rights;
 
 mod acknowledged;
 mod chatter;

@@ -66,7 +66,14 @@ impl Topics {
     /// How many partitions a topic has; `None` where it does not exist. [`PortError::Passing`] while no broker answers.
     pub fn partition_count(&self, topic: &str) -> Result<Option<i32>, PortError> {
         let found = lookup::partition_count(self.asker.client(), topic);
-        found.map_err(|error| self.with_reason(&port_error(&format!("cannot look up topic {topic}"), &error)))
+        let doing = format!("cannot look up topic {topic}");
+        found.map_err(|error| match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => PortError::Passing(format!(
+                "{doing}: the brokers deny this user the operation Describe on it; grant it, and Read, and Write on topics of \
+                 the worker's own"
+            )),
+            _ => self.with_reason(&port_error(&doing, &error)),
+        })
     }
 
     /// "Transport failure" is all that a question is answered with; a wrong password or certificate is told beside it.
@@ -76,7 +83,7 @@ impl Topics {
         let words = |words: &str| said.first().map_or_else(|| words.to_owned(), |reason| format!("{words}: {reason}"));
         match error {
             PortError::Passing(error) => PortError::Passing(words(error)),
-            PortError::Fatal(error) | PortError::Damaged(error) | PortError::Store(error) => {
+            PortError::Fatal(error) | PortError::Damaged(error) | PortError::Refused(_, error) => {
                 PortError::Fatal(words(error))
             }
         }

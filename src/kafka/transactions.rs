@@ -20,6 +20,7 @@ use super::dead_letters::outgoing;
 use super::failure::port_error;
 use super::status::Status;
 use super::wait::serve;
+use super::write_rights;
 use crate::config;
 use crate::record::NextOffset;
 use crate::sync::changelog::write_records;
@@ -36,6 +37,8 @@ pub(super) const PARTITIONS_NOTE: &str = "partitions=";
 const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the consumer thread may take to say who we are.
 const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
+/// For so long a commit that the brokers deny is tried again.
+const DENIED_MAX: Duration = Duration::from_secs(20);
 /// Being fenced so often within [`FENCED_WITHIN`] is no pause of this process: somebody else has the same store.
 const FENCED_MAX: usize = 3;
 const FENCED_WITHIN: Duration = Duration::from_secs(120);
@@ -48,6 +51,8 @@ pub struct Transactions {
     /// None until the first transaction, and after an error that only a new producer gets over.
     producer: Option<BaseProducer<Ends>>,
     fenced: VecDeque<Instant>,
+    /// Since when the brokers have denied what a commit needs.
+    denied_since: Option<Instant>,
 }
 
 /// Notes how far each partition of the changelog reaches after a transaction.
@@ -105,6 +110,7 @@ impl Transactions {
             fence,
             producer: None,
             fenced: VecDeque::new(),
+            denied_since: None,
         }
     }
 
@@ -136,20 +142,26 @@ impl Transactions {
             Some(
                 RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch,
             ) => self.was_fenced(doing),
-            Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => PortError::Passing(format!(
-                "{doing}: grant this user Write and Describe on the transactional ids that begin with {}",
-                self.config.group_id
-            )),
-            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => PortError::Passing(format!(
-                "{doing}: grant this user Write on {} and {}",
-                self.config.changelog_topic, self.config.dead_letter_topic
-            )),
+            Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => {
+                self.was_denied(write_rights::denied_id(&self.config, doing))
+            }
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                let topics = [self.config.changelog_topic.as_str(), &self.config.dead_letter_topic];
+                self.was_denied(write_rights::denied(&self.config, doing, &topics))
+            }
             Some(RDKafkaErrorCode::MessageSizeTooLarge) => PortError::Fatal(format!(
                 "{doing}: the broker takes no record of this size; set max.message.bytes of {} and {} to 4259840 or more",
                 self.config.changelog_topic, self.config.dead_letter_topic
             )),
             _ => port_error(doing, error),
         }
+    }
+
+    /// Rights that are taken away for a moment, as while they are being changed, are waited for; not for ever, as nothing is
+    /// delivered meanwhile, and a worker that has ended is seen.
+    fn was_denied(&mut self, refused: PortError) -> PortError {
+        let since = self.denied_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < DENIED_MAX { PortError::Passing(refused.to_string()) } else { refused }
     }
 
     /// A pause of this process, longer than the transaction's time, is got over by beginning anew. A second worker with
@@ -211,6 +223,7 @@ impl TransactionLog for Transactions {
         deliver(&producer);
         match producer.commit_transaction(STEP_TIMEOUT) {
             Ok(()) => {
+                self.denied_since = None;
                 let ends = producer.context().with(std::mem::take);
                 self.producer = Some(producer);
                 Ok(receipts(transaction, &ends))
@@ -224,7 +237,7 @@ impl TransactionLog for Transactions {
                 PortError::Passing(words)
                 | PortError::Fatal(words)
                 | PortError::Damaged(words)
-                | PortError::Store(words) => Err(TransactError::Unknown(words)),
+                | PortError::Refused(_, words) => Err(TransactError::Unknown(words)),
             },
         }
     }

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::sync::ports::PortError;
+use crate::sync::ports::{By, PortError};
 
 /// Leaves beyond a quarter of it become files of their own; sixteen chunks of owed deliveries, a leaf, stay within.
 /// Measured: half of it or twice as much, with chunks to match, cost a tenth and a third more CPU time per record.
@@ -254,18 +254,27 @@ fn is_no_room(kind: io::ErrorKind) -> bool {
 fn from_sled(path: &Path, doing: &str, error: &sled::Error) -> PortError {
     let shown = path.display();
     match error {
-        locked if is_locked(locked) => PortError::Store(format!(
-            "store directory {shown} is in use by another process; stop that one, or give this worker a directory of \
+        locked if is_locked(locked) => PortError::Refused(
+            By::Store,
+            format!(
+                "store directory {shown} is in use by another process; stop that one, or give this worker a directory of \
              its own in [store] path"
-        )),
+            ),
+        ),
         // A quota and a limit of file size are to us what a small disk is.
-        sled::Error::Io(io) if is_no_room(io.kind()) => PortError::Store(format!(
-            "store directory {shown}: the disk is full ({}); make room and start again, nothing that was committed is lost",
-            io.kind()
-        )),
-        sled::Error::Io(io) => PortError::Store(format!(
-            "cannot {doing} store directory {shown}: {io}; see to the disk and its permissions, then start again"
-        )),
+        sled::Error::Io(io) if is_no_room(io.kind()) => PortError::Refused(
+            By::Store,
+            format!(
+                "store directory {shown}: the disk is full ({}); make room and start again, nothing that was committed is lost",
+                io.kind()
+            ),
+        ),
+        sled::Error::Io(io) => PortError::Refused(
+            By::Store,
+            format!(
+                "cannot {doing} store directory {shown}: {io}; see to the disk and its permissions, then start again"
+            ),
+        ),
         sled::Error::CollectionNotFound(_)
         | sled::Error::Unsupported(_)
         | sled::Error::ReportableBug(_)

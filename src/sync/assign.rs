@@ -279,7 +279,7 @@ impl Engine {
         partition.end_probe = match at_end {
             Ok(true) if still => EndProbe::AtEnd,
             Ok(_) | Err(PortError::Passing(_)) => EndProbe::Idle,
-            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))) => {
+            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Refused(..))) => {
                 return self.fail(error);
             }
         };

@@ -167,7 +167,7 @@ impl Engine {
                     self.fold_on(id);
                 }
             }
-            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))) => self.fail(error),
+            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Refused(..))) => self.fail(error),
             Err(PortError::Passing(error)) => {
                 for (id, _) in under_way.parts {
                     if let Some(partition) = self.partitions.get_mut(&id) {

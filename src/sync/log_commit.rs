@@ -91,7 +91,9 @@ impl LogCommit {
         loop {
             match self.log.recover().and_then(|()| self.look_back(cut)) {
                 Ok(fate) => return Ok(fate),
-                Err(fatal @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))) => return Err(fatal),
+                Err(fatal @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Refused(..))) => {
+                    return Err(fatal);
+                }
                 Err(PortError::Passing(words)) => {
                     event::CommitUnknown { error: &words }.emit();
                     let closed =

@@ -38,6 +38,7 @@ pub mod owed;
 pub mod pace;
 pub mod partition;
 pub mod paused;
+mod port_error;
 pub mod ports;
 pub mod position;
 mod recent;

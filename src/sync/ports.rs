@@ -16,6 +16,7 @@ use super::command_ports::CommandInput;
 use super::last_record::LastRecord;
 use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
+pub use super::port_error::{By, PortError};
 pub use super::position::Position;
 use super::statuses::OpenLetters;
 use super::sweep::Swept;
@@ -42,24 +43,6 @@ pub enum TokenFrom {
     Platform,
     /// Another worker of the group, which shared it.
     Group,
-}
-
-/// An edge failed.
-#[derive(Debug, thiserror::Error)]
-pub enum PortError {
-    /// It may work later: the caller waits and tries again.
-    #[error("{0}")]
-    Passing(String),
-    /// It will not work later: the worker stops, saying so.
-    #[error("{0}")]
-    Fatal(String),
-    /// What the store holds cannot be read back. The worker stops; where the store is a cache, it is set aside and rebuilt.
-    #[error("{0}")]
-    Damaged(String),
-    /// The store cannot be written or read: a full disk, a directory that is gone, another process. The worker stops; what was
-    /// committed is not lost.
-    #[error("{0}")]
-    Store(String),
 }
 
 /// Everything of one partition that one commit makes durable together.

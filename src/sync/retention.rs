@@ -105,7 +105,7 @@ impl Engine {
         let page = match swept.page {
             Ok(page) => page,
             Err(PortError::Passing(_)) => return,
-            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))) => {
+            Err(error @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Refused(..))) => {
                 return self.fail(error);
             }
         };

@@ -186,7 +186,7 @@ fn real_kafka_two_workers_on_copies_of_a_store_get_a_clear_error() {
         match both[which].transact(&site.transaction(site.epoch(), number, 5)) {
             Ok(_) | Err(TransactError::Unknown(_) | TransactError::Aborted(PortError::Passing(_))) => {}
             Err(TransactError::Aborted(
-                PortError::Fatal(fatal) | PortError::Damaged(fatal) | PortError::Store(fatal),
+                PortError::Fatal(fatal) | PortError::Damaged(fatal) | PortError::Refused(_, fatal),
             )) => {
                 words = fatal;
                 break;

@@ -1,8 +1,10 @@
 //! `check` and `run` against a real Kafka that wants TLS and a password, with the settings that users write.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
+
+use order_sync::sandbox::SandboxHandle;
 
 use crate::run::{Site, produce, sandbox, terminate};
 use crate::support::kafka::eventually;
@@ -90,4 +92,94 @@ fn real_kafka_a_certificate_that_nobody_trusts_is_said() {
     let lines = lines(kafka, "PLAIN", Some(WRONG));
     let trusting: Vec<&str> = lines.lines().filter(|line| !line.starts_with("ssl.ca.location")).collect();
     refused(kafka, &trusting.join("\n"), "ssl.ca.location");
+}
+
+/// A worker without a right that its commits need says which one, and of whom; with it, nothing was lost.
+struct Rights {
+    site: Site,
+    sandbox: SandboxHandle,
+    kafka: &'static RealKafka,
+    topic: String,
+    pushes: u64,
+}
+
+impl Rights {
+    fn ends_with(&self, code: i32, mut worker: Child) {
+        eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+        assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", self.site.log());
+    }
+
+    /// A start without the right to write `own` ends with 7 before anything is pushed.
+    fn start_is_refused(&self, own: &str) {
+        let before = self.sandbox.report().received;
+        self.kafka.acl("deny", own);
+        self.ends_with(7, self.site.spawn(&["--until-caught-up"]));
+        let words = format!(
+            "the brokers deny User:order-sync the operation Write on topic {own}; nothing is lost. Grant Write and Describe"
+        );
+        assert!(self.site.log().contains(&words), "{}", self.site.log());
+        assert_eq!(self.sandbox.report().received, before);
+        let (code, told) = check(&self.site.config_file());
+        assert!(code == 7 && told.contains(&words), "{code} {told}");
+        self.kafka.acl("allow", own);
+    }
+
+    /// Everything arrives once.
+    fn catches_up(&self) {
+        self.ends_with(0, self.site.spawn(&["--until-caught-up"]));
+        let report = self.sandbox.report();
+        assert_eq!((report.applied, report.repeats, report.violations_total), (self.pushes, 0, 0));
+    }
+
+    fn produce(&mut self) {
+        self.pushes = u64::try_from(produce(self.kafka, &self.topic, 60)).unwrap();
+    }
+}
+
+fn rights(kafka: &'static RealKafka) -> Rights {
+    let topic = kafka.topic("rights", 1, &[]);
+    let sandbox = sandbox(Duration::ZERO);
+    let kafka_lines = lines(kafka, "PLAIN", Some("right-password"));
+    let site = Site::with(&kafka.secured.0, &topic, &sandbox.base_url(), &kafka_lines);
+    let rights = Rights { site, sandbox, kafka, topic, pushes: 0 };
+    // The first start makes the topics.
+    rights.catches_up();
+    rights
+}
+
+#[test]
+fn real_kafka_a_start_without_the_right_to_write_its_topics_is_refused() {
+    let Some(kafka) = RealKafka::secured() else { return };
+    let mut rights = rights(kafka);
+    let own = |what: &str| format!("{}.{what}", rights.site.group());
+    let (changelog, letters) = (own("changelog"), own("dead-letters"));
+    rights.produce();
+    let written = |topic| kafka.count_uncommitted(topic);
+    let before = written(&changelog);
+    rights.start_is_refused(&changelog);
+    rights.start_is_refused(&letters);
+    assert_eq!((written(&changelog), written(&letters)), (before, 0), "asking leaves no record, aborted or not");
+    rights.catches_up();
+    assert_eq!(written(&letters), 0);
+    let (code, told) = check(&rights.site.config_file());
+    assert!(code == 0 && told.contains("changelog and dead letters may be written"), "{code} {told}");
+}
+
+#[test]
+fn real_kafka_a_right_that_is_taken_away_is_waited_for_and_then_ends_the_worker() {
+    let Some(kafka) = RealKafka::secured() else { return };
+    let mut rights = rights(kafka);
+    let changelog = format!("{}.changelog", rights.site.group());
+    let worker = rights.site.spawn(&[]);
+    eventually("it runs", || rights.site.get("/readyz").is_some_and(|(status, _)| status == 200));
+    let before = rights.sandbox.report().received;
+    kafka.acl("deny", &changelog);
+    rights.produce();
+    rights.ends_with(7, worker);
+    let log = rights.site.log();
+    let words = format!("the brokers deny User:order-sync the operation Write on topic {changelog} or ");
+    assert!(log.matches(&words).count() > 1, "it tries again, and ends with the same words: {log}");
+    assert_eq!(rights.sandbox.report().received, before, "nothing leaves before its commit");
+    kafka.acl("allow", &changelog);
+    rights.catches_up();
 }

@@ -26,7 +26,7 @@ fn settings(path: &Path) -> config::Store {
 /// Opening is refused for good, with words that name the directory and hold `expect`.
 fn refused(path: &Path, owner: &Owner, expect: &str) {
     match SledStore::open(&settings(path), owner) {
-        Err(PortError::Fatal(words) | PortError::Damaged(words) | PortError::Store(words)) => {
+        Err(PortError::Fatal(words) | PortError::Damaged(words) | PortError::Refused(_, words)) => {
             assert!(words.contains(expect) && words.contains(&*path.to_string_lossy()), "{words}");
         }
         Err(PortError::Passing(words)) => panic!("passing: {words}"),

@@ -10,6 +10,7 @@
 #   kafka.sh down [--name NAME]                stops that cluster by its pids; its logs stay in .cache/logs
 #   kafka.sh stop-node N [--name NAME]         stops node N (1..)
 #   kafka.sh restart-node N [--name NAME]      stops node N and starts it again
+#   kafka.sh deny|allow --topic T [--name NAME]  takes from that user the right to write the topic, or gives it back
 #   kafka.sh status [--name NAME]
 #   kafka.sh check                             says whether java and mvn are there (exit 3: they are not)
 #
@@ -24,6 +25,7 @@ name=dev
 node=
 parent=
 secure=
+topic=
 action=${1:-}
 [ $# -gt 0 ] && shift
 while [ $# -gt 0 ]; do
@@ -32,6 +34,7 @@ while [ $# -gt 0 ]; do
     --name) name=$2; shift 2 ;;
     --until-exit) parent=$2; shift 2 ;;
     --secure) secure=yes; shift ;;
+    --topic) topic=$2; shift 2 ;;
     [0-9]*) node=$1; shift ;;
     *) echo "kafka.sh: unknown argument $1" >&2; exit 2 ;;
   esac
@@ -160,6 +163,9 @@ secure_node() {
 ssl.keystore.type=PKCS12
 ssl.keystore.location=$cluster/keys.p12
 ssl.keystore.password=$keys_password
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+allow.everyone.if.no.acl.found=true
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 listener.name.sasl_ssl.plain.sasl.jaas.config=$login.plain.PlainLoginModule required user_$user="$password";
 listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=$login.scram.ScramLoginModule required;
@@ -255,6 +261,24 @@ down() {
   discard
 }
 
+# Whoever is named in no rule may do everything, and the listener without passwords is for the script and the tests.
+acl() {
+  local rule=(--deny-principal "User:$user" --operation Write)
+  if [ "$action" = deny ]; then
+    # With a rule the topic's others are needed, too.
+    change_acl --add --allow-principal "User:$user" --operation All
+    change_acl --add "${rule[@]}"
+  else
+    change_acl --remove "${rule[@]}"
+  fi
+}
+
+change_acl() {
+  java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.level=error -cp "$libs/*" org.apache.kafka.tools.AclCommand \
+    --bootstrap-server "$(head -1 "$cluster/bootstrap")" "$@" --force --topic "$topic" >>"$cluster/acl.log" 2>&1 ||
+    { cat "$cluster/acl.log" >&2; return 1; }
+}
+
 status() {
   local dir
   [ -f "$cluster/bootstrap" ] || { echo "$name: down"; return 1; }
@@ -274,5 +298,6 @@ case $action in
     stop_node "$cluster/$node"
     [ "$action" = stop-node ] || start_node "$node"
     ;;
-  *) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  deny | allow) acl ;;
+  *) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -7,7 +7,7 @@ use crate::config::{Config, Kafka};
 use crate::kafka::changelog_topic::changelog_command;
 use crate::kafka::commands_topic;
 use crate::kafka::topics::{self, Topics};
-use crate::kafka::transaction_rights;
+use crate::kafka::{transaction_rights, write_rights};
 use crate::sync::ports::PortError;
 
 pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<()> {
@@ -52,14 +52,31 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
         }
     }
     match asked.partition_count(&kafka.dead_letter_topic) {
-        Ok(there) => dead_letters(kafka, there, widest, report),
-        Err(error) => unreachable(kafka, &error, report),
+        Ok(there) => dead_letters(kafka, there, widest, report)?,
+        Err(error) => return unreachable(kafka, &error, report),
+    }
+    let there = |topic: &str| asked.partition_count(topic).is_ok_and(|there| there.is_some());
+    if kafka.exactly_once && there(&kafka.changelog_topic) && there(&kafka.dead_letter_topic) {
+        write_rights(kafka, report)?;
+    }
+    Ok(())
+}
+
+/// Of topics that are there; asking leaves no record in them.
+fn write_rights(kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()> {
+    match write_rights::ask(kafka, &check_id(kafka)) {
+        Ok(()) => report.ok("kafka", "changelog and dead letters may be written"),
+        Err(error) => report.fault("kafka", error.to_string(), Exit::Kafka),
     }
 }
 
-/// Under an id of its own: that of the worker may have a transaction open.
+/// An id of its own: that of the worker may have a transaction open.
+fn check_id(kafka: &Kafka) -> String {
+    format!("{}.check", kafka.group_id)
+}
+
 fn transactions(kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()> {
-    match transaction_rights::ask(kafka, &format!("{}.check", kafka.group_id)) {
+    match transaction_rights::ask(kafka, &check_id(kafka)) {
         Ok(()) => report.ok("kafka", "transactions may be committed"),
         Err(error) => report.fault("kafka", error.to_string(), Exit::Kafka),
     }
@@ -171,7 +188,7 @@ fn unreachable(kafka: &Kafka, error: &PortError, report: &mut Report<'_>) -> any
              kafka.properties (`run` waits for it)",
             kafka.brokers
         ),
-        PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_) => {
+        PortError::Fatal(_) | PortError::Damaged(_) | PortError::Refused(..) => {
             "see security.protocol, sasl.* and ssl.* in kafka.properties, and the user's rights".to_owned()
         }
     };

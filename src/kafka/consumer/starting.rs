@@ -88,7 +88,7 @@ impl Worker {
                 tracing::warn!(%words, "partitions cannot start yet");
                 Ok(())
             }
-            Err(fatal @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Store(_))) => {
+            Err(fatal @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Refused(..))) => {
                 for assigned in partitions {
                     self.partitions.insert(assigned.source, Stage::Broken);
                 }

@@ -67,6 +67,12 @@ impl RealKafka {
         }
     }
 
+    /// `deny` or `allow`: whether the user of the secured listeners may write the topic.
+    pub fn acl(&self, action: &str, topic: &str) {
+        let ran = Command::new(script()).args([action, "--topic", topic, "--name", &self.name]).status().unwrap();
+        assert!(ran.success(), "{action} {topic}");
+    }
+
     /// A name that no other test has.
     pub fn name(what: &str) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -135,11 +141,22 @@ impl RealKafka {
     }
 
     /// Takes every committed record of a topic, those of one partition in their order.
-    pub fn read_each(&self, topic: &str, mut take: impl FnMut(i32, Record)) {
+    pub fn read_each(&self, topic: &str, take: impl FnMut(i32, Record)) {
+        self.read_as("read_committed", topic, take);
+    }
+
+    /// How many records a topic holds, those of aborted transactions included.
+    pub fn count_uncommitted(&self, topic: &str) -> usize {
+        let mut count = 0;
+        self.read_as("read_uncommitted", topic, |_, _| count += 1);
+        count
+    }
+
+    fn read_as(&self, isolation: &str, topic: &str, mut take: impl FnMut(i32, Record)) {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &self.brokers)
             .set("group.id", Self::name("reader"))
-            .set("isolation.level", "read_committed")
+            .set("isolation.level", isolation)
             .set("enable.partition.eof", "true")
             .create()
             .unwrap();
