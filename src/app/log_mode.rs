@@ -14,7 +14,7 @@ use crate::kafka::consumer::GroupFence;
 use crate::kafka::transactions::Transactions;
 use crate::store::{self, Owner, SledStore};
 use crate::sync::cache::{Cache, CacheWriter};
-use crate::sync::commit::LetterDesk;
+use crate::sync::commit::{CommitThread, LetterDesk};
 use crate::sync::log_commit::LogCommit;
 use crate::sync::log_ports::{Patience, TransactionLog as _};
 use crate::sync::ports::{Closed, Inbox, PortError};
@@ -100,22 +100,25 @@ pub(super) fn transactions(
     Ok(None)
 }
 
-/// The commit by transactions.
+/// The commit by transactions, on a thread of its own, and beside it the one that writes the cache out.
 pub(super) fn commit(
     config: &config::Kafka,
-    transactions: Transactions,
-    (cache, writer): (Cache, CacheWriter),
+    (transactions, cache): (Transactions, &Cache),
     letters: LetterDesk,
     closing: Closing,
-) -> Result<LogCommit, PortError> {
-    Ok(LogCommit {
+    inbox: &Arc<dyn Inbox>,
+) -> Result<(CommitThread, [JoinHandle<()>; 2]), WorkerError> {
+    let (writer, write_out) = CacheWriter::new(cache.clone(), Arc::clone(inbox));
+    let commit = LogCommit {
         log: Box::new(transactions),
-        changelog: Box::new(Changelog::connect(config)?),
-        cache,
+        changelog: Box::new(Changelog::connect(config).map_err(WorkerError::Kafka)?),
+        cache: cache.clone(),
         writer: Some(writer),
         letters,
         patience: Box::new(closing),
-    })
+    };
+    let (commits, committer) = threads::spawn_commit(Box::new(commit), inbox)?;
+    Ok((commits, [committer, threads::spawn("cache", write_out, inbox)?]))
 }
 
 /// The restores, and the threads that they run on: as many as there are cores, up to a few.

@@ -27,7 +27,7 @@ use crate::kafka::source::SourceTopics;
 use crate::kafka::token_topic::TokenTopic;
 use crate::kafka::transactions;
 use crate::store::{Owner, SledStore};
-use crate::sync::cache::{Cache, CacheWriter};
+use crate::sync::cache::Cache;
 use crate::sync::command_ports::CommandFeed;
 use crate::sync::commit::{CommitThread, LetterDesk, LocalCommit};
 use crate::sync::engine::{Drained, Ended, Engine, Ports};
@@ -311,12 +311,10 @@ impl Site {
         let begun = log_mode::transactions(kafka, &store, consumer.fence(), &say, &stopped);
         let Some(transactions) = begun.map_err(WorkerError::Kafka)? else { return Ok(None) };
         let cache = Cache::new(Arc::new(store), self.options.meters.clone());
-        let (writer, write_out) = CacheWriter::new(cache.clone(), Arc::clone(inbox));
-        let commit = log_mode::commit(kafka, transactions, (cache.clone(), writer), self.letters()?, closing.clone());
-        let (commits, committer) = threads::spawn_commit(Box::new(commit.map_err(WorkerError::Kafka)?), inbox)?;
-        let writer = threads::spawn("cache", write_out, inbox)?;
+        let (commits, committers) =
+            log_mode::commit(kafka, (transactions, &cache), self.letters()?, closing.clone(), inbox)?;
         let (restore, restorers) = log_mode::restore(kafka, &cache, &self.options.meters, inbox)?;
-        let threads = [committer, writer].into_iter().chain(restorers).collect();
+        let threads = committers.into_iter().chain(restorers).collect();
         Ok(Some(Parts { reader: Arc::new(cache), commits, restore: Some(restore), threads }))
     }
 

@@ -100,7 +100,7 @@ fn measure(site: &Site, args: &[&str]) -> (Option<i32>, String, Duration, u64) {
         peak = peak.max(peak_mb(child.id()).unwrap_or(0));
         match child.try_wait().unwrap() {
             Some(status) => break status.code(),
-            None => std::thread::sleep(Duration::from_millis(2)),
+            None => std::thread::park_timeout(Duration::from_millis(2)),
         }
     };
     (code, last.join().unwrap(), began.elapsed(), peak)
@@ -131,14 +131,14 @@ fn set_aside(kafka: &RealKafka, letters: usize) -> Site {
 fn check_tools(kafka: &RealKafka, letters: usize, most_mb: u64, [verify_mb, replay_mb]: [u64; 2]) {
     let site = set_aside(kafka, letters);
     let file = site.home().join("letters.ndjson");
-    let list = ["dead-letters", "list", "--limit", "0", "--output", "json"];
+    let all = ["dead-letters", "list", "--limit", "0", "--output", "json"];
     let counts = ["dead-letters", "list", "--group-by", "status", "--output", "json"];
     let export = ["dead-letters", "export", "--to", file.to_str().unwrap()];
     let verify = ["verify", "--output", "json"];
     let replay = ["replay", "--from", "earliest", "--output", "json"];
     let mut over = Vec::new();
     for (args, most) in
-        [(&list[..], most_mb), (&counts, most_mb), (&export, most_mb), (&verify, verify_mb), (&replay, replay_mb)]
+        [(&all[..], most_mb), (&counts, most_mb), (&export, most_mb), (&verify, verify_mb), (&replay, replay_mb)]
     {
         let (code, last, took, peak) = measure(&site, args);
         eprintln!("{letters} letters with statuses: {}: {took:?}, at most {peak} MB", args.join(" "));
@@ -150,10 +150,10 @@ fn check_tools(kafka: &RealKafka, letters: usize, most_mb: u64, [verify_mb, repl
         match args[0] {
             "verify" => assert_eq!(last["outcomes"]["dead_letter"], letters, "{last}"),
             "replay" => {
-                assert_eq!((&last["events"], &last["never_delivered"]), (&letters.into(), &letters.into()), "{last}")
+                assert_eq!((&last["events"], &last["never_delivered"]), (&letters.into(), &letters.into()), "{last}");
             }
             _ if args == counts => {
-                assert_eq!((&last["value"], &last["count"]), (&"open".into(), &letters.into()), "{last}")
+                assert_eq!((&last["value"], &last["count"]), (&"open".into(), &letters.into()), "{last}");
             }
             _ => {}
         }
