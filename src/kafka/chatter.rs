@@ -38,8 +38,9 @@ impl Chatter {
 impl ClientContext for Chatter {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let message = self.blot(message);
-        // Connection failures come once per broker and attempt; `error` below says the same once per change.
-        let noisy = matches!(facility, "CONFWARN" | "FAIL" | "ERROR" | "MAXPOLL" | "REQTMOUT");
+        // Connection failures come once per broker and attempt; `error` below says the same once per change. What fails a
+        // transaction is told with the commit.
+        let noisy = matches!(facility, "CONFWARN" | "FAIL" | "ERROR" | "MAXPOLL" | "REQTMOUT" | "TXNERR" | "ADDPARTS");
         match level {
             _ if noisy => tracing::debug!(target: "librdkafka", facility, %message, "librdkafka"),
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {

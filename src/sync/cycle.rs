@@ -182,7 +182,7 @@ impl Engine {
                 }
                 self.cycle.not_before = now.mono + wait;
                 let took = now.mono.saturating_sub(under_way.started);
-                event::CommitFailed { error: &error, took }.emit(&self.meters);
+                event::CommitFailed { error: &error, took, in_a_row: self.cycle.failures }.emit(&self.meters);
             }
         }
         for input in std::mem::take(&mut self.deferred) {

@@ -33,7 +33,7 @@ fn exercise(meters: &Meters) {
     meters.buffered_bytes(4096);
     meters.store().open_letters(3);
     meters.committed(4 * MS, 12);
-    CommitFailed { error: "no disk", took: MS }.emit(meters);
+    CommitFailed { error: "no disk", took: MS, in_a_row: 1 }.emit(meters);
     let offset = RecordOffset::new(4);
     DeadLettered { source, offset, reason: "missing_key", order_id: None, message: "no key" }.emit(meters);
     TokenFetched { app_id, generation: 1, lifetime: MS }.emit(meters);

@@ -36,9 +36,7 @@ fn real_kafka_a_lost_session_is_told_and_the_worker_goes_on_where_it_was() {
     assert_eq!(terminate(&mut worker), Some(0), "{}", site.log());
     let log = site.log();
     assert_eq!(log.matches("\"assigned a partition\"").count(), 2, "taken anew: {log}");
-    // What was folded before the pause may meet the end of the session as a commit that fails, which librdkafka tells, too.
-    let commit = ["\"a commit failed; its deliveries", "\"TXNERR\""];
-    let mut errors = log.lines().filter(|line| line.contains("\"level\":\"ERROR\""));
-    assert!(errors.all(|line| commit.iter().any(|told| line.contains(told))), "{log}");
+    // What was folded before the pause may meet the end of the session as a commit that fails: nobody has to see to that.
+    assert!(!log.contains("\"level\":\"ERROR\""), "{log}");
     assert_eq!(worker.try_wait().unwrap().and_then(|status| status.code()), Some(0));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::telemetry::meters::{IntakeLimit, Meters};
 
@@ -40,6 +40,9 @@ impl IntakeResumed {
     }
 }
 
+/// Failures in a row from which on a person has to look: with the waits between them, more than ten seconds of failing.
+const FAILURES_FOR_A_PERSON: u32 = 7;
+
 /// A commit failed; nothing of it is delivered until it has succeeded.
 #[derive(Debug)]
 pub struct CommitFailed<'a> {
@@ -47,16 +50,31 @@ pub struct CommitFailed<'a> {
     pub error: &'a str,
     /// How long it took.
     pub took: Duration,
+    /// How many have failed in a row, with this one.
+    pub in_a_row: u32,
 }
 
 impl CommitFailed<'_> {
-    /// Says so and counts it.
+    /// Says so and counts it. One that fails is everyday life where a session was lost or a broker restarts.
     pub fn emit(self, meters: &Meters) {
         meters.commit_failed();
-        error!(
-            error = self.error,
-            took_ms = u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
-            "a commit failed; its deliveries wait until one has succeeded"
-        );
+        let took_ms = u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX);
+        let Self { error, in_a_row, .. } = self;
+        if in_a_row < FAILURES_FOR_A_PERSON {
+            warn!(
+                error,
+                took_ms,
+                in_a_row,
+                "a commit failed and is tried again; a partition that has gone to another worker goes on there. Deliveries wait \
+                 until one has succeeded"
+            );
+        } else {
+            error!(
+                error,
+                took_ms,
+                in_a_row,
+                "commits fail again and again, and nothing is delivered until one has succeeded: see to what the error says"
+            );
+        }
     }
 }
