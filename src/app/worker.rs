@@ -191,7 +191,6 @@ impl Site {
         self.concluded(ended)
     }
 
-    /// The end, where it is the store's fault by its words.
     fn concluded(&self, ended: Ended) -> Result<Ended, WorkerError> {
         let config = &self.options.config;
         Err(WorkerError::Store(match ended {
@@ -200,8 +199,8 @@ impl Site {
                 let to = log_mode::set_store_aside(&config.store, &words).map_err(WorkerError::Store)?;
                 damage::moved(&words, &to, config)
             }
-            Ended::Failed(error @ (PortError::Damaged(_) | PortError::Refused(By::Store, _))) => {
-                damage::advised(error, config)
+            Ended::Failed(why @ (PortError::Damaged(_) | PortError::Refused(By::Store, _))) => {
+                damage::advised(why, config)
             }
             Ended::Failed(error @ PortError::Refused(By::Kafka, _)) => return Err(WorkerError::Kafka(error)),
             Ended::Failed(PortError::Passing(_) | PortError::Fatal(_)) | Ended::Stopped(_) | Ended::CaughtUp(_) => {
