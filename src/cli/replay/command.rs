@@ -101,10 +101,10 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
                          events become";
             return Err(exit::fail(Exit::Usage, anyhow::anyhow!(words)));
         }
-        reading.needs(&[Needed::Sources, Needed::Changelog, Needed::DeadLetters])?;
         if args.resume {
             return apply::resume(args, reading, shell);
         }
+        reading.needs(&[Needed::Sources, Needed::Changelog, Needed::DeadLetters])?;
         let round = Round::begin(args.give.who(shell)?, &args.why);
         let file = if args.apply { Some(begin_file(args, &round, reading)?) } else { None };
         let personal = if args.show_personal_data { Personal::Shown } else { Personal::Masked };

@@ -1,5 +1,6 @@
 //! Where a replay begins and ends in each partition: an offset, a time, or the log's own beginning.
 
+use crate::cli::emptiness::{End, Within};
 use crate::cli::reading::{self, Reading};
 use crate::cli::times;
 use crate::record::NextOffset;
@@ -35,23 +36,37 @@ pub(super) fn until(text: &str) -> Result<Edge, String> {
     times::parse(text).map(Edge::Time).map_err(no_time)
 }
 
-/// Narrows what there is to what was asked for. Whatever lies outside is not there.
+impl Edge {
+    /// The same, as an end of a range.
+    pub(super) fn end(self) -> End {
+        match self {
+            Self::Earliest => End::OfLog,
+            Self::Offset(offset) => End::Offset(offset),
+            Self::Time(at_ms) => End::Time(at_ms),
+        }
+    }
+}
+
+/// Narrows what there is to what was asked for. Whatever lies outside is not there. Says of each partition how far it
+/// reaches, and what was asked for.
 pub(super) fn narrow(
     reading: &mut Reading,
     topic: &str,
     spans: &mut [Span],
     from: Edge,
     until: Option<Edge>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<Within>> {
     let starts = places(reading, topic, spans, from)?;
     let ends = until.map(|until| places(reading, topic, spans, until)).transpose()?;
+    let mut within = Vec::new();
     for (at, span) in spans.iter_mut().enumerate() {
         let whole = *span;
-        span.from = starts[at].clamp(whole.from, whole.until);
         let end = ends.as_ref().map_or(whole.until, |ends| ends[at]);
+        within.push(Within { whole, asked: (starts[at].get(), end.get()) });
+        span.from = starts[at].clamp(whole.from, whole.until);
         span.until = end.clamp(span.from, whole.until);
     }
-    Ok(())
+    Ok(within)
 }
 
 fn places(reading: &mut Reading, topic: &str, spans: &[Span], edge: Edge) -> anyhow::Result<Vec<NextOffset>> {

@@ -6,6 +6,7 @@ use super::command::{Args, rules};
 use super::edge::{self, Edge};
 use super::plan::Plan;
 use crate::app::settings;
+use crate::cli::emptiness::{self, End};
 use crate::cli::exit::{self, Exit};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
@@ -73,7 +74,7 @@ fn ranges(args: &Args, reading: &mut Reading) -> anyhow::Result<Vec<(String, Spa
     if let Some(topic) = args.topic.as_ref().filter(|topic| !topics.contains(topic)) {
         return Err(usage(format!("{topic} is no source topic of these settings; there are {}", topics.join(", "))));
     }
-    let mut ranges = Vec::new();
+    let (mut ranges, mut within) = (Vec::new(), Vec::new());
     for topic in topics.iter().filter(|topic| args.topic.as_ref().is_none_or(|only| only == *topic)) {
         let mut spans = reading.source(topic, None)?;
         if let Some(missing) = args.partition.iter().find(|n| !spans.iter().any(|span| span.partition == **n)) {
@@ -84,7 +85,8 @@ fn ranges(args: &Args, reading: &mut Reading) -> anyhow::Result<Vec<(String, Spa
         }
         spans.retain(|span| args.partition.is_empty() || args.partition.contains(&span.partition));
         let lowest = spans.iter().map(|span| span.from.get()).max().unwrap_or_default();
-        edge::narrow(reading, topic, &mut spans, args.from.unwrap_or(Edge::Earliest), args.until)?;
+        let from = args.from.unwrap_or(Edge::Earliest);
+        within.extend(edge::narrow(reading, topic, &mut spans, from, args.until)?);
         if lowest > 0 && args.from.is_none_or(|from| from == Edge::Earliest) {
             render::note(format!(
                 "note: retention has removed the beginning of {topic} (up to offset {lowest}): of an order that may have begun \
@@ -93,5 +95,7 @@ fn ranges(args: &Args, reading: &mut Reading) -> anyhow::Result<Vec<(String, Spa
         }
         ranges.extend(spans.into_iter().map(|span| (topic.clone(), span)));
     }
+    let from = args.from.unwrap_or(Edge::Earliest);
+    emptiness::check((from.end(), args.until.map_or(End::OfLog, Edge::end)), &within)?;
     Ok(ranges)
 }

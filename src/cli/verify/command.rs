@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::range::{self, Place};
 use super::{settings, tell};
+use crate::cli::emptiness::{self, Within};
 use crate::cli::exit::{self, Exit};
 use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
@@ -58,11 +59,19 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         let mappers = settings::mappers(&reading.config);
         let rules = settings::rules(&reading.config, &mappers);
         reading.needs(&[Needed::Sources, Needed::Changelog, Needed::DeadLetters])?;
-        let mut report = Report::default();
+        let mut partitions = Vec::new();
         for topic in topics(args, reading)? {
             for span in reading.source(&topic, args.partition)? {
-                report.absorb(partition(args, reading, &rules, &topic, span)?);
+                let range = range::offsets(reading, &topic, span, (args.from, args.until))?;
+                partitions
+                    .push((TopicPartition::new(topic.as_str(), span.partition), Within { whole: span, asked: range }));
             }
+        }
+        let within: Vec<Within> = partitions.iter().map(|(_, within)| *within).collect();
+        emptiness::check((args.from.end(), args.until.end()), &within)?;
+        let mut report = Report::default();
+        for (source, within) in partitions {
+            report.absorb(partition(reading, &rules, source, within.asked)?);
         }
         reading.bar.finish_and_clear();
         tell::tell(&report, args.limit, shell)?;
@@ -85,16 +94,14 @@ fn topics(args: &Args, reading: &Reading) -> anyhow::Result<Vec<String>> {
 /// Accounts for one partition. What cannot be explained while workers write is looked at again: a commit reaches one topic
 /// a moment before another, and compaction may take a record away whose follower lies behind what was read.
 fn partition(
-    args: &Args,
     reading: &mut Reading,
     rules: &VerifyRules<'_>,
-    topic: &str,
-    span: Span,
+    source: TopicPartition,
+    range: (i64, i64),
 ) -> anyhow::Result<Report> {
-    let range = range::offsets(reading, topic, span, (args.from, args.until))?;
     let asked = Asked {
-        source: TopicPartition::new(topic, span.partition),
-        partitions_of_topic: reading.scan.partitions(topic).map_err(reading::kafka)?.unwrap_or(1),
+        partitions_of_topic: reading.scan.partitions(&source.topic).map_err(reading::kafka)?.unwrap_or(1),
+        source,
         changelog: reading.config.kafka.changelog_topic.clone(),
         dead_letters: reading.config.kafka.dead_letter_topic.clone(),
         range,

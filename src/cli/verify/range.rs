@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::cli::emptiness::End;
 use crate::cli::reading::{self, Reading};
 use crate::cli::times;
 use crate::record::NextOffset;
@@ -34,6 +35,17 @@ impl FromStr for Place {
             _ => times::parse(text).map(Self::Time).map_err(|_| {
                 format!("{text:?} is no place: write an offset, a time (2026-11-25T08:00:00Z), earliest or latest")
             }),
+        }
+    }
+}
+
+impl Place {
+    /// The same, as an end of a range.
+    pub(super) fn end(self) -> End {
+        match self {
+            Self::Earliest | Self::Latest => End::OfLog,
+            Self::Offset(offset) => End::Offset(offset),
+            Self::Time(at_ms) => End::Time(at_ms),
         }
     }
 }

@@ -149,6 +149,9 @@ fn as_text(report: &Report, limit: usize, shell: &mut Shell) -> io::Result<()> {
     if report.gone > 0 {
         shell.out.line(format!("{} offsets are gone by the retention of the source topic", report.gone))?;
     }
+    if report.unaccounted_count() == 0 && report.records == 0 {
+        return shell.out.line("there was nothing to account for");
+    }
     if report.unaccounted_count() == 0 {
         return shell.out.line("every offset is accounted for");
     }

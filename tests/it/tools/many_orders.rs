@@ -26,6 +26,7 @@ impl Many {
         let site = Site::new(&kafka.brokers, &topic, "http://127.0.0.1:9");
         let changelog = format!("{}.changelog", site.group());
         kafka.create(&changelog, PARTITIONS, &[("retention.ms", "-1")]);
+        kafka.create(&format!("{}.dead-letters", site.group()), PARTITIONS, &[]);
         Self { site, producer: Producer::connect(&kafka.brokers).unwrap(), changelog, topic }
     }
 

@@ -1,4 +1,4 @@
-//! A topic that is not there is no empty topic: every tool that reads it says so, in the same words.
+//! What is not there, a topic or a record, is no empty one: every tool that reads it says so, in the same words.
 
 use super::fixture::World;
 use crate::support::real_kafka::RealKafka;
@@ -30,5 +30,29 @@ fn real_kafka_every_tool_says_which_of_its_topics_is_not_there() {
             "kafka.dead_letter_topic=nosuch",
             &["the dead-letter topic nosuch does not exist", "topics create"],
         );
+    }
+}
+
+#[test]
+fn real_kafka_a_range_that_can_hold_nothing_is_refused_and_an_empty_one_is_noted() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    for tool in ["verify", "replay"] {
+        let refused = |args: &[&str], words: &[&str]| world.check_refused(&[&[tool], args].concat(), 2, words);
+        let meant = "did you mean 2023-09-15T07:02:03Z?";
+        refused(&["--from", "1694761323"], &["lies beyond the end of every partition", meant, "13 digits"]);
+        refused(&["--until", "1694761323"], &["--until 1694761323 lies beyond", meant]);
+        refused(&["--from", "999999"], &["--from 999999 lies beyond the end of every partition"]);
+        refused(&["--from", "5", "--until", "3"], &["--until 3 does not lie behind --from 5"]);
+        let (later, sooner) = ("2026-11-25T08:00:00Z", "2026-11-24T08:00:00Z");
+        refused(&["--from", later, "--until", sooner], &["does not lie behind --from 2026-11-25T08:00:00"]);
+        for from in ["7", "2099-01-01T00:00:00Z"] {
+            let told = world.run(&[tool, "--from", from]);
+            let noted = told.err.contains("no record lies in this range, so nothing was looked at");
+            assert!(told.code == Some(0) && noted, "{told:?}");
+            assert!(!told.out.contains("every offset is accounted for"), "{told:?}");
+        }
+        let told = world.run(&[tool, "--from", "6"]);
+        assert!(told.code == Some(0) && !told.err.contains("no record lies"), "{told:?}");
     }
 }

@@ -30,6 +30,7 @@ fn measure(kafka: &RealKafka, events: i64, orders: i64) {
     let site = Site::new(&kafka.brokers, &topic, "http://127.0.0.1:9");
     let changelog = format!("{}.changelog", site.group());
     kafka.create(&changelog, 1, &[("retention.ms", "-1")]);
+    kafka.create(&format!("{}.dead-letters", site.group()), 1, &[]);
     let producer = Producer::connect(&kafka.brokers).unwrap();
     for number in 0..events {
         let order = format!("order-{:07}", number % orders);
