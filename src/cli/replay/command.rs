@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::douyin::Mapper;
 use crate::inspect::Personal;
 use crate::inspect::replay::{Looks, ReplayRules, Tally};
+use crate::order::MapOrder;
 
 /// Options of `order-sync replay`.
 #[derive(Debug, clap::Args)]
@@ -160,8 +161,9 @@ fn finish(
 }
 
 /// As workers of these settings judge.
-pub(super) fn rules<'m>(config: &Config, mapper: &'m Mapper) -> ReplayRules<'m> {
-    ReplayRules { events: settings::event_rules(config), units: settings::units(config), mapper }
+pub(super) fn rules<'m>(config: &Config, mapper: &'m Mapper, others: &'m [Mapper]) -> ReplayRules<'m> {
+    let others = others.iter().map(|other| other as &dyn MapOrder).collect();
+    ReplayRules { events: settings::event_rules(config), units: settings::units(config), mapper, others }
 }
 
 /// How long the resyncs take.

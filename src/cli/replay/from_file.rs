@@ -16,6 +16,7 @@ use crate::cli::map_lines::{Line, next_line};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
+use crate::cli::verify::mappers;
 use crate::inspect::replay::{Against, FileFold, Looks, read_held};
 use crate::record::TopicPartition;
 use crate::sync::scan::ScanError;
@@ -35,7 +36,8 @@ pub(super) fn replay(
     let held_spans = reading.changelog()?;
     let only: BTreeSet<String> = args.order.iter().cloned().collect();
     let mapper = settings::mapper(&reading.config);
-    let rules = rules(&reading.config, &mapper);
+    let others = mappers(&reading.config);
+    let rules = rules(&reading.config, &mapper, &others);
     let mut fold = FileFold::new(&rules, &only, FOLDED_BYTES_MAX);
     if path.as_os_str() == "-" {
         fold_lines(&mut io::stdin().lock(), "standard input", &mut fold, reading)?;

@@ -11,6 +11,7 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
+use crate::cli::verify::mappers;
 use crate::inspect::replay::{Looks, Range, read_held, replay_partition};
 use crate::record::{NextOffset, TopicPartition};
 use crate::sync::scan::Span;
@@ -30,7 +31,8 @@ pub(super) fn replay(
     let ranges = ranges(args, reading)?;
     let only: BTreeSet<String> = args.order.iter().cloned().collect();
     let mapper = settings::mapper(&reading.config);
-    let rules = rules(&reading.config, &mapper);
+    let others = mappers(&reading.config);
+    let rules = rules(&reading.config, &mapper, &others);
     let changelog = reading.config.kafka.changelog_topic.clone();
     let bar = reading.bar.clone();
     let held_of = |span: &Span| held_spans.iter().find(|held| held.partition == span.partition).copied();

@@ -67,10 +67,17 @@ fn title(finding: &Finding) -> String {
 
 fn sample(finding: &Finding, shell: &mut Shell) -> std::io::Result<()> {
     shell.out.line(format!("  {}: {}", title(finding), reason(finding.verdict)))?;
+    let is_mapping = finding.verdict == Verdict::Differing(Differs::Mapping);
+    let (ours, theirs) = if is_mapping { ("by these settings", "sent then") } else { ("by the log", "held") };
     for difference in &finding.differences {
         let field = printable(&difference.field);
         let (log, changelog) = (difference.log.to_string(), difference.changelog.to_string());
-        shell.out.line(format!("    {field}: {} by the log, {} held", printable(&log), printable(&changelog)))?;
+        shell.out.line(format!("    {field}: {} {ours}, {} {theirs}", printable(&log), printable(&changelog)))?;
+    }
+    if is_mapping && finding.differences.is_empty() {
+        let words = "what was sent then is not in the changelog any more, and no choice of limits.text, douyin.ticket_lists and \
+                     douyin.goods_entry_type gives it: another client_key or release has mapped it";
+        shell.out.line(format!("    {words}"))?;
     }
     Ok(())
 }

@@ -6,3 +6,4 @@ mod settings;
 mod tell;
 
 pub use command::{Args, execute};
+pub(in crate::cli) use settings::mappers;

@@ -7,7 +7,7 @@ use crate::inspect::{Start, VerifyRules};
 use crate::order::MapOrder;
 
 /// Today's mapping first, then the others.
-pub(super) fn mappers(config: &Config) -> Vec<Mapper> {
+pub(in crate::cli) fn mappers(config: &Config) -> Vec<Mapper> {
     let mut all = vec![settings::mapper(config)];
     for text in [TextLimit::Truncate, TextLimit::Strict] {
         for ticket_lists in [TicketLists::Text, TicketLists::Array] {

@@ -23,6 +23,8 @@ pub struct ReplayRules<'m> {
     pub units: BTreeMap<AppId, TimeUnit>,
     /// As they map.
     pub mapper: &'m dyn MapOrder,
+    /// Other mappings, by which workers of other settings may have mapped: they tell what was sent then, and nothing else.
+    pub others: Vec<&'m dyn MapOrder>,
 }
 
 /// Where the fold of a range begins.

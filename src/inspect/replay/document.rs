@@ -15,11 +15,12 @@ const VALUE_CHARS_MAX: usize = 120;
 /// One field that differs. A value that is not there is `null`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// `status`, `order_type`, or the way to a member of the document: `items[0].price`.
+    /// `status`, `order_type`, the way to a member of the document, `items[0].price`, or to one of the mapped request:
+    /// `request.order_detail.total_price`.
     pub field: String,
-    /// What the log gives.
+    /// What the log gives, of a request what these settings do.
     pub log: Value,
-    /// What the changelog holds.
+    /// What the changelog holds, of a request what was sent then.
     pub changelog: Value,
 }
 
@@ -30,12 +31,22 @@ pub(super) fn digest_of(
     document: &str,
     mapper: &dyn MapOrder,
 ) -> Result<Digest, Fault> {
+    Ok(Digest::of(&draft_of(identity, (order_type, status), document, mapper)?))
+}
+
+/// What is sent of this order by these settings, without its stamp.
+pub(super) fn draft_of(
+    identity: &Identity,
+    (order_type, status): (OrderType, Status),
+    document: &str,
+    mapper: &dyn MapOrder,
+) -> Result<Vec<u8>, Fault> {
     let unreadable =
         |error| Fault::new(DeadLetterReason::MalformedOrder, format!("the document is unreadable: {error}"));
     let document = Json::parse(document).map_err(unreadable)?;
     let input =
         MapInput { app_id: &identity.app_id, order_id: &identity.order_id, order_type, status, document: &document };
-    Ok(Digest::of(&mapper.map(&input)?.draft))
+    Ok(mapper.map(&input)?.draft)
 }
 
 /// Whether the document holds everything that an event has set in it.
@@ -90,6 +101,18 @@ pub(super) fn differences(
     let log_side = Side { raw: Some(&log_tree.0), shown: Some(&log_tree.1) };
     let held_side = Side { raw: Some(&held_tree.0), shown: Some(&held_tree.1) };
     compare("", log_side, held_side, members, &mask, &mut found);
+    found
+}
+
+/// Where two trees differ, each with what is shown of it.
+pub(super) fn differences_of(
+    field: &str,
+    ours: (&Value, &Value),
+    theirs: (&Value, &Value),
+    mask: &Mask,
+) -> Vec<Difference> {
+    let (mut found, side) = (Vec::new(), |(raw, shown)| Side { raw: Some(raw), shown: Some(shown) });
+    compare(field, side(ours), side(theirs), Members::All, mask, &mut found);
     found
 }
 

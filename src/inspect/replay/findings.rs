@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
-use super::beside::{Begun, Row, Rows};
+use super::beside::{Begun, ReplayRules, Row, Rows};
 use super::compare::{Ground, Look};
 use super::document::{Difference, Members, differences};
 use super::held::HeldState;
+use super::requests::{WANTED_MAX, by_other_settings, differences as request_differences, in_changelog};
 use super::verdict::{Differs, Finding, Looks, Unknown, Verdict, Will};
 use crate::order::{Identity, OrderState};
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
@@ -72,7 +73,7 @@ impl Findings<'_> {
         let Some((first, last)) = places else { return Ok(ControlFlow::Continue(())) };
         let (changelog, whole) = self.changelog;
         let part = Span { from: NextOffset::new(first), until: RecordOffset::new(last).next(), ..whole };
-        let (mut end, mut failed) = (ControlFlow::Continue(()), None);
+        let (mut end, mut failed, mut mapped) = (ControlFlow::Continue(()), None, Vec::new());
         scan.read(changelog, &[part], &mut |seen| {
             let Some(value) = seen.value().filter(|_| open.contains_key(&seen.offset().get())) else {
                 return ControlFlow::Continue(());
@@ -85,12 +86,20 @@ impl Findings<'_> {
                 }
             };
             if let Some(open) = open.remove(&seen.offset().get()) {
-                end = tell(self.look_closely(&open, &stored, looks));
+                let verdict = self.ground.second_look(&open.identity, &open.row, &open.held, &stored);
+                if verdict == Verdict::Differing(Differs::Mapping) && mapped.len() < looks.left.min(WANTED_MAX) {
+                    mapped.push((open, stored));
+                } else {
+                    end = tell(self.look_closely(&open, &stored, verdict, looks));
+                }
             }
             end
         })?;
         if let Some(error) = failed {
             return Err(error.into());
+        }
+        if end.is_continue() {
+            end = self.tell_mapped(scan, &mapped, looks, tell)?;
         }
         // Compaction has taken what a newer state replaces.
         let mut gone = open.values().map(|one| {
@@ -104,8 +113,34 @@ impl Findings<'_> {
         })
     }
 
-    fn look_closely(&self, open: &Open, stored: &OrderState, looks: &mut Looks) -> Finding {
-        let verdict = self.ground.second_look(&open.identity, &open.row, &open.held, stored);
+    /// Tells orders that are mapped otherwise, with the fields of their requests as far as those of then are to be had.
+    fn tell_mapped(
+        &self,
+        scan: &mut dyn LogScan,
+        mapped: &[(Open, OrderState)],
+        looks: &mut Looks,
+        tell: &mut dyn FnMut(Finding) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ScanError> {
+        let ReplayRules { mapper, others, .. } = self.ground.rules;
+        let others: Vec<_> =
+            mapped.iter().map(|(open, stored)| by_other_settings(&open.identity, stored, others)).collect();
+        let unknown = mapped.iter().zip(&others).filter(|(_, then)| then.is_none());
+        let unknown = unknown.map(|((open, stored), _)| (&open.identity, stored));
+        let topic = self.source.map_or("", |source| &*source.topic);
+        let mut kept = in_changelog(scan, self.changelog, topic, unknown)?;
+        for ((open, stored), then) in mapped.iter().zip(others) {
+            looks.left = looks.left.saturating_sub(1);
+            let then = then.or_else(|| kept.remove(&open.identity));
+            let fields = then.map(|then| request_differences(&open.identity, stored, *mapper, &then, looks.personal));
+            let verdict = Verdict::Differing(Differs::Mapping);
+            if tell(self.finding(&open.identity, &open.row, verdict, fields.unwrap_or_default())).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn look_closely(&self, open: &Open, stored: &OrderState, verdict: Verdict, looks: &mut Looks) -> Finding {
         let fields = match (&open.row.state, verdict) {
             (Some(state), Verdict::Differing(Differs::State | Differs::Missed)) if looks.left > 0 => {
                 looks.left -= 1;

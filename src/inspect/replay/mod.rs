@@ -8,6 +8,7 @@ mod file;
 mod findings;
 mod held;
 mod partition;
+mod requests;
 mod verdict;
 
 #[cfg(test)]

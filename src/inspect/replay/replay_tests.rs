@@ -77,7 +77,7 @@ fn record(at: usize, key: Option<Vec<u8>>, value: Option<Vec<u8>>) -> Record {
 
 fn rules() -> ReplayRules<'static> {
     let events = EventRules { apps: vec![AppId::new("tt1")], max_clock_skew_ms: 0 };
-    ReplayRules { events, units: [(AppId::new("tt1"), TimeUnit::Seconds)].into(), mapper: &SendsA }
+    ReplayRules { events, units: [(AppId::new("tt1"), TimeUnit::Seconds)].into(), mapper: &SendsA, others: Vec::new() }
 }
 
 fn event(order: &str, minute: i64, status: &str, document: &str) -> String {

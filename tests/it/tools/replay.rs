@@ -140,12 +140,44 @@ fn real_kafka_a_changed_state_and_a_lost_one_are_found() {
     change(kafka, &world, "G-2", |state| state.digest = Digest([9; 32]));
     assert_eq!(verdict(&replayed(&world, &[]).1, "G-2"), "differing mapping resync");
     assert_eq!(verdict(&replayed(&world, &["--from", "1"]).1, "G-2"), "differing mapping resync");
+    let text = world.run(&["replay"]).out();
+    assert!(text.contains("what was sent then is not in the changelog any more"), "{text}");
     // A state that is gone, with nothing that says so.
     plant(kafka, &world, &state_key("G-2"), None);
     let (told, rows) = replayed(&world, &[]);
     assert_eq!((told, verdict(&rows, "G-2").as_str()), (summary(7, 4, 0, 1, 3), "never_delivered no_state look"));
     let text = world.run(&["replay"]).out();
     assert!(text.contains("neither a state nor a dead letter is held"), "{text}");
+}
+
+#[test]
+fn real_kafka_what_is_mapped_otherwise_is_told_field_by_field() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    let mut coupon: Value = serde_json::from_str(include_str!("../../golden/group_coupon_paid.event.json")).unwrap();
+    (coupon["app_id"], coupon["order_id"]) = ("tt1".into(), "C-1".into());
+    world.goes_on(kafka, &[("C-1", coupon)]);
+    let differences = |args: &[&str]| {
+        let (_, rows) = replayed(&world, args);
+        assert_eq!(verdict(&rows, "C-1"), "differing mapping resync", "{args:?}");
+        row(&rows, "C-1")["differences"].clone()
+    };
+    // Another choice of a setting gives the request of then.
+    let entry_type = ["--set", "douyin.goods_entry_type=integer"];
+    let expect = json!([{"field": "request.order_detail.goods_entry_type", "log": 2, "changelog": "2"}]);
+    assert_eq!(differences(&entry_type), expect);
+    assert_eq!(differences(&[&entry_type[..], &["--samples", "0"]].concat()), json!([]));
+    // None does; the changelog still has it.
+    let config = std::fs::read_to_string(world.site.config_file()).unwrap();
+    let other = config.replace("client_key = \"ck\"", "client_key = \"ck-2\"");
+    assert_ne!(config, other);
+    std::fs::write(world.site.config_file(), other).unwrap();
+    let expect = json!([{"field": "request.client_key", "log": "ck-2", "changelog": "ck"}]);
+    for from in ["earliest", "7"] {
+        assert_eq!(differences(&["--from", from]), expect, "{from}");
+    }
+    let text = world.run(&["replay"]).out();
+    assert!(text.contains(r#"request.client_key: "ck-2" by these settings, "ck" sent then"#), "{text}");
 }
 
 #[test]
