@@ -9,14 +9,16 @@ use crate::inspect::replay::{Differs, Finding, Never, Unknown, Verdict};
 
 /// Tells it.
 pub(super) fn tell(args: &Args, plan: &Plan, pace: &Pace, shell: &mut Shell) -> std::io::Result<()> {
-    counts(plan, shell)?;
+    let is_file = args.file.is_some();
+    counts(plan, if is_file { UNREAD_OF_FILE } else { UNREAD }, shell)?;
     if !plan.samples.is_empty() {
         shell.out.line(format!("\ndiffering, {} of {}:", plan.samples.len(), plan.tally.differing))?;
         plan.samples.iter().try_for_each(|finding| sample(finding, shell))?;
     }
     if !plan.looks.is_empty() {
         shell.out.line("\na resync does not mend these; look at them:")?;
-        plan.looks.iter().try_for_each(|finding| look(finding, shell))?;
+        let last = if is_file { line_of_file } else { record };
+        plan.looks.iter().try_for_each(|finding| look(finding, last, shell))?;
         let more = plan.tally.looks - u64::try_from(plan.looks.len()).unwrap_or_default();
         if more > 0 {
             shell.out.line(format!("  and {more} more: --output json names all of them"))?;
@@ -35,7 +37,11 @@ pub(super) fn tell(args: &Args, plan: &Plan, pace: &Pace, shell: &mut Shell) -> 
     shell.out.line(format!("resyncs take {} by {}{how}", format_duration(takes), pace.by))
 }
 
-fn counts(plan: &Plan, shell: &mut Shell) -> std::io::Result<()> {
+/// What is said of events that cannot be folded. Of a line nothing says whether its event has a dead letter.
+const UNREAD: &str = "events that cannot be folded by these settings, and have no dead letter";
+const UNREAD_OF_FILE: &str = "events that cannot be folded by these settings";
+
+fn counts(plan: &Plan, unread: &str, shell: &mut Shell) -> std::io::Result<()> {
     let tally = &plan.tally;
     let always = [
         ("events", tally.events, "read"),
@@ -51,7 +57,7 @@ fn counts(plan: &Plan, shell: &mut Shell) -> std::io::Result<()> {
         ("undecided", tally.undecided, "what was read does not tell"),
         ("pending", tally.pending, "events behind the workers' position, not compared"),
         ("set aside", tally.set_aside, "events that are dead letters and never were folded"),
-        ("unread", tally.unread, "events that cannot be folded by these settings, and have no dead letter"),
+        ("unread", tally.unread, unread),
     ];
     let rows = always.into_iter().chain(sometimes.into_iter().filter(|(_, count, _)| *count > 0));
     let rows: Vec<_> = rows.collect();
@@ -82,11 +88,19 @@ fn sample(finding: &Finding, shell: &mut Shell) -> std::io::Result<()> {
     Ok(())
 }
 
-fn look(finding: &Finding, shell: &mut Shell) -> std::io::Result<()> {
-    let event = match (&finding.place, finding.last_offset) {
-        (Some(place), Some(offset)) => format!("; its last event is {}/{offset}", printable(&place.to_string())),
-        (_, _) => String::new(),
-    };
+/// The event that was applied last, as a record of its partition.
+fn record(finding: &Finding) -> Option<String> {
+    let (place, offset) = (finding.place.as_ref()?, finding.last_offset?);
+    Some(format!("{}/{offset}", printable(&place.to_string())))
+}
+
+/// The same, as a line of the file that was read.
+fn line_of_file(finding: &Finding) -> Option<String> {
+    finding.last_offset.map(|line| format!("line {line} of the file"))
+}
+
+fn look(finding: &Finding, last: fn(&Finding) -> Option<String>, shell: &mut Shell) -> std::io::Result<()> {
+    let event = last(finding).map(|event| format!("; its last event is {event}")).unwrap_or_default();
     shell.out.line(format!("  {}: {}{event}", title(finding), reason(finding.verdict)))
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Ground<'g> {
     pub(super) held: &'g Held,
     pub(super) events: Events,
     pub(super) begun: Begun,
-    /// Orders that a command has changed behind the end of what was read.
+    /// Orders that a command has changed behind the end of what was read, or nobody knows where in a file.
     pub(super) commanded_later: HashSet<Identity, RandomState>,
 }
 
@@ -70,8 +70,12 @@ impl Ground<'_> {
         }
         let content = self.digest(identity, state);
         let is_alike = (state.order_type, state.status) == (held.order_type, held.status);
+        // What a command has folded lies behind everything of a file: an event that is newer than the held state's last one is
+        // hidden by it.
+        let is_hidden = self.is_commanded_in_file(identity)
+            && is_newer((state.sequence, state.occurred_at), (held.sequence, held.occurred_at));
         Look::Settled(match content {
-            Ok(digest) if is_alike && digest == held.digest => self.delivered(identity, held),
+            Ok(digest) if is_alike && digest == held.digest && !is_hidden => self.delivered(identity, held),
             Ok(_) | Err(_) if is_later => Verdict::Later,
             Ok(_) | Err(_) if row.may_have_left => Verdict::Undecided(Unknown::MayHaveLeft),
             // Nobody has set its events aside: it began elsewhere, in a topic that is gone.
@@ -98,6 +102,15 @@ impl Ground<'_> {
         };
         let is_alike = (state.order_type, state.status) == (held.order_type, held.status);
         let theirs = self.digest(identity, stored).ok();
+        if self.is_commanded_in_file(identity) {
+            let is_newer = is_newer((state.sequence, state.occurred_at), (held.sequence, held.occurred_at));
+            let is_mapping = is_alike && theirs == Some(ours);
+            return match (is_newer, is_mapping) {
+                (true, _) => Verdict::Differing(Differs::Missed),
+                (false, true) => Verdict::Differing(Differs::Mapping),
+                (false, false) => Verdict::Undecided(Unknown::Commanded),
+            };
+        }
         Verdict::Differing(if is_alike && theirs == Some(ours) {
             Differs::Mapping
         } else if is_newer((state.sequence, state.occurred_at), (held.sequence, held.occurred_at)) {
@@ -155,6 +168,11 @@ impl Ground<'_> {
     fn has_left(&self, identity: &Identity, state: &OrderState) -> bool {
         let removed = self.held.position.as_ref().and_then(|position| position.removed_stamps.get(&identity.app_id));
         state.status.is_final() && removed.is_some_and(|removed| state.update_time <= *removed)
+    }
+
+    /// Whether a command has folded an event of it, and no line of the file says where.
+    fn is_commanded_in_file(&self, identity: &Identity) -> bool {
+        self.events == Events::OfFile && self.commanded_later.contains(identity)
     }
 
     fn digest(&self, identity: &Identity, state: &OrderState) -> Result<Digest, Fault> {

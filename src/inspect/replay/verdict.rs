@@ -58,7 +58,7 @@ pub enum Unknown {
     BeganEarlier,
     /// It may have been removed by retention and begun anew in between.
     MayHaveLeft,
-    /// A command has folded an event of it that was not read.
+    /// A command has folded an event of it that was not read, or nothing says between which others.
     Commanded,
     /// Its state changed in the changelog while it was read.
     Changing,

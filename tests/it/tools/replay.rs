@@ -237,7 +237,21 @@ fn real_kafka_a_file_of_events_is_compared_with_the_changelog() {
     assert_eq!(verdict(&rows, "G-2"), "differing state look");
     assert_eq!(verdict(&rows, "N-9"), "never_delivered no_state look");
     assert_eq!(verdict(&rows, REFUSED), "never_delivered dead_letter resync");
-    assert_eq!(world.run(&["replay", "--file", file, "--verify-only"]).code, Some(4));
+    let told = world.run(&["replay", "--file", file, "--verify-only"]);
+    assert_eq!(told.code, Some(4));
+    assert!(told.out.contains("; its last event is line 2 of the file"), "{told:?}");
+    assert!(told.out.contains("1  events that cannot be folded by these settings\n"), "{told:?}");
+    assert!(!told.out.contains("have no dead letter"), "{told:?}");
+    // What an operator has folded is folded here, too, though no line says when.
+    world.run(&["orders", "fold", &format!("{}/0/2", world.topic), "--why", "a test", "--no-wait"]).out();
+    world.catch_up();
+    let events = [event("G-1", 0, "pending_payment"), event("G-1", 2, "paid"), event("G-1", 1, "cancelled")];
+    write(&events);
+    assert_eq!(replayed(&world, &["--file", file]).0, summary(3, 1, 1, 0, 0));
+    assert_eq!(replayed(&world, &["--order", "G-1"]).0["same"], 1);
+    // It hides nothing that is newer than what is held.
+    write(&[events[0].clone(), event("G-1", 4, "refunding")]);
+    assert_eq!(verdict(&replayed(&world, &["--file", file]).1, "G-1"), "differing missed look");
     world.check_refused(&["replay", "--file", "/nowhere"], 2, &["cannot open"]);
     world.check_refused(&["replay", "--file", file, "--from", "1"], 2, &["cannot be used with"]);
 }
