@@ -12,7 +12,7 @@ use crate::cli::render;
 use crate::cli::shell::Shell;
 use crate::kafka::command_writer::{CommandWriter, OutcomeWatch};
 use crate::record::TopicPartition;
-use crate::sync::command::{Action, Command};
+use crate::sync::command::{Action, Command, CommandDone};
 use crate::sync::scan::{LogScan as _, ScanError};
 
 /// Commands that are under way at once.
@@ -116,6 +116,19 @@ impl Giver {
     /// Whether an outcome has not come in time: nothing further is written.
     pub(in crate::cli) fn is_held_up(&self) -> bool {
         self.waiting > 0
+    }
+
+    /// Tells what became of a command that was given earlier.
+    pub(in crate::cli) fn recall(
+        &mut self,
+        given: &Given,
+        done: &CommandDone,
+        reading: &Reading,
+        shell: &mut Shell,
+    ) -> anyhow::Result<()> {
+        self.failures += usize::from(is_failure(done.outcome));
+        let told = reading.bar.suspend(|| tell(given, &Stage::Done(done), shell));
+        told.or_else(|error| unless_closed(error.into()))
     }
 
     /// A command of this round. `name` tells it from the others of the round.

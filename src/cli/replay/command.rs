@@ -106,7 +106,8 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
             return apply::resume(args, reading, shell);
         }
         reading.needs(&[Needed::Sources, Needed::Changelog, Needed::DeadLetters])?;
-        let round = Round::begin(args.give.who(shell)?, &args.why);
+        // Its commands are told from one another by what they are about alone.
+        let round = Round { id: "replay".to_owned(), ..Round::begin(args.give.who(shell)?, &args.why) };
         let file = if args.apply { Some(begin_file(args, &round, reading)?) } else { None };
         let personal = if args.show_personal_data { Personal::Shown } else { Personal::Masked };
         let mut looks = Looks { left: args.samples, personal };

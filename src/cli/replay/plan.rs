@@ -50,12 +50,15 @@ impl Plan {
     }
 
     fn try_take(&mut self, finding: Finding, shell: &mut Shell) -> anyhow::Result<()> {
-        if let (Will::Resync, Some(file), Some(place)) = (finding.will, &mut self.file, &finding.place) {
+        if let (Will::Resync, Some(file), Some(place), Some(stamp)) =
+            (finding.will, &mut self.file, &finding.place, finding.held_stamp)
+        {
             file.plan(PlannedOrder {
                 topic: place.topic.to_string(),
                 partition: place.partition,
                 app_id: finding.identity.app_id.to_string(),
                 order_id: finding.identity.order_id.to_string(),
+                stamp,
             })?;
         }
         if finding.verdict == Verdict::Same {

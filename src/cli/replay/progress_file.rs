@@ -15,8 +15,8 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::giving::Round;
 use crate::record::TopicPartition;
 
-/// The format that this release writes and reads.
-const FORMAT: u64 = 1;
+/// The format that this release writes and reads. Since 2 an order has the stamp of its held state.
+const FORMAT: u64 = 2;
 
 /// A line of the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ pub(super) struct PlannedOrder {
     pub(super) partition: i32,
     pub(super) app_id: String,
     pub(super) order_id: String,
+    /// Of the state that is to be sent again: the command's id is made of it.
+    pub(super) stamp: i64,
 }
 
 /// The file, open to be written on.
@@ -66,6 +68,12 @@ pub(super) struct Begun {
 }
 
 impl PlannedOrder {
+    /// What the command's id ends with. A resync that is executed gives the order another stamp; until then whatever plan it
+    /// stands in names the same command, which acts once.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}/{}/{}", self.place(), self.app_id, self.order_id, self.stamp)
+    }
+
     /// Its source partition.
     pub(super) fn place(&self) -> TopicPartition {
         TopicPartition::new(self.topic.as_str(), self.partition)

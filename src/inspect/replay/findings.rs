@@ -169,6 +169,7 @@ impl Findings<'_> {
             will,
             status: row.state.as_ref().map(|state| state.status),
             held_status: held.map(|held| held.status),
+            held_stamp: held.map(|held| held.stamp.0),
             last_offset: row.state.as_ref().map(|state| state.applied_offset),
             differences,
         }

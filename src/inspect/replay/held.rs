@@ -22,6 +22,7 @@ pub(super) struct HeldState {
     pub(super) occurred_at: EventTime,
     pub(super) sequence: Option<Sequence>,
     pub(super) digest: Digest,
+    pub(super) stamp: UpdateTime,
     /// The record whose letter says that the last stamp was not delivered.
     pub(super) dead_letter: Option<i64>,
     /// Where the state lies in the changelog.
@@ -163,6 +164,7 @@ fn brief(state: &OrderState, lies_at: i64) -> HeldState {
         occurred_at: state.occurred_at,
         sequence: state.sequence,
         digest: state.digest,
+        stamp: state.update_time,
         dead_letter: state.dead_letter.map(|mark| mark.offset),
         lies_at,
     }

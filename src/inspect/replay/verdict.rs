@@ -94,6 +94,8 @@ pub struct Finding {
     pub status: Option<Status>,
     /// Its status by the changelog.
     pub held_status: Option<Status>,
+    /// The stamp of the state that the changelog holds.
+    pub held_stamp: Option<i64>,
     /// The record that was applied last by the log.
     pub last_offset: Option<i64>,
     /// Where it differs, field by field; empty unless it was asked for and something differs.

@@ -108,9 +108,10 @@ fn real_kafka_a_replay_that_is_killed_goes_on_and_gives_nothing_twice() {
     assert!(outcomes.values().all(|done| done.outcome == Outcome::Sent), "{outcomes:?}");
     eventually("everything is delivered", || (0..ORDERS).all(|number| world.pushes(&name(number)) >= 2));
     world.mend();
-    // Once more: there is nothing left to give.
+    // Once more: there is nothing left to give, and what became of everything is told again.
     let told = world.run(&["replay", "--resume", "--state", path]);
-    assert_eq!((told.code, told.out.as_str()), (Some(0), ""), "{told:?}");
+    assert_eq!((told.code, told.out.lines().count()), (Some(0), ORDERS + 1), "{told:?}");
+    assert_eq!(written(kafka, &world).len(), commands.len());
     assert_eq!(terminate(&mut worker), Some(0));
     for number in 0..ORDERS {
         assert_eq!(world.pushes(&name(number)), 2, "{}: its event, and one resync", name(number));
@@ -131,9 +132,25 @@ fn real_kafka_what_replay_gives_brings_douyin_to_what_the_log_says() {
     let file = world.site.home().join(format!("order-sync-replay-{}.ndjson", world.site.group()));
     assert_silent(&std::fs::read_to_string(&file).unwrap());
     let id = written(kafka, &world)[0]["id"].as_str().unwrap().to_owned();
-    assert!(id.starts_with("resync-") && id.ends_with(&format!("/{}/0/tt1/{REFUSED}", world.topic)), "{id}");
+    assert!(id.starts_with(&format!("resync-replay/{}/0/tt1/{REFUSED}/", world.topic)), "{id}");
+    // Given once more, by a plan of its own and by going on with it, it is the same command, and waits.
+    let in_home = |args: &[&str]| {
+        Told::of(world.command(&[args, &["--timeout", "1s"]].concat()).current_dir(world.site.home()).output().unwrap())
+    };
+    for args in [&["replay", "--apply"][..], &["replay", "--resume"]] {
+        let told = in_home(args);
+        let line = format!("waiting     {REFUSED} of tt1");
+        assert!(told.code == Some(9) && told.out.contains(&line), "{told:?}");
+    }
+    let commands = written(kafka, &world);
+    assert!(commands.iter().all(|command| command["id"] == id.as_str()), "{commands:?}");
+    let before = world.pushes(REFUSED);
     world.catch_up();
     assert!(world.held(REFUSED).is_some(), "it was never delivered before");
+    assert_eq!((outcomes(kafka, &world).len(), world.pushes(REFUSED)), (1, before + 1), "and acts once");
+    let told = in_home(&["replay", "--resume"]);
+    assert!(told.code == Some(0) && told.out.contains(&format!("sent        {REFUSED} of tt1")), "{told:?}");
+    assert_eq!(written(kafka, &world).len(), commands.len(), "what has an outcome is not given again");
     let incomplete = format!("{}/0/5", world.topic);
     world.run(&["dead-letters", "discard", &incomplete, "--why", "a test", "--no-wait"]).out();
     world.catch_up();
