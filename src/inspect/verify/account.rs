@@ -39,6 +39,8 @@ pub(super) struct Account<'a> {
     /// Records that commands fold later on.
     pub(super) needed: &'a HashSet<i64, RandomState>,
     pub(super) originals: HashMap<i64, Record, RandomState>,
+    /// Deliveries of commands of which nothing can be said, by order and stamp.
+    pub(super) excused: HashSet<(u64, i64), RandomState>,
     pub(super) tracks: HashMap<u64, Track, RandomState>,
     pub(super) findings: Findings,
     pub(super) report: Report,

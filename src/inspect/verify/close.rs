@@ -1,8 +1,8 @@
 //! The end of a pass: the last word of the changelog on every order is held against what folding has given.
 
 use super::account::Account;
-use super::evidence::Brief;
-use super::facts::LastState;
+use super::evidence::{Brief, OwedSeen};
+use super::facts::{LastState, owes};
 use super::outcome::{Kind, Reason};
 use super::step::left_below;
 use super::worlds::{Track, World};
@@ -61,20 +61,29 @@ impl Account<'_> {
             return self.blame(track, found.applied_offset, Reason::StateUnexplained, words);
         };
         if found.applied_offset < folded.applied_offset {
-            // What came behind the state's last event is nowhere.
-            let missed =
-                track.recent.iter().filter(|(offset, kind)| *offset > found.applied_offset && kind.is_folded());
-            let missed: Vec<i64> = missed.map(|(offset, _)| *offset).collect();
-            for offset in missed {
-                let words = format!(
-                    "the order's state in the log ends with offset {}: this event is not in it, and no letter holds it",
-                    found.applied_offset
-                );
-                self.blame(track, offset, Reason::Hole, words);
-            }
+            self.close_behind(track, found.applied_offset, folded.applied_offset);
         } else {
             let (reason, words) = state_words(&found, &folded);
             self.blame(track, found.applied_offset, reason, words);
+        }
+    }
+
+    /// The order's state ends here, and folding goes on: what came behind is nowhere.
+    fn close_behind(&mut self, track: &Track, ends: i64, folded: i64) {
+        let missed = track.recent.iter().filter(|(offset, kind)| *offset > ends && kind.is_folded());
+        let missed: Vec<i64> = missed.map(|(offset, _)| *offset).collect();
+        if missed.is_empty() {
+            // It counts as what it was in its place, or so many came behind it.
+            let words = format!(
+                "the order's state in the log ends with offset {ends}: this event, which a command folded, is not in it"
+            );
+            return self.blame(track, folded, Reason::Hole, words);
+        }
+        for offset in missed {
+            let words = format!(
+                "the order's state in the log ends with offset {ends}: this event is not in it, and no letter holds it"
+            );
+            self.blame(track, offset, Reason::Hole, words);
         }
     }
 
@@ -127,20 +136,27 @@ impl Account<'_> {
     /// Deliveries that no event and no command explains.
     fn close_owed(&mut self) {
         let (begin, next) = (self.low.max(self.begin), self.facts.next().unwrap_or(0));
-        let commanded = &self.facts.commanded;
-        let unused: Vec<(u64, i64, i64)> = self
+        // Commands behind the last position.
+        self.excused.extend(self.facts.commands.iter().skip(self.passed.2).filter_map(owes));
+        let is_looked_at = |offset: i64| offset == OwedSeen::UNREADABLE || (begin..next).contains(&offset);
+        let unused: Vec<(u64, OwedSeen)> = self
             .facts
             .owed
             .iter()
-            .filter(|((key, offset), _)| self.wants(*key) && (begin..next).contains(offset))
-            .flat_map(|((key, offset), seen)| seen.iter().map(move |seen| (*key, *offset, *seen)))
-            .filter(|(key, _, seen)| !seen.used && !commanded.contains(&(*key, seen.stamp)))
-            .map(|(key, offset, seen)| (key, offset, seen.stamp))
+            .filter(|((key, offset), _)| self.wants(*key) && is_looked_at(*offset))
+            .flat_map(|((key, _), seen)| seen.iter().map(move |seen| (*key, *seen)))
+            .filter(|(key, seen)| !seen.used && !self.excused.contains(&(*key, seen.stamp)))
             .collect();
-        for (key, offset, stamp) in unused {
+        for (key, OwedSeen { offset, stamp, .. }) in unused {
             let identity = self.identity(key);
-            let words = format!("a delivery under stamp {stamp} was owed of it, which folding does not give");
-            self.find(offset, Reason::UnexplainedDelivery, words, identity.as_ref());
+            if offset == OwedSeen::UNREADABLE {
+                let words = format!("a delivery under stamp {stamp} in the changelog cannot be read");
+                let last = self.tracks.get(&key).and_then(Track::likely).map_or(begin, |state| state.applied_offset);
+                self.find(last.max(begin), Reason::Unreadable, words, identity.as_ref());
+            } else {
+                let words = format!("a delivery under stamp {stamp} was owed of it, which folding does not give");
+                self.find(offset, Reason::UnexplainedDelivery, words, identity.as_ref());
+            }
         }
     }
 

@@ -16,6 +16,11 @@ pub(super) struct OwedSeen {
     pub(super) used: bool,
 }
 
+impl OwedSeen {
+    /// The offset of one that cannot be read.
+    pub(super) const UNREADABLE: i64 = i64::MIN;
+}
+
 /// A state in short. Whether its delivery is a dead letter is no part of it: that follows from what the platform said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Brief {

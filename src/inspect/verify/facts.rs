@@ -15,7 +15,7 @@ use super::evidence::{Brief, OwedSeen, order_key, short};
 use super::rules::VerifyRules;
 use crate::order::again::last_request;
 use crate::order::{AppId, Identity, OrderState, UpdateTime};
-use crate::record::TopicPartition;
+use crate::record::{NextOffset, TopicPartition};
 use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
 use crate::sync::command::{CommandDone, Outcome};
 use crate::sync::last_record::LastRecord;
@@ -56,6 +56,13 @@ impl StatusSeen {
     }
 }
 
+/// Whether a commit of which every record is there owes the delivery of a command that it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Debt {
+    Owed,
+    Missing,
+}
+
 /// Everything that the changelog says.
 #[derive(Default)]
 pub(super) struct Facts {
@@ -71,6 +78,8 @@ pub(super) struct Facts {
     pub(super) commands: Vec<CommandDone>,
     /// How often a command has made a letter of the record at an offset.
     pub(super) failed: HashMap<i64, usize, RandomState>,
+    /// By the places of commands that owe one: what the commits say of it that hold everything which they ever held.
+    pub(super) debts: HashMap<i64, Debt, RandomState>,
     /// Stamps that commands have made.
     pub(super) commanded: HashSet<(u64, i64), RandomState>,
     pub(super) commits: Vec<Commit>,
@@ -95,7 +104,15 @@ pub(super) struct Facts {
 struct Group {
     owed: Vec<(u64, OwedSeen)>,
     states: Vec<(u64, Option<Brief>)>,
+    commands: Vec<Place>,
     reborn_ms: Option<i64>,
+}
+
+/// Where a command lay and acted, and the delivery that it owes.
+struct Place {
+    command_offset: i64,
+    next: i64,
+    owes: (u64, i64),
 }
 
 impl Facts {
@@ -153,6 +170,11 @@ impl Facts {
                 let done = CommandDone::decode(value).map_err(|e| unreadable(&e))?;
                 // One that is told again stands there again.
                 if self.executed.insert(done.command_offset.get()) {
+                    self.group.commands.extend(owes(&done).map(|owes| Place {
+                        command_offset: done.command_offset.get(),
+                        next: done.next.get(),
+                        owes,
+                    }));
                     self.commands.push(done);
                 }
             }
@@ -201,7 +223,8 @@ impl Facts {
             return;
         };
         // What cannot be read matches nothing.
-        let (offset, request) = Owed::decode(value).map_or((-1, 0), |owed| (owed.offset, short(&owed.request)));
+        let (offset, request) =
+            Owed::decode(value).map_or((OwedSeen::UNREADABLE, 0), |owed| (owed.offset, short(&owed.request)));
         let seen = OwedSeen { stamp, offset, request, used: false };
         self.alive.insert((order, stamp), seen);
         self.group.owed.push((order, seen));
@@ -232,6 +255,8 @@ impl Facts {
         }
         let whole = whole && group.reborn_ms.is_none();
         if whole {
+            let before = self.position.as_ref().map(|before| (before.next.get(), before.commands));
+            self.keep_debts(&group, before);
             self.keep(group);
         }
         self.commits.push(Commit { next: position.next.get(), whole });
@@ -239,6 +264,21 @@ impl Facts {
             self.last_records.insert(last.offset, last);
         }
         self.position = Some(position);
+    }
+
+    /// Of commands that were executed here: one that was given again has its outcome written again, and owes nothing.
+    fn keep_debts(&mut self, group: &Group, before: Option<(i64, Option<NextOffset>)>) {
+        let owed: HashSet<(u64, i64), RandomState> =
+            group.owed.iter().map(|(order, seen)| (*order, seen.stamp)).collect();
+        for place in &group.commands {
+            let is_new = before.is_none_or(|(next, commands)| {
+                place.next >= next && commands.is_none_or(|commands| place.command_offset >= commands.get())
+            });
+            if is_new {
+                let debt = if owed.contains(&place.owes) { Debt::Owed } else { Debt::Missing };
+                self.debts.insert(place.command_offset, debt);
+            }
+        }
     }
 
     fn keep(&mut self, group: Group) {
@@ -264,10 +304,7 @@ impl Facts {
             if let (Outcome::DeadLetter, Some(offset)) = (done.outcome, done.offset) {
                 *self.failed.entry(offset.get()).or_default() += 1;
             }
-            if let (Some(app_id), Some(order_id), Some(stamp)) = (&done.app_id, &done.order_id, done.update_time) {
-                let identity = Identity::new(app_id.clone(), order_id.as_ref());
-                self.commanded.insert((order_key(&identity), stamp.0));
-            }
+            self.commanded.extend(owes(done));
         }
     }
 
@@ -299,27 +336,8 @@ impl Facts {
     }
 }
 
-/// The states of orders whose events are gone from the source, as far as the changelog still has them; of `wanted` orders.
-pub(super) fn read_bases(
-    reader: &mut dyn LogScan,
-    changelog: &str,
-    span: Span,
-    source: &TopicPartition,
-    low: i64,
-    wanted: &dyn Fn(u64) -> bool,
-) -> Result<HashMap<u64, OrderState, RandomState>, ScanError> {
-    let mut bases = HashMap::default();
-    reader.read(changelog, &[span], &mut |seen| {
-        let key = seen.key().filter(|key| key.starts_with(b"[1,\"state\","));
-        let key = key.and_then(|key| ChangelogKey::decode(key, &source.topic).ok().flatten());
-        if let (Some(ChangelogKey::State(identity)), Some(value)) = (key, seen.value())
-            && wanted(order_key(&identity))
-            && let Ok(state) = OrderState::decode(value)
-            && state.applied_offset < low
-        {
-            bases.insert(order_key(&identity), state);
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(bases)
+/// The delivery that a command owes, by order and stamp.
+pub(super) fn owes(done: &CommandDone) -> Option<(u64, i64)> {
+    let identity = Identity::new(done.app_id.clone()?, done.order_id.as_deref()?);
+    Some((order_key(&identity), done.update_time?.0))
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::rules::{Start, VerifyRules};
 use crate::order::event::{EventRules, decode};
-use crate::order::fold::{FoldRules, fold};
+use crate::order::fold::{FoldAs, FoldRules, fold_as};
 use crate::order::{AppId, Fault, Identity, MapInput, MapOrder, Mapped, OrderState, TimeUnit, Transition, UpdateTime};
 use crate::record::{NextOffset, Record, RecordOffset};
 use crate::sync::changelog::ChangelogKey;
@@ -102,10 +102,14 @@ impl LogScan for FakeLog {
 #[derive(Default)]
 pub(super) struct FakeWorker {
     pub(super) log: FakeLog,
-    states: BTreeMap<Identity, OrderState>,
-    dirty: BTreeSet<Identity>,
-    fresh: Vec<(OwedKey, Owed)>,
-    owed: Vec<OwedKey>,
+    pub(super) states: BTreeMap<Identity, OrderState>,
+    pub(super) dirty: BTreeSet<Identity>,
+    pub(super) fresh: Vec<(OwedKey, Owed)>,
+    pub(super) owed: Vec<OwedKey>,
+    /// What else the next cut holds: statuses of letters and outcomes of commands.
+    pub(super) besides: Vec<(ChangelogKey, Vec<u8>)>,
+    /// How many commands were executed.
+    pub(super) commands: i64,
     removed: i64,
     commit_number: u64,
     last: Option<LastRecord>,
@@ -114,28 +118,43 @@ pub(super) struct FakeWorker {
 impl FakeWorker {
     /// An event comes and is folded.
     pub(super) fn event(&mut self, order: &str, event_id: &str, status: &str, at_s: i64) {
+        let offset = self.record(order, event_id, status, at_s);
+        self.fold(offset, FoldAs::Event);
+    }
+
+    /// An event comes.
+    pub(super) fn record(&mut self, order: &str, event_id: &str, status: &str, at_s: i64) -> i64 {
         let value = format!(
             r#"{{"event_id":"{event_id}","order_id":"{order}","app_id":"tt1","order_type":"normal","status":"{status}","occurred_at":{},"order":{{"{event_id}":1}}}}"#,
             at_s * 1000
         );
-        let offset = self.log.put("orders", order.as_bytes(), Some(value.clone().into_bytes()));
+        let offset = self.log.put("orders", order.as_bytes(), Some(value.into_bytes()));
         self.last = self.log.topics["orders"].last().map(LastRecord::of);
+        offset
+    }
+
+    /// The event at this offset is folded; gives the stamp of what is owed then.
+    pub(super) fn fold(&mut self, offset: i64, way: FoldAs) -> Option<i64> {
+        let found = self.log.topics["orders"].iter().find(|record| record.offset.get() == offset).unwrap();
+        let value = found.value.clone().unwrap();
         let event_rules = EventRules { apps: vec![app()], max_clock_skew_ms: 0 };
-        let event = decode(value.as_bytes(), &event_rules, i64::MAX).unwrap();
-        let identity = Identity::new(app(), order);
+        let event = decode(&value, &event_rules, i64::MAX).unwrap();
+        let identity = Identity::new(app(), event.order_id.as_ref());
         let fold_rules = FoldRules { unit: TimeUnit::Seconds, removed_stamp: UpdateTime(self.removed) };
         let state = self.states.get(&identity);
-        let (state, request) = match fold(state, &event, offset, fold_rules, &Statuses).unwrap() {
+        let (state, request) = match fold_as(way, state, &event, offset, fold_rules, &Statuses).unwrap() {
             Transition::Advanced(advanced) => (advanced.state, Some(advanced.request)),
             Transition::Unchanged(unchanged) => (unchanged.state, None),
-            Transition::Duplicate | Transition::Stale => return,
+            Transition::Duplicate | Transition::Stale => return None,
         };
+        let stamp = request.as_ref().map(|_| state.update_time.0);
         if let Some(request) = request {
             let key = OwedKey { identity: identity.clone(), stamp: state.update_time };
             self.fresh.push((key, Owed { request: request.into(), offset, timestamp_ms: None }));
         }
         self.states.insert(identity.clone(), state);
         self.dirty.insert(identity);
+        stamp
     }
 
     /// An order leaves with the next cut.
@@ -166,6 +185,9 @@ impl FakeWorker {
             owed.encode(&mut value);
             put(ChangelogKey::Owed(key.clone()), Some(value));
             self.owed.push(key);
+        }
+        for (key, value) in std::mem::take(&mut self.besides) {
+            put(key, Some(value));
         }
         self.commit_number += 1;
         let next =

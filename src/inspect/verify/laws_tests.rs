@@ -8,7 +8,7 @@ use super::tally::Report;
 use crate::order::OrderState;
 use crate::record::TopicPartition;
 
-fn asked(range: (i64, i64)) -> Asked {
+pub(super) fn asked(range: (i64, i64)) -> Asked {
     Asked {
         source: TopicPartition::new("orders", 0),
         partitions_of_topic: 1,
@@ -18,7 +18,7 @@ fn asked(range: (i64, i64)) -> Asked {
     }
 }
 
-fn report(log: &FakeLog, bytes_max: u64) -> Report {
+pub(super) fn report(log: &FakeLog, bytes_max: u64) -> Report {
     verify_within(&mut log.clone(), &rules(&Statuses), &asked((0, i64::MAX)), bytes_max, &mut |_| {}).unwrap()
 }
 

@@ -1,7 +1,9 @@
 //! Folds a source partition again, and holds what comes out against what the log says: changelog and dead letters alone.
 
 mod account;
+mod bases;
 mod close;
+mod debts;
 mod evidence;
 mod facts;
 mod letters;
@@ -14,6 +16,10 @@ mod tally;
 mod tracks;
 mod worlds;
 
+#[cfg(test)]
+mod command_tests;
+#[cfg(test)]
+mod fake_deeds;
 #[cfg(test)]
 mod fakes;
 #[cfg(test)]

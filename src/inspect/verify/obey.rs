@@ -1,6 +1,7 @@
 //! Commands of operators, taken as the log has them: each acts where its outcome says it has acted.
 
 use super::account::Account;
+use super::debts::Due;
 use super::evidence::order_key;
 use super::outcome::Reason;
 use super::step::{Step, What};
@@ -16,6 +17,7 @@ impl Account<'_> {
     pub(super) fn obey(&mut self, done: &CommandDone) {
         let way = match (&*done.command, done.outcome) {
             ("resync", Outcome::Sent) => return self.resync(done),
+            ("redrive", Outcome::Sent) => return self.send_again(done),
             ("redrive", Outcome::Folded | Outcome::Unchanged) => FoldAs::Redrive,
             ("fold", Outcome::Folded | Outcome::Unchanged) => FoldAs::Word,
             // Nothing of a state has changed, or nothing at all was done.
@@ -31,7 +33,7 @@ impl Account<'_> {
         }
         let variants = self.variants(&identity);
         let track = self.track(&identity);
-        let mut next = Vec::new();
+        let (mut next, mut due) = (Vec::new(), Vec::new());
         for world in &track.worlds {
             let Some(state) = world.state() else {
                 next.push(world.clone());
@@ -39,17 +41,41 @@ impl Account<'_> {
             };
             for variant in variants.iter().filter(|_| state.update_time < stamp) {
                 if let Ok(again) = resync(state, &identity, 0, variant.unit, variant.mapper) {
-                    next.push(World::known(OrderState { update_time: stamp, ..again.state }));
+                    let state = OrderState { update_time: stamp, ..again.state };
+                    due.push(Due::of(&state, &identity, state.applied_offset, &[*variant]));
+                    next.push(World::known(state));
                 }
             }
         }
         if next.iter().any(|world| *world != World::New) {
+            let is_sure = next.iter().all(|world| *world != World::Unknown);
             track.go_on(next);
+            self.hold_debt(done, &identity, if is_sure { &due } else { &[] });
         } else {
             let offset = track.likely().map_or(-1, |state| state.applied_offset);
             let words = format!("a resync under stamp {stamp}, which its state does not let it have");
             self.find(offset, Reason::CommandDiffers, words, Some(&identity));
         }
+    }
+
+    /// The order's last request is sent again, under its own stamp and as that of its letter.
+    fn send_again(&mut self, done: &CommandDone) {
+        let (Some(identity), Some(stamp), Some(offset)) = (identity(done), done.update_time, done.offset) else {
+            return;
+        };
+        if !self.wants(order_key(&identity)) {
+            return;
+        }
+        let variants = self.variants(&identity);
+        let track = self.track(&identity);
+        let is_sure = track.worlds.iter().all(|world| world.state().is_some());
+        let states = track.worlds.iter().filter_map(World::state).filter(|state| state.update_time == stamp);
+        let due: Vec<Due> = states.map(|state| Due::of(state, &identity, offset.get(), &variants)).collect();
+        if is_sure && due.is_empty() {
+            let words = format!("a redrive has sent the order under stamp {stamp}, which is not its last one");
+            self.find(offset.get(), Reason::CommandDiffers, words, Some(&identity));
+        }
+        self.hold_debt(done, &identity, if is_sure { &due } else { &[] });
     }
 
     fn fold_again(&mut self, done: &CommandDone, way: FoldAs) {
@@ -61,6 +87,7 @@ impl Account<'_> {
             // Neither source nor letter has it: all that can be said is that the order has another state now.
             if let Some(identity) = identity(done).filter(|identity| self.wants(order_key(identity))) {
                 self.track(&identity).go_on([World::Unknown]);
+                self.hold_debt(done, &identity, &[]);
             }
             return;
         };
@@ -89,6 +116,11 @@ impl Account<'_> {
             _ => false,
         };
         let next: Vec<World> = candidates.iter().filter(|c| fits(c.what)).map(|c| c.after.clone()).collect();
+        let due = |what: What| match what {
+            What::Advanced { request, .. } => Some(Due { offset, request: Some(request) }),
+            What::Unchanged { .. } | What::Duplicate | What::Stale | What::Aside(_) | What::Unknown => None,
+        };
+        let due: Option<Vec<Due>> = candidates.iter().filter(|c| fits(c.what)).map(|c| due(c.what)).collect();
         if next.is_empty() {
             let given = candidates.first().map_or("nothing", |candidate| candidate.what.words());
             let words = format!("a {} has come to {}, and folding gives {given}", done.command, done.outcome.as_str());
@@ -96,6 +128,7 @@ impl Account<'_> {
         } else {
             track.go_on(next);
         }
+        self.hold_debt(done, &identity, &due.unwrap_or_default());
     }
 }
 

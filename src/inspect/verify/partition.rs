@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 use foldhash::fast::RandomState;
 
 use super::account::Account;
-use super::facts::{Facts, read_bases};
+use super::bases::read_bases;
+use super::facts::Facts;
 use super::letters::LettersSeen;
 use super::outcome::Reason;
 use super::rules::{Start, VerifyRules};
@@ -200,6 +201,7 @@ impl Pass<'_> {
             bases,
             needed: self.needed,
             originals: HashMap::default(),
+            excused: HashSet::default(),
             tracks: HashMap::default(),
             findings: Findings::default(),
             report: Report::default(),

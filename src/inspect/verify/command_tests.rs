@@ -1,0 +1,127 @@
+//! What commands have left in the log: taken as given, and missed where it is gone or is another thing.
+
+use super::fakes::{FakeLog, FakeWorker};
+use super::laws_tests::report;
+use crate::record::Record;
+
+/// What of the changelog one has lost or changed.
+struct Planted<'a> {
+    worker: &'a FakeWorker,
+    cleaned: usize,
+}
+
+impl Planted<'_> {
+    /// The offsets that are found and their reasons, without the last record whose key is of this kind and names this.
+    fn without(&self, kinds: &[(&str, &str)]) -> Vec<(i64, &'static str)> {
+        let mut log = self.worker.log.clone();
+        for (kind, names) in kinds {
+            let records = log.topics.get_mut("changelog").unwrap();
+            let at = last(records, kind, names);
+            records.remove(at);
+        }
+        self.found(log)
+    }
+
+    /// The same after this text in its value has become another one.
+    fn changed(&self, kind: &str, names: &str, from: &str, to: &str) -> Vec<(i64, &'static str)> {
+        let mut log = self.worker.log.clone();
+        let records = log.topics.get_mut("changelog").unwrap();
+        let at = last(records, kind, names);
+        let value = String::from_utf8(records[at].value.clone().unwrap().into_vec()).unwrap();
+        assert!(value.contains(from), "{value}");
+        records[at].value = Some(value.replacen(from, to, 1).into_bytes().into());
+        self.found(log)
+    }
+
+    fn found(&self, mut log: FakeLog) -> Vec<(i64, &'static str)> {
+        log.compact("changelog", self.cleaned);
+        found(&log)
+    }
+}
+
+fn found(log: &FakeLog) -> Vec<(i64, &'static str)> {
+    report(log, u64::MAX).unaccounted.iter().map(|found| (found.offset, found.reason.code())).collect()
+}
+
+fn last(records: &[Record], kind: &str, names: &str) -> usize {
+    let is_it = |record: &Record| {
+        let key = String::from_utf8_lossy(record.key.as_deref().unwrap()).into_owned();
+        key.starts_with(&format!("[1,\"{kind}\"")) && key.contains(names) && record.value.is_some()
+    };
+    records.iter().rposition(is_it).unwrap_or_else(|| panic!("no {kind} {names}"))
+}
+
+/// Compacted not at all, and wholly.
+fn each_way(worker: &FakeWorker, check: impl Fn(&Planted<'_>)) {
+    for cleaned in [0, usize::MAX] {
+        let planted = Planted { worker, cleaned };
+        assert_eq!(planted.without(&[]), [], "a healthy log");
+        check(&planted);
+    }
+}
+
+/// A worker that has paid `A`, and set an event of it aside.
+fn with_a_letter() -> (FakeWorker, i64) {
+    let mut worker = FakeWorker::default();
+    worker.event("A", "a1", "paid", 1_700_000_000);
+    let aside = worker.set_aside("A", "a2", "redeemed");
+    worker.event("B", "b1", "paid", 1_700_000_000);
+    worker.cut();
+    (worker, aside)
+}
+
+/// A worker that has redeemed `A`, and passed an older event of it.
+fn with_a_stale_event() -> (FakeWorker, i64) {
+    let mut worker = FakeWorker::default();
+    worker.event("A", "a1", "redeemed", 1_700_000_009);
+    let stale = worker.record("A", "a2", "refunding", 1_700_000_001);
+    worker.event("B", "b1", "paid", 1_700_000_000);
+    worker.cut();
+    (worker, stale)
+}
+
+#[test]
+fn a_state_that_a_command_made_and_that_is_lost_is_a_hole() {
+    let (mut worker, aside) = with_a_letter();
+    worker.redrive("A", aside);
+    worker.cut();
+    worker.cut();
+    each_way(&worker, |planted| assert_eq!(planted.without(&[("state", "\"A\"")]), [(aside, "hole")]));
+    let (mut worker, stale) = with_a_stale_event();
+    worker.fold_on_word("A", stale);
+    worker.cut();
+    worker.cut();
+    each_way(&worker, |planted| {
+        assert_eq!(planted.without(&[("state", "\"A\"")]), [(stale, "hole")]);
+        let without = planted.without(&[("state", "\"A\""), ("owed", "\"A\"")]);
+        assert_eq!(without, [(stale, if planted.cleaned == 0 { "never_owed" } else { "hole" })]);
+    });
+}
+
+/// What each command owes: the record may be gone, its bytes, its stamp and its event may be other ones.
+#[test]
+fn what_a_command_owes_is_held_against_what_the_log_has_owed() {
+    let (mut redriven, aside) = with_a_letter();
+    redriven.redrive("A", aside);
+    let (mut folded, stale) = with_a_stale_event();
+    folded.fold_on_word("A", stale);
+    let mut resynced = with_a_letter().0;
+    resynced.resync("A");
+    let (mut sent, _) = with_a_letter();
+    let given_up = sent.give_up("A");
+    sent.cut();
+    sent.send_again("A", given_up);
+    for (mut worker, at) in [(redriven, aside), (folded, stale), (resynced, 0), (sent, given_up)] {
+        worker.cut();
+        each_way(&worker, |planted| {
+            let owed = |from: &str, to: &str| planted.changed("owed", "\"A\"", from, to);
+            assert_eq!(owed("status", "statuS"), [(at, "request_differs")]);
+            assert_eq!(owed("update_time\":1", "update_time\":2"), [(at, "request_differs")]);
+            let (from, to) = (format!("\"offset\":{at}"), format!("\"offset\":{}", at + 1));
+            assert!(!owed(&from, &to).is_empty(), "{at}");
+            if planted.cleaned == 0 {
+                assert_eq!(planted.without(&[("owed", "\"A\"")]), [(at, "never_owed")]);
+            }
+        });
+    }
+}

@@ -1,0 +1,162 @@
+//! What the made-up worker does besides folding: it sets events and deliveries aside, and executes commands.
+
+use super::fakes::{FakeWorker, Statuses, app};
+use crate::order::again::{last_request, resync};
+use crate::order::fold::FoldAs;
+use crate::order::state::DeadLetterMark;
+use crate::order::{DeadLetterReason, Identity, OrderState, Stage, TimeUnit, UpdateTime};
+use crate::record::{NextOffset, Record, RecordOffset, TopicPartition};
+use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
+use crate::sync::command::{CommandDone, Outcome};
+use crate::sync::dead_letter::{DeadLetter, DeliveryRecord};
+use crate::sync::letter::Origin;
+use crate::sync::{Owed, OwedKey};
+
+/// The worker's clock.
+const NOW_MS: i64 = 1_700_000_500_000;
+
+impl FakeWorker {
+    /// An event from far ahead comes, and is set aside.
+    pub(super) fn set_aside(&mut self, order: &str, event_id: &str, status: &str) -> i64 {
+        let offset = self.record(order, event_id, status, 1_900_000_000);
+        self.letter(offset, DeadLetterReason::TimeInFuture, Stage::Decode, order, None);
+        offset
+    }
+
+    /// What the order owes last is given up.
+    pub(super) fn give_up(&mut self, order: &str) -> i64 {
+        let identity = Identity::new(app(), order);
+        let state = self.states.get_mut(&identity).unwrap();
+        let (stamp, offset) = (state.update_time, state.applied_offset);
+        let reason = DeadLetterReason::RejectedByPlatform;
+        state.dead_letter = Some(DeadLetterMark { offset, reason, times: 1 });
+        let request = last_request(state, &identity, &Statuses).unwrap();
+        self.dirty.insert(identity);
+        self.letter(offset, reason, Stage::Deliver, order, Some((stamp, request)));
+        offset
+    }
+
+    fn letter(
+        &mut self,
+        offset: i64,
+        reason: DeadLetterReason,
+        stage: Stage,
+        order: &str,
+        delivery: Option<(UpdateTime, Vec<u8>)>,
+    ) {
+        let record = self.log.topics["orders"].iter().find(|record| record.offset.get() == offset).cloned();
+        let letter = DeadLetter {
+            source: TopicPartition::new("orders", 0),
+            offset: RecordOffset::new(offset),
+            record,
+            reason,
+            stage,
+            message: "m".to_owned(),
+            order_id: Some(order.to_owned()),
+            app_id: Some(app().as_str().to_owned()),
+            update_time: delivery.as_ref().map(|(stamp, _)| stamp.0),
+            delivery: delivery.map(|(_, request)| DeliveryRecord {
+                attempts: 1,
+                attempt_log: "one".to_owned(),
+                err_code: Some(7),
+                response: None,
+                request: request.into(),
+            }),
+            times: 1,
+            first_failed_ms: NOW_MS,
+            last_failed_ms: NOW_MS,
+        };
+        self.besides(ChangelogKey::Letter(letter.offset), LetterStatus::open(&letter).encode().unwrap());
+        let letter = letter.into_letter(&Origin { group: "g".to_owned(), version: "1".to_owned() });
+        let at = self.log.put("letters", b"", None);
+        *self.log.topics.get_mut("letters").unwrap().last_mut().unwrap() = Record {
+            offset: RecordOffset::new(at),
+            timestamp_ms: Some(at),
+            key: letter.key.map(Into::into),
+            value: letter.value.map(Into::into),
+            headers: letter.headers,
+        };
+    }
+
+    /// A letter is taken up that never was folded.
+    pub(super) fn redrive(&mut self, order: &str, offset: i64) {
+        let stamp = self.fold(offset, FoldAs::Redrive);
+        self.close_letter(offset, LetterState::Redriven);
+        self.done("redrive", stamp.map_or(Outcome::Unchanged, |_| Outcome::Folded), order, Some(offset), stamp);
+    }
+
+    /// A letter of a delivery is sent again.
+    pub(super) fn send_again(&mut self, order: &str, offset: i64) {
+        let identity = Identity::new(app(), order);
+        let state = self.states.get_mut(&identity).unwrap();
+        state.dead_letter = None;
+        let (stamp, request) = (state.update_time, last_request(state, &identity, &Statuses).unwrap());
+        let key = OwedKey { identity: identity.clone(), stamp };
+        self.fresh.push((key, Owed { request: request.into(), offset, timestamp_ms: None }));
+        self.dirty.insert(identity);
+        self.close_letter(offset, LetterState::Redriven);
+        self.done("redrive", Outcome::Sent, order, Some(offset), Some(stamp.0));
+    }
+
+    /// An event that was stale is folded.
+    pub(super) fn fold_on_word(&mut self, order: &str, offset: i64) {
+        let stamp = self.fold(offset, FoldAs::Word);
+        self.done("fold", stamp.map_or(Outcome::Unchanged, |_| Outcome::Folded), order, Some(offset), stamp);
+    }
+
+    /// The order's state is sent again.
+    pub(super) fn resync(&mut self, order: &str) {
+        let identity = Identity::new(app(), order);
+        let state = &self.states[&identity];
+        let again = resync(state, &identity, NOW_MS, TimeUnit::Seconds, &Statuses).unwrap();
+        let (stamp, offset) = (again.state.update_time, state.applied_offset);
+        let key = OwedKey { identity: identity.clone(), stamp };
+        self.fresh.push((key, Owed { request: again.request.into(), offset, timestamp_ms: None }));
+        self.states.insert(identity.clone(), OrderState::clone(&again.state));
+        self.dirty.insert(identity);
+        self.done("resync", Outcome::Sent, order, None, Some(stamp.0));
+    }
+
+    fn close_letter(&mut self, offset: i64, state: LetterState) {
+        let key = ChangelogKey::Letter(RecordOffset::new(offset));
+        let fresh = self.besides.iter().rev().find(|(other, _)| *other == key).map(|(_, value)| value.clone());
+        let stored = || {
+            let all = self.log.topics["changelog"].iter().rev();
+            let key = key.encode("orders");
+            all.into_iter()
+                .find(|record| record.key.as_deref() == Some(&*key))
+                .unwrap()
+                .value
+                .clone()
+                .unwrap()
+                .into_vec()
+        };
+        let status = LetterStatus::decode(&fresh.unwrap_or_else(stored)).unwrap();
+        self.besides(key, LetterStatus { state, ..status }.encode().unwrap());
+    }
+
+    fn done(&mut self, command: &str, outcome: Outcome, order: &str, offset: Option<i64>, stamp: Option<i64>) {
+        self.commands += 1;
+        let next = self.log.topics["orders"].last().map_or(0, |last| last.offset.get() + 1);
+        let done = CommandDone {
+            command: command.into(),
+            outcome,
+            message: "m".into(),
+            offset: offset.map(RecordOffset::new),
+            app_id: Some(app()),
+            order_id: Some(order.into()),
+            update_time: stamp.map(UpdateTime),
+            next: NextOffset::new(next),
+            command_offset: RecordOffset::new(self.commands - 1),
+            at_ms: NOW_MS,
+            who: "w".into(),
+            why: "y".into(),
+        };
+        let key = ChangelogKey::Command(format!("c{}", self.commands).into());
+        self.besides(key, done.encode().unwrap());
+    }
+
+    fn besides(&mut self, key: ChangelogKey, value: Vec<u8>) {
+        self.besides.push((key, value));
+    }
+}
