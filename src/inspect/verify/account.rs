@@ -179,6 +179,7 @@ impl<'a> Account<'a> {
         } else if letter.is_some() {
             self.check_status(offset, kind, Some(&identity));
         }
+        self.hold_letters(&identity, offset, &candidates);
         self.forget_unknown(key);
     }
 

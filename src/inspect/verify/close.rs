@@ -1,8 +1,9 @@
 //! The end of a pass: the last word of the changelog on every order is held against what folding has given.
 
 use super::account::Account;
+use super::debts::owes;
 use super::evidence::{Brief, OwedSeen};
-use super::facts::{LastState, owes};
+use super::facts::LastState;
 use super::outcome::{Kind, Reason};
 use super::step::left_below;
 use super::worlds::{Track, World};
@@ -35,6 +36,7 @@ impl Account<'_> {
         self.close_owed();
         if self.part.0 == 0 {
             self.close_statuses();
+            self.close_letters();
         }
     }
 
@@ -209,7 +211,7 @@ impl Account<'_> {
         self.find(offset, reason, words, Some(&identity));
     }
 
-    fn identity(&self, key: u64) -> Option<Identity> {
+    pub(super) fn identity(&self, key: u64) -> Option<Identity> {
         let of_track = self.tracks.get(&key).map(|track| track.identity.clone());
         of_track.or_else(|| self.facts.states.get(&key).map(|last| last.identity.clone()))
     }

@@ -33,6 +33,11 @@ impl Planted<'_> {
         self.found(log)
     }
 
+    fn last(&self, kind: &str, names: &str) -> String {
+        let records = &self.worker.log.topics["changelog"];
+        String::from_utf8(records[last(records, kind, names)].value.clone().unwrap().into_vec()).unwrap()
+    }
+
     fn found(&self, mut log: FakeLog) -> Vec<(i64, &'static str)> {
         log.compact("changelog", self.cleaned);
         found(&log)
@@ -122,6 +127,78 @@ fn what_a_command_owes_is_held_against_what_the_log_has_owed() {
             if planted.cleaned == 0 {
                 assert_eq!(planted.without(&[("owed", "\"A\"")]), [(at, "never_owed")]);
             }
+        });
+    }
+}
+
+/// A header of the last letter becomes another one.
+fn with_header(worker: &FakeWorker, name: &str, value: &str) -> FakeLog {
+    let mut log = worker.log.clone();
+    let letter = log.topics.get_mut("letters").unwrap().last_mut().unwrap();
+    let header = letter.headers.iter_mut().rev().find(|header| header.name == name).unwrap();
+    assert_ne!(header.value.as_deref(), Some(value.as_bytes()));
+    header.value = Some(value.as_bytes().into());
+    log
+}
+
+#[test]
+fn what_a_letter_says_is_held_against_its_status_and_what_was_sent() {
+    for command in ["none", "resync", "redrive"] {
+        let mut worker = with_a_letter().0;
+        if command == "resync" {
+            worker.resync("A");
+            worker.cut();
+        }
+        let at = worker.give_up("A");
+        worker.cut();
+        if command == "redrive" {
+            worker.send_again("A", at);
+            worker.cut();
+        }
+        assert_eq!(found(&worker.log), [], "{command}");
+        let check_for = |name: &str, value: &str, reason: &'static str| {
+            let mut log = with_header(&worker, name, value);
+            assert_eq!(found(&log), [(at, reason)], "{command} {name}");
+            log.compact("changelog", usize::MAX);
+            assert_eq!(found(&log), [(at, reason)], "{command} {name}, compacted");
+        };
+        let check = |name: &str, value: &str| check_for(name, value, "letter_differs");
+        check("order-sync.update-time", "1700000003");
+        check("order-sync.reason", "retries_exhausted");
+        check("order-sync.reason", "malformed_order");
+        check("order-sync.request", r#"{"order":"A","status":"paiD","update_time":1700000000}"#);
+        check("order-sync.order-id", "ZZZ");
+        check("order-sync.app-id", "tt2");
+        check("order-sync.times", "7");
+        check_for("__connect.errors.stage", "fold", "letter_unexplained");
+    }
+}
+
+#[test]
+fn a_letters_status_is_what_the_commands_about_it_have_left() {
+    let (mut redriven, aside) = with_a_letter();
+    redriven.redrive("A", aside);
+    let (mut discarded, _) = with_a_letter();
+    discarded.discard("A", aside);
+    let (mut sent, _) = with_a_letter();
+    let given_up = sent.give_up("A");
+    sent.cut();
+    sent.send_again("A", given_up);
+    for (mut worker, at) in [(redriven, aside), (discarded, aside), (sent, given_up)] {
+        worker.cut();
+        let letter = format!("\"orders\",{at}]");
+        each_way(&worker, |planted| {
+            if planted.cleaned == 0 {
+                // The letter shows as open.
+                assert_eq!(planted.without(&[("letter", &letter)]), [(at, "command_differs")]);
+            }
+            for (from, to) in [("redriven", "open"), ("discarded", "open")] {
+                if planted.last("letter", &letter).contains(from) {
+                    assert_eq!(planted.changed("letter", &letter, from, to), [(at, "command_differs")]);
+                }
+            }
+            let without = planted.without(&[("command", "c1")]);
+            assert!(without.iter().any(|(offset, _)| *offset == at), "{without:?}");
         });
     }
 }

@@ -1,13 +1,40 @@
 //! The deliveries that commands owe, held against those that the log has owed: each with its stamp, its bytes and its event.
 
+use std::collections::HashSet;
+
+use foldhash::fast::RandomState;
+
 use super::account::Account;
 use super::evidence::{order_key, short};
-use super::facts::Debt;
+use super::facts::{Facts, Group};
 use super::outcome::Reason;
 use super::rules::Variant;
 use crate::order::again::last_request;
 use crate::order::{Identity, OrderState};
+use crate::record::NextOffset;
 use crate::sync::command::CommandDone;
+
+/// Whether a commit of which every record is there owes the delivery of a command that it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Debt {
+    Owed,
+    Missing,
+}
+
+/// Where a command lay and acted, and the delivery that it owes.
+pub(super) struct Place {
+    command_offset: i64,
+    next: i64,
+    owes: (u64, i64),
+}
+
+impl Place {
+    /// `None` where it owes nothing.
+    pub(super) fn of(done: &CommandDone) -> Option<Self> {
+        let (command_offset, next) = (done.command_offset.get(), done.next.get());
+        owes(done).map(|owes| Self { command_offset, next, owes })
+    }
+}
 
 /// A delivery that folding gives for a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +50,23 @@ impl Due {
     pub(super) fn of(state: &OrderState, identity: &Identity, offset: i64, variants: &[Variant<'_>]) -> Self {
         let request = variants.iter().find_map(|variant| last_request(state, identity, variant.mapper));
         Self { offset, request: request.as_deref().map(short) }
+    }
+}
+
+impl Facts {
+    /// Of commands that were executed here: one that was given again has its outcome written again, and owes nothing.
+    pub(super) fn keep_debts(&mut self, group: &Group, before: Option<(i64, Option<NextOffset>)>) {
+        let owed: HashSet<(u64, i64), RandomState> =
+            group.owed.iter().map(|(order, seen)| (*order, seen.stamp)).collect();
+        for place in &group.commands {
+            let is_new = before.is_none_or(|(next, commands)| {
+                place.next >= next && commands.is_none_or(|commands| place.command_offset >= commands.get())
+            });
+            if is_new {
+                let debt = if owed.contains(&place.owes) { Debt::Owed } else { Debt::Missing };
+                self.debts.insert(place.command_offset, debt);
+            }
+        }
     }
 }
 
@@ -45,6 +89,7 @@ impl Account<'_> {
             }
         }
         for due in due {
+            self.hold_letters_of(identity, stamp, due.offset, due.request);
             let owed = self.facts.owed.get_mut(&(key, due.offset));
             owed.into_iter().flatten().filter(|seen| seen.stamp == stamp).for_each(|seen| seen.used = true);
         }
@@ -71,4 +116,10 @@ impl Account<'_> {
         let words = format!("a delivery that a command owes of it under stamp {stamp} names offset {}", alive.offset);
         Some((Reason::UnexplainedDelivery, words))
     }
+}
+
+/// The delivery that a command owes, by order and stamp.
+pub(super) fn owes(done: &CommandDone) -> Option<(u64, i64)> {
+    let identity = Identity::new(done.app_id.clone()?, done.order_id.as_deref()?);
+    Some((order_key(&identity), done.update_time?.0))
 }

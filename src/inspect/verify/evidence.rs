@@ -74,7 +74,12 @@ fn first(Digest(bytes): Digest) -> u64 {
 
 /// An order in short.
 pub(super) fn order_key(identity: &Identity) -> u64 {
-    short([identity.app_id.as_str(), "\0", &identity.order_id].concat().as_bytes())
+    names_key(Some(identity.app_id.as_str()), Some(&identity.order_id))
+}
+
+/// The same of names of which one may not be known.
+pub(super) fn names_key(app_id: Option<&str>, order_id: Option<&str>) -> u64 {
+    short([app_id.unwrap_or_default(), "\0", order_id.unwrap_or_default()].concat().as_bytes())
 }
 
 /// A record as its letter must have it: key, value, headers and timestamp.

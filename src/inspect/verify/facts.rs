@@ -11,11 +11,12 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
-use super::evidence::{Brief, OwedSeen, order_key, short};
+use super::debts::{Debt, Place, owes};
+use super::evidence::{Brief, OwedSeen, names_key, order_key, short};
 use super::rules::VerifyRules;
 use crate::order::again::last_request;
-use crate::order::{AppId, Identity, OrderState, UpdateTime};
-use crate::record::{NextOffset, TopicPartition};
+use crate::order::{AppId, DeadLetterReason, Identity, OrderState, UpdateTime};
+use crate::record::TopicPartition;
 use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
 use crate::sync::command::{CommandDone, Outcome};
 use crate::sync::last_record::LastRecord;
@@ -46,21 +47,19 @@ pub(super) struct LastState {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StatusSeen {
     pub(super) state: LetterState,
-    /// The order in short; 0 where it is not known.
+    pub(super) reason: DeadLetterReason,
+    pub(super) times: u32,
+    pub(super) stamp: Option<i64>,
+    /// App and order in short, each as far as it is known.
     pub(super) order: u64,
 }
 
 impl StatusSeen {
     fn of(status: &LetterStatus) -> Self {
-        Self { state: status.state, order: status.identity().as_ref().map_or(0, order_key) }
+        let LetterStatus { state, reason, times, stamp, .. } = *status;
+        let order = names_key(status.app_id.as_ref().map(AppId::as_str), status.order_id.as_deref());
+        Self { state, reason, times, stamp: stamp.map(|stamp| stamp.0), order }
     }
-}
-
-/// Whether a commit of which every record is there owes the delivery of a command that it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Debt {
-    Owed,
-    Missing,
 }
 
 /// Everything that the changelog says.
@@ -101,18 +100,11 @@ pub(super) struct Facts {
 
 /// Records behind the last position.
 #[derive(Default)]
-struct Group {
-    owed: Vec<(u64, OwedSeen)>,
+pub(super) struct Group {
+    pub(super) owed: Vec<(u64, OwedSeen)>,
     states: Vec<(u64, Option<Brief>)>,
-    commands: Vec<Place>,
+    pub(super) commands: Vec<Place>,
     reborn_ms: Option<i64>,
-}
-
-/// Where a command lay and acted, and the delivery that it owes.
-struct Place {
-    command_offset: i64,
-    next: i64,
-    owes: (u64, i64),
 }
 
 impl Facts {
@@ -170,11 +162,7 @@ impl Facts {
                 let done = CommandDone::decode(value).map_err(|e| unreadable(&e))?;
                 // One that is told again stands there again.
                 if self.executed.insert(done.command_offset.get()) {
-                    self.group.commands.extend(owes(&done).map(|owes| Place {
-                        command_offset: done.command_offset.get(),
-                        next: done.next.get(),
-                        owes,
-                    }));
+                    self.group.commands.extend(Place::of(&done));
                     self.commands.push(done);
                 }
             }
@@ -266,21 +254,6 @@ impl Facts {
         self.position = Some(position);
     }
 
-    /// Of commands that were executed here: one that was given again has its outcome written again, and owes nothing.
-    fn keep_debts(&mut self, group: &Group, before: Option<(i64, Option<NextOffset>)>) {
-        let owed: HashSet<(u64, i64), RandomState> =
-            group.owed.iter().map(|(order, seen)| (*order, seen.stamp)).collect();
-        for place in &group.commands {
-            let is_new = before.is_none_or(|(next, commands)| {
-                place.next >= next && commands.is_none_or(|commands| place.command_offset >= commands.get())
-            });
-            if is_new {
-                let debt = if owed.contains(&place.owes) { Debt::Owed } else { Debt::Missing };
-                self.debts.insert(place.command_offset, debt);
-            }
-        }
-    }
-
     fn keep(&mut self, group: Group) {
         let at = self.commits.len();
         for (order, seen) in group.owed {
@@ -334,10 +307,4 @@ impl Facts {
         let removed = self.position.as_ref().and_then(|position| position.removed_stamps.get(app_id));
         removed.map_or(0, |stamp| stamp.0)
     }
-}
-
-/// The delivery that a command owes, by order and stamp.
-pub(super) fn owes(done: &CommandDone) -> Option<(u64, i64)> {
-    let identity = Identity::new(done.app_id.clone()?, done.order_id.as_deref()?);
-    Some((order_key(&identity), done.update_time?.0))
 }

@@ -117,6 +117,12 @@ impl FakeWorker {
         self.done("resync", Outcome::Sent, order, None, Some(stamp.0));
     }
 
+    /// A letter is decided against.
+    pub(super) fn discard(&mut self, order: &str, offset: i64) {
+        self.close_letter(offset, LetterState::Discarded);
+        self.done("discard", Outcome::Done, order, Some(offset), None);
+    }
+
     fn close_letter(&mut self, offset: i64, state: LetterState) {
         let key = ChangelogKey::Letter(RecordOffset::new(offset));
         let fresh = self.besides.iter().rev().find(|(other, _)| *other == key).map(|(_, value)| value.clone());

@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
-use super::evidence::{record_key, short};
+use super::evidence::{names_key, record_key, short};
 use crate::inspect::LetterRow;
 use crate::order::DeadLetterReason;
 use crate::record::{Record, TopicPartition};
-use crate::sync::letter::measures;
+use crate::sync::letter::{REQUEST_BYTES_MAX, measures};
 use crate::sync::letter_original::letter_of;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 
@@ -35,6 +35,13 @@ pub(super) struct LetterSeen {
     /// The worker's clock when it failed first.
     pub(super) first_failed_ms: i64,
     original: Original,
+    /// The delivery's; 0 where there is none.
+    stamp: i64,
+    /// Of the bytes that were sent; 0 where the letter does not have all of them.
+    request: u64,
+    times: u32,
+    /// App and order in short.
+    names: u64,
 }
 
 impl LetterSeen {
@@ -45,6 +52,26 @@ impl LetterSeen {
             Original::Measured(key) => key == short(measures(record).as_bytes()),
             Original::Gone => true,
         }
+    }
+
+    /// The stamp of its delivery.
+    pub(super) fn stamp(&self) -> Option<i64> {
+        (self.stamp != 0).then_some(self.stamp)
+    }
+
+    /// Whether these are the bytes that were sent, as far as either is known.
+    pub(super) fn has_sent(&self, request: Option<u64>) -> bool {
+        self.request == 0 || request.is_none_or(|request| request == self.request)
+    }
+
+    /// How often its record has been dead-lettered.
+    pub(super) fn times(&self) -> u32 {
+        self.times
+    }
+
+    /// App and order in short, each as far as it is known.
+    pub(super) fn names(&self) -> u64 {
+        self.names
     }
 }
 
@@ -87,7 +114,9 @@ impl LettersSeen {
             std::str::from_utf8(header.value.as_deref()?).ok()
         };
         let content = letter_of(&record, source, offset);
-        let original = content.and_then(|content| content.original);
+        let (original, request) = content.map_or((None, None), |content| (content.original, content.request));
+        // One that is cut off ends near the limit.
+        let request = request.filter(|request| request.len() + 4 <= REQUEST_BYTES_MAX);
         self.letters.push(LetterSeen {
             offset: offset.get(),
             reason: DeadLetterReason::ALL.into_iter().find(|reason| reason.as_str() == &*row.reason),
@@ -98,6 +127,10 @@ impl LettersSeen {
                 (None, Some(measures)) => Original::Measured(short(measures.as_bytes())),
                 (None, None) => Original::Gone,
             },
+            stamp: row.update_time.unwrap_or(0),
+            request: request.as_deref().map_or(0, short),
+            times: row.times,
+            names: names_key(row.app_id.as_deref(), row.order_id.as_deref()),
         });
         if let Some(record) = original.filter(|_| needed.contains(&offset.get())) {
             self.originals.insert(offset.get(), record);

@@ -11,6 +11,7 @@ mod obey;
 mod outcome;
 mod partition;
 mod rules;
+mod said;
 mod step;
 mod tally;
 mod tracks;

@@ -107,13 +107,13 @@ pub enum Reason {
     LetterMissing,
     /// A dead letter of an event that is to be folded, or that has another reason.
     LetterUnexplained,
-    /// The letter's original is not the record.
+    /// The letter's original is not the record, or its headers are not what status and folding say.
     LetterDiffers,
     /// The changelog has no status of the letter.
     StatusMissing,
     /// The source's record is another one than was read.
     RecordChanged,
-    /// A command's outcome is another one.
+    /// A command's outcome is another one, or a letter's status is not what commands have left.
     CommandDiffers,
 }
 
@@ -188,7 +188,11 @@ impl Reason {
                 "an older release or other settings set it aside, or another hand: `order-sync dead-letters redrive` folds it \
                  as of today"
             }
-            Self::LetterDiffers | Self::RecordChanged => {
+            Self::LetterDiffers => {
+                "the dead letter was written by another hand, or is of another record: take the record from the merchant, and \
+                 compare `order-sync dead-letters show` with `order-sync orders show` before you redrive it"
+            }
+            Self::RecordChanged => {
                 "a record is not what it was: the topic was made anew, was written by another hand, or a disk is failing. \
                  Take the record from the merchant, not from Kafka"
             }
