@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 
 use super::backward::Backward;
 use super::letter::{LetterId, LetterRow};
-use super::statuses::{Statuses, Word};
+use super::statuses::{Statuses, Unread, Word};
 use crate::sync::changelog::LetterState;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 
@@ -79,7 +79,7 @@ impl Listed {
             (Word::Status(status), _) => status.state,
             (Word::Forgotten, Some(_)) => LetterState::Superseded,
             (Word::Forgotten, None) => LetterState::Discarded,
-            (Word::Unknown, _) => LetterState::Open,
+            (Word::Unreadable | Word::Unknown, _) => LetterState::Open,
         }
     }
 
@@ -138,6 +138,11 @@ impl Letters {
     pub fn is_read(&self) -> bool {
         let (read, total) = self.rows.progress();
         read >= total
+    }
+
+    /// Statuses that cannot be read.
+    pub fn unread(&self) -> &Unread {
+        self.statuses.unread()
     }
 
     /// Records of the topic that are no dead letters of ours.

@@ -15,6 +15,8 @@ use crate::sync::scan::{LogScan, ScanError, Span, Visit};
 struct FakeLog {
     topics: HashMap<String, Vec<Vec<Record>>>,
     read: usize,
+    /// Statuses that the last list could not read.
+    unread: Vec<(i32, i64, String)>,
 }
 
 impl FakeLog {
@@ -68,6 +70,7 @@ impl FakeLog {
         while let Some(listed) = letters.next(self, &mut |_| {}).unwrap() {
             told.push((listed.row.id.to_string(), listed.row.times, listed.state()));
         }
+        self.unread = letters.unread().first.clone();
         told
     }
 }
@@ -184,4 +187,20 @@ fn a_status_is_read_whatever_topic_it_is_of() {
     let expect =
         [("never/0/4", LetterState::Open), ("orders/0/4", LetterState::Open), ("gone/0/4", LetterState::Discarded)];
     assert_eq!(told, expect.map(|(id, state)| (id.to_owned(), state)));
+}
+
+#[test]
+fn a_status_that_cannot_be_read_stops_nothing_and_its_letter_stands_as_open() {
+    let mut log = FakeLog::default();
+    log.letter(0, 1, 1, Some(5), 1_000);
+    log.letter(0, 2, 1, None, 2_000);
+    log.status(0, 1, LetterState::Discarded, 2_000);
+    log.status(0, 2, LetterState::Redriven, 3_000);
+    log.position(0, 9_000);
+    let redriven = &mut log.topics.get_mut("changelog").unwrap()[0][1].value;
+    let text = String::from_utf8(redriven.clone().unwrap().into_vec()).unwrap();
+    *redriven = Some(text.replace("redriven", "redrivem").into_bytes().into());
+    let states: Vec<LetterState> = log.list(Filter::default()).into_iter().map(|(_, _, state)| state).collect();
+    assert_eq!(states, [LetterState::Open, LetterState::Discarded]);
+    assert_eq!(log.unread, [(0, 1, r#"[1,"letter","orders",2]"#.to_owned())]);
 }

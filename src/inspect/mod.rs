@@ -33,6 +33,6 @@ pub use partitioner::candidates;
 pub use prospect::{Foresight, Prospect, Will, identity_of};
 pub use reasons::{Advice, advice};
 pub use standing::{OrderPlace, Standing, read_positions, read_standing};
-pub use statuses::{Statuses, Word};
+pub use statuses::{Statuses, Unread, Word};
 pub use timeline::{Agreement, Entry, Happened, Judge, Judged, timeline};
 pub use verify::{Asked, Kind, Reason, Report, Start, Unaccounted, VerifyRules, verify_partition};

@@ -94,6 +94,9 @@ impl Foresight<'_> {
             Word::Forgotten => {
                 return Prospect::new(Will::Refused, "it is closed, and so old that nothing is known of it");
             }
+            Word::Unreadable => {
+                return Prospect::new(Will::Refused, "its status in the changelog cannot be read");
+            }
             Word::Unknown => {
                 return Prospect::new(Will::Refused, "no worker with transactions has committed it: it has no status");
             }

@@ -20,6 +20,8 @@ const CLOCKS_MS: i64 = 60_000;
 /// Windows of one partition, in offsets.
 const WINDOW_MIN: i64 = 2048;
 const WINDOW_MAX: i64 = 65_536;
+/// Of statuses that cannot be read so many are named.
+const UNREAD_MAX: usize = 20;
 /// How the keys of letters' statuses and of positions begin.
 const LETTER_KEY: &[u8] = b"[1,\"letter\",";
 const POSITION_KEY: &[u8] = b"[1,\"position\",";
@@ -42,13 +44,24 @@ pub enum Word {
     Status(Told),
     /// Nothing any more: it was closed, and retention has removed its status with its order.
     Forgotten,
+    /// Something that cannot be read: it counts as open, so that nobody forgets it.
+    Unreadable,
     /// Nothing: no worker with transactions has committed its partition.
     Unknown,
 }
 
+/// Statuses that cannot be read: the places of the first, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Partition, offset and key in the changelog.
+    pub first: Vec<(i32, i64, String)>,
+    /// All of them.
+    pub count: u64,
+}
+
 /// What a record of the changelog is about, as far as it matters here.
 enum About {
-    Letter(usize, RecordOffset, Option<Told>),
+    Letter(usize, RecordOffset, Word),
     Position(usize),
 }
 
@@ -91,7 +104,8 @@ pub struct Statuses {
     tails: Vec<Tail>,
     /// Told and not asked for yet. Where a million letters have had a newer word than their own, as after a redrive of all
     /// of them, all of those lie here: 40 bytes each.
-    found: HashMap<Place, Option<Told>, RandomState>,
+    found: HashMap<Place, Word, RandomState>,
+    unread: Unread,
     /// Partitions that have a position there, and so statuses of all their letters that are not closed.
     kept: HashSet<(i32, usize), RandomState>,
 }
@@ -104,8 +118,14 @@ impl Statuses {
             sources: Vec::new(),
             tails: Vec::new(),
             found: HashMap::default(),
+            unread: Unread::default(),
             kept: HashSet::default(),
         }
+    }
+
+    /// Those that cannot be read.
+    pub fn unread(&self) -> &Unread {
+        &self.unread
     }
 
     /// Whether there is a changelog that keeps them.
@@ -127,6 +147,7 @@ impl Statuses {
             sources: Vec::new(),
             tails: spans.iter().map(tail).collect(),
             found: HashMap::default(),
+            unread: Unread::default(),
             kept: HashSet::default(),
         }
     }
@@ -138,7 +159,7 @@ impl Statuses {
             let source = self.sources.iter().position(|source| *source == id.source.topic);
             let place = source.map(|source| Place::new(id.source.partition, source, id.offset));
             if let Some(status) = place.and_then(|place| self.found.remove(&place)) {
-                return Ok(status.map_or(Word::Forgotten, Word::Status));
+                return Ok(status);
             }
             let passed = |tail: &Tail| tail.read_from <= tail.low || tail.read_since_ms < written_ms - CLOCKS_MS;
             if self.tails.iter().find(|tail| tail.partition == id.source.partition).is_none_or(passed) {
@@ -161,9 +182,9 @@ impl Statuses {
             spans.push(Span { partition: tail.partition, from, until });
         }
         let mut newest = HashMap::<i32, i64>::new();
-        let mut met = HashMap::<Place, Option<Told>, RandomState>::default();
+        let mut met = HashMap::<Place, Word, RandomState>::default();
         let mut failed = None;
-        let (sources, kept) = (&mut self.sources, &mut self.kept);
+        let (sources, kept, unread) = (&mut self.sources, &mut self.kept, &mut self.unread);
         scan.read(topic, &spans, &mut |seen| {
             let time = newest.entry(seen.partition()).or_insert(i64::MIN);
             *time = (*time).max(seen.timestamp_ms().unwrap_or(i64::MAX));
@@ -172,6 +193,9 @@ impl Statuses {
                     kept.insert((seen.partition(), source));
                 }
                 Ok(Some(About::Letter(source, offset, status))) => {
+                    if status == Word::Unreadable {
+                        unread.put(seen);
+                    }
                     // Within a window the last word counts.
                     met.insert(Place::new(seen.partition(), source, offset), status);
                 }
@@ -195,6 +219,16 @@ impl Statuses {
     }
 }
 
+impl Unread {
+    fn put(&mut self, seen: &dyn Seen) {
+        self.count += 1;
+        if self.first.len() < UNREAD_MAX {
+            let key = String::from_utf8_lossy(seen.key().unwrap_or_default()).into_owned();
+            self.first.push((seen.partition(), seen.offset().get(), key));
+        }
+    }
+}
+
 /// What the record is about. A topic that is met for the first time is added to `sources`.
 fn about(seen: &dyn Seen, sources: &mut Vec<Arc<str>>) -> Result<Option<About>, PortError> {
     let is_one = |key: &&[u8]| key.starts_with(LETTER_KEY) || key.starts_with(POSITION_KEY);
@@ -205,8 +239,12 @@ fn about(seen: &dyn Seen, sources: &mut Vec<Arc<str>>) -> Result<Option<About>, 
     let Some((source, key)) = decode(key, sources).map_err(|e| unreadable(&e))? else { return Ok(None) };
     Ok(match key {
         ChangelogKey::Letter(offset) => {
-            let status = seen.value().map(LetterStatus::decode).transpose().map_err(|e| unreadable(&e))?;
-            Some(About::Letter(source, offset, status.as_ref().map(Told::of)))
+            let word = match seen.value().map(LetterStatus::decode) {
+                None => Word::Forgotten,
+                Some(Ok(status)) => Word::Status(Told::of(&status)),
+                Some(Err(_)) => Word::Unreadable,
+            };
+            Some(About::Letter(source, offset, word))
         }
         ChangelogKey::Position => Some(About::Position(source)),
         ChangelogKey::State(_) | ChangelogKey::Owed(_) | ChangelogKey::Command(_) => None,

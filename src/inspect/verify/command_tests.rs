@@ -202,3 +202,27 @@ fn a_letters_status_is_what_the_commands_about_it_have_left() {
         });
     }
 }
+
+#[test]
+fn a_status_or_an_outcome_that_cannot_be_read_is_told_with_its_place_and_stops_nothing() {
+    let (mut worker, aside) = with_a_letter();
+    worker.redrive("A", aside);
+    worker.cut();
+    each_way(&worker, |planted| {
+        for (kind, names, from, to) in [
+            ("letter", "", "redriven", "redrivem"),
+            ("letter", "", "time_in_future", "time_in_futur"),
+            ("command", "c1", "folded", "folden"),
+        ] {
+            let told = planted.changed(kind, names, from, to);
+            assert!(told.contains(&(aside, "unreadable")), "{kind} {told:?}");
+            assert!(told.iter().all(|(offset, _)| *offset == aside || *offset == 0), "{kind} {told:?}");
+        }
+    });
+    let at = last(&worker.log.topics["changelog"], "letter", "");
+    worker.log.topics.get_mut("changelog").unwrap()[at].value = Some((*b"{}").into());
+    let told = report(&worker.log, u64::MAX).unaccounted;
+    let words = format!(r#"offset {at} of the changelog's partition, key [1,"letter","orders",{aside}]"#);
+    assert!(told[0].message.ends_with(&words), "{told:?}");
+    assert_eq!(report(&worker.log, u64::MAX).records, 3);
+}

@@ -14,6 +14,7 @@ use foldhash::fast::RandomState;
 use super::debts::{Debt, Place, owes};
 use super::evidence::{Brief, OwedSeen, names_key, order_key, short};
 use super::rules::VerifyRules;
+use super::unread::Unread;
 use crate::order::again::last_request;
 use crate::order::{AppId, DeadLetterReason, Identity, OrderState, UpdateTime};
 use crate::record::TopicPartition;
@@ -88,6 +89,8 @@ pub(super) struct Facts {
     pub(super) apps: BTreeSet<AppId>,
     /// When states were written on for a source topic that was made anew, by the clock of who did it.
     pub(super) reborn_ms: Option<i64>,
+    /// What cannot be read of all this; bounded.
+    pub(super) unread: Vec<Unread>,
     /// Bytes of all documents that were read, and how many.
     pub(super) document_bytes: u64,
     pub(super) states_read: u64,
@@ -155,11 +158,17 @@ impl Facts {
             (Some(ChangelogKey::Owed(key)), value) => self.debt(&key, value),
             (Some(ChangelogKey::Letter(offset)), None) => drop(self.statuses.remove(&offset.get())),
             (Some(ChangelogKey::Letter(offset)), Some(value)) => {
-                let status = LetterStatus::decode(value).map_err(|e| unreadable(&e))?;
-                self.statuses.insert(offset.get(), StatusSeen::of(&status));
+                self.statuses.remove(&offset.get());
+                match LetterStatus::decode(value) {
+                    Ok(status) => drop(self.statuses.insert(offset.get(), StatusSeen::of(&status))),
+                    Err(_) => self.cannot_read("the status of its dead letter", Some(offset.get()), seen),
+                }
             }
             (Some(ChangelogKey::Command(_)), Some(value)) => {
-                let done = CommandDone::decode(value).map_err(|e| unreadable(&e))?;
+                let Ok(done) = CommandDone::decode(value) else {
+                    self.cannot_read("the outcome of a command", None, seen);
+                    return Ok(());
+                };
                 // One that is told again stands there again.
                 if self.executed.insert(done.command_offset.get()) {
                     self.group.commands.extend(Place::of(&done));

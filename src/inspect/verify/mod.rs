@@ -15,6 +15,7 @@ mod said;
 mod step;
 mod tally;
 mod tracks;
+mod unread;
 mod worlds;
 
 #[cfg(test)]

@@ -208,6 +208,9 @@ impl Pass<'_> {
             passed: (0, 0, 0),
             expected: low,
         };
+        if part.0 == 0 {
+            account.tell_unread();
+        }
         if next > end && part.0 == 0 {
             let words = format!(
                 "the source ends here, and the log has passed everything before {next}: the topic was made anew, or has lost \
