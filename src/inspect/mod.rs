@@ -35,4 +35,4 @@ pub use reasons::{Advice, advice};
 pub use standing::{OrderPlace, Standing, read_positions, read_standing};
 pub use statuses::{Statuses, Unread, Word};
 pub use timeline::{Agreement, Entry, Happened, Judge, Judged, timeline};
-pub use verify::{Asked, Kind, Reason, Report, Start, Unaccounted, VerifyRules, verify_partition};
+pub use verify::{Asked, Kind, Reason, Report, Spread, Start, Unaccounted, VerifyRules, verify_partition};

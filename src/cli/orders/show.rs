@@ -46,6 +46,9 @@ pub struct Args {
     /// Of the timeline, the newest so many
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
+    /// Look into every partition: events under another key may lie in any
+    #[arg(long)]
+    pub all_partitions: bool,
     /// Do not read the source topic
     #[arg(long, conflicts_with = "all_events")]
     pub no_events: bool,
@@ -62,7 +65,8 @@ pub struct Args {
 
 const HELP: &str = "\
 The order is looked for in the partitions in which the Java client and librdkafka put its key, and only
-where it is not there in all of them; what was read is said. Events are read around the last applied one
+where it is not there, or with --all-partitions, in all of them; what was read is said. Where an order lies
+in several, no order between them is promised. Events are read around the last applied one
 (150,000 offsets on either side) unless --all-events is given, and judged again by folding them.
 
 With --output json one object per app and partition; its names are described in docs/cli-json.md:
@@ -97,6 +101,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
             shown.push(judge(args, reading, place, identity, log, (&letters, &found))?);
         }
         reading.bar.finish_and_clear();
+        show_text::note_spread(&shown);
         if shown.is_empty() {
             let words = format!(
                 "no order {:?} in the changelog, and no dead letter of it: look at its id, at --app, and whether the worker \
@@ -126,11 +131,13 @@ fn find(args: &Args, reading: &mut Reading) -> anyhow::Result<(OrderRead, Vec<Ju
         first.extend(candidates(args.order_id.as_bytes(), count));
     }
     let mut looked = Vec::new();
-    for only in [Some(&first), None] {
+    let looks = if args.all_partitions { [None, None] } else { [Some(&first), None] };
+    for only in looks {
         let (read, letters) = look(args, reading, &sources, only, &mut looked)?;
         if !read.orders.is_empty() {
+            let elsewhere = if only.is_some() { "; --all-partitions looks for the order in all" } else { "" };
             let partitions = looked.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            reading.bar.suspend(|| render::note(format!("note: read partitions {partitions}")));
+            reading.bar.suspend(|| render::note(format!("note: read partitions {partitions}{elsewhere}")));
             return Ok((read, letters));
         }
     }

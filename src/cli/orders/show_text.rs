@@ -1,10 +1,13 @@
 //! One order as text for a person.
 
+use std::collections::BTreeMap;
+
 use super::show::{Shown, delivery};
-use crate::cli::render::printable;
+use crate::cli::render::{self, printable};
 use crate::cli::shell::Shell;
 use crate::cli::times;
 use crate::inspect::{Agreement, Entry, Happened};
+use crate::order::Identity;
 
 /// Prints it.
 pub(super) fn print(shown: &Shown, document: Option<serde_json::Value>, shell: &mut Shell) -> std::io::Result<()> {
@@ -113,4 +116,20 @@ fn row(entry: &Entry) -> Vec<String> {
         }
     };
     vec![times::short(&times::rfc3339(entry.at_ms)), what.to_owned(), stamp, detail]
+}
+
+/// Says which orders lie in several partitions.
+pub(super) fn note_spread(shown: &[Shown]) {
+    let mut places: BTreeMap<&Identity, Vec<String>> = BTreeMap::new();
+    for one in shown {
+        places.entry(&one.identity).or_default().push(printable(&one.place.to_string()));
+    }
+    for (identity, places) in places.into_iter().filter(|(_, places)| places.len() > 1) {
+        render::note(format!(
+            "note: the order's events under {} are spread over {}: no order between partitions is promised, and each has a \
+             state and stamps of its own; all events of an order belong under its order_id as key, in one topic",
+            printable(identity.app_id.as_str()),
+            places.join(", ")
+        ));
+    }
 }

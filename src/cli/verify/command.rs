@@ -9,7 +9,7 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
 use crate::cli::shell::Shell;
-use crate::inspect::{Asked, Report, VerifyRules, verify_partition};
+use crate::inspect::{Asked, Report, Spread, VerifyRules, verify_partition};
 use crate::record::TopicPartition;
 use crate::sync::scan::{LogScan as _, Span};
 
@@ -46,7 +46,8 @@ this proves, and docs/runbook.md what each reason means.
 
 With --output json lines of the table come first, and last one object:
   {\"records\", \"outcomes\": {…}, \"unaccounted\": [{\"topic\", \"partition\", \"offset\", \"reason\", \"message\",
-   \"app_id\", \"order_id\", \"what_to_do\"}]}
+   \"app_id\", \"order_id\", \"what_to_do\"}],
+   \"spread\": {\"orders\", \"first\": [{\"app_id\", \"order_id\", \"partitions\"}]}}
 
 Examples:
   order-sync verify --config order-sync.toml
@@ -69,12 +70,12 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         }
         let within: Vec<Within> = partitions.iter().map(|(_, within)| *within).collect();
         emptiness::check((args.from.end(), args.until.end()), &within)?;
-        let mut report = Report::default();
+        let (mut report, mut spread) = (Report::default(), Spread::default());
         for (source, within) in partitions {
-            report.absorb(partition(reading, &rules, source, within.asked)?);
+            report.absorb(partition(reading, &rules, source, within.asked, &mut spread)?);
         }
         reading.bar.finish_and_clear();
-        tell::tell(&report, args.limit, shell)?;
+        tell::tell(&report, &spread, args.limit, shell)?;
         Ok(if report.unaccounted_count() > 0 { Exit::Unaccounted } else { Exit::Done })
     })
 }
@@ -98,6 +99,7 @@ fn partition(
     rules: &VerifyRules<'_>,
     source: TopicPartition,
     range: (i64, i64),
+    spread: &mut Spread,
 ) -> anyhow::Result<Report> {
     let asked = Asked {
         partitions_of_topic: reading.scan.partitions(&source.topic).map_err(reading::kafka)?.unwrap_or(1),
@@ -112,7 +114,8 @@ fn partition(
     loop {
         let before = ends(reading, &asked)?;
         let mut progress = |read| Reading::progress(&bar, read);
-        let report = verify_partition(&mut reading.scan, rules, &asked, &mut progress).map_err(reading::kafka)?;
+        let report =
+            verify_partition(&mut reading.scan, rules, &asked, spread, &mut progress).map_err(reading::kafka)?;
         if report.unaccounted_count() == 0 || look == LOOKS {
             return Ok(report);
         }

@@ -7,12 +7,12 @@ use serde::{Serialize, Serializer};
 
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
-use crate::inspect::{Kind, Reason, Report, Unaccounted};
+use crate::inspect::{Kind, Reason, Report, Spread, Unaccounted};
 
 /// Prints the report.
-pub(super) fn tell(report: &Report, limit: usize, shell: &mut Shell) -> io::Result<()> {
+pub(super) fn tell(report: &Report, spread: &Spread, limit: usize, shell: &mut Shell) -> io::Result<()> {
     match shell.output() {
-        Output::Json => as_json(report, limit, shell)?,
+        Output::Json => as_json(report, spread, limit, shell)?,
         Output::Text => as_text(report, limit, shell)?,
     }
     let shown = shown(report, limit).len() as u64;
@@ -27,7 +27,29 @@ pub(super) fn tell(report: &Report, limit: usize, shell: &mut Shell) -> io::Resu
              douyin.ticket_lists, douyin.goods_entry_type, an app's update_time_unit)"
         ));
     }
+    note_spread(spread);
     Ok(())
+}
+
+/// Orders of which several partitions have events.
+fn note_spread(spread: &Spread) {
+    if spread.count() > 0 {
+        let named = spread.named().map(|(identity, places)| {
+            let places: Vec<String> = places.iter().map(|place| printable(&place.to_string())).collect();
+            format!("{} ({})", printable(&identity.order_id), places.join(", "))
+        });
+        let named: Vec<String> = named.collect();
+        let more = if spread.count() > named.len() as u64 { ", …" } else { "" };
+        render::note(format!(
+            "note: {} orders have events in several partitions, between which no order is promised; each partition is \
+             accounted for by itself: {}{more}",
+            spread.count(),
+            named.join(", ")
+        ));
+    }
+    if spread.is_full() {
+        render::note("note: only the first 4,000,000 orders were looked for in several partitions".to_owned());
+    }
 }
 
 fn shown(report: &Report, limit: usize) -> &[Unaccounted] {
@@ -74,6 +96,22 @@ struct Total<'a> {
     #[serde(serialize_with = "in_order")]
     outcomes: Vec<(&'static str, u64)>,
     unaccounted: Vec<Line<'a>>,
+    spread: SpreadTotal<'a>,
+}
+
+/// Orders of which several partitions have events; these names are a promise.
+#[derive(Serialize)]
+struct SpreadTotal<'a> {
+    orders: u64,
+    first: Vec<SpreadOrder<'a>>,
+}
+
+/// One of them.
+#[derive(Serialize)]
+struct SpreadOrder<'a> {
+    app_id: &'a str,
+    order_id: &'a str,
+    partitions: Vec<String>,
 }
 
 /// An offset that is not accounted for; these names are a promise.
@@ -93,7 +131,7 @@ fn in_order<S: Serializer>(outcomes: &[(&str, u64)], serializer: S) -> Result<S:
     serializer.collect_map(outcomes.iter().copied())
 }
 
-fn as_json(report: &Report, limit: usize, shell: &mut Shell) -> io::Result<()> {
+fn as_json(report: &Report, spread: &Spread, limit: usize, shell: &mut Shell) -> io::Result<()> {
     for (outcome, reason, status, records) in rows(report) {
         shell.out.json(&Row { outcome, reason, status, records: Some(records), offsets: None })?;
     }
@@ -102,7 +140,13 @@ fn as_json(report: &Report, limit: usize, shell: &mut Shell) -> io::Result<()> {
     }
     let outcomes = Kind::NAMES.into_iter().map(|name| (name, count(report, name))).collect();
     let unaccounted = shown(report, limit).iter().map(line).collect();
-    shell.out.json(&Total { records: report.records, outcomes, unaccounted })
+    let first = spread.named().map(|(identity, places)| SpreadOrder {
+        app_id: identity.app_id.as_str(),
+        order_id: &identity.order_id,
+        partitions: places.iter().map(ToString::to_string).collect(),
+    });
+    let spread = SpreadTotal { orders: spread.count(), first: first.collect() };
+    shell.out.json(&Total { records: report.records, outcomes, unaccounted, spread })
 }
 
 fn line(found: &Unaccounted) -> Line<'_> {

@@ -4,6 +4,7 @@ use super::fakes::{FakeLog, FakeWorker, Statuses, rules};
 use super::outcome::Reason;
 use super::partition::{Asked, verify_within};
 use super::rules::{Start, VerifyRules};
+use super::spread::Spread;
 use super::tally::Report;
 use crate::order::OrderState;
 use crate::record::TopicPartition;
@@ -19,7 +20,15 @@ pub(super) fn asked(range: (i64, i64)) -> Asked {
 }
 
 pub(super) fn report(log: &FakeLog, bytes_max: u64) -> Report {
-    verify_within(&mut log.clone(), &rules(&Statuses), &asked((0, i64::MAX)), bytes_max, &mut |_| {}).unwrap()
+    verify_within(
+        &mut log.clone(),
+        &rules(&Statuses),
+        &asked((0, i64::MAX)),
+        bytes_max,
+        &mut Spread::default(),
+        &mut |_| {},
+    )
+    .unwrap()
 }
 
 /// Sixty events of eight orders, in cuts, some of them stale, unchanged or duplicates; now and then an order leaves.
@@ -166,7 +175,9 @@ fn what_lies_before_the_first_trace_is_no_hole_where_the_group_began_later() {
     let told = |start: Start| {
         let asked = asked((0, i64::MAX));
         let rules = VerifyRules { start, ..rules(&Statuses) };
-        let report = verify_within(&mut worker.log.clone(), &rules, &asked, u64::MAX, &mut |_| {}).unwrap();
+        let report =
+            verify_within(&mut worker.log.clone(), &rules, &asked, u64::MAX, &mut Spread::default(), &mut |_| {})
+                .unwrap();
         let found: Vec<_> = report.unaccounted.iter().map(|found| (found.offset, found.reason)).collect();
         (report.outcomes.into_iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>(), found)
     };

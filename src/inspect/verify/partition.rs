@@ -13,6 +13,7 @@ use super::facts::Facts;
 use super::letters::LettersSeen;
 use super::outcome::Reason;
 use super::rules::{Start, VerifyRules};
+use super::spread::Spread;
 use super::tally::{Findings, Report};
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::sync::command::Outcome;
@@ -45,14 +46,15 @@ struct Extent {
     end: i64,
 }
 
-/// Accounts for every offset of the range. `progress` is told how much has been read, and of how much.
+/// Accounts for every offset of the range; `spread` learns which orders were met. `progress` is told how much has been read, and of how much.
 pub fn verify_partition(
     reader: &mut dyn LogScan,
     rules: &VerifyRules<'_>,
     asked: &Asked,
+    spread: &mut Spread,
     progress: &mut dyn FnMut((u64, u64)),
 ) -> Result<Report, ScanError> {
-    verify_within(reader, rules, asked, DOCUMENT_BYTES_MAX, progress)
+    verify_within(reader, rules, asked, DOCUMENT_BYTES_MAX, spread, progress)
 }
 
 /// The same with so many bytes of documents in memory at most.
@@ -61,6 +63,7 @@ pub(super) fn verify_within(
     rules: &VerifyRules<'_>,
     asked: &Asked,
     document_bytes_max: u64,
+    spread: &mut Spread,
     progress: &mut dyn FnMut((u64, u64)),
 ) -> Result<Report, ScanError> {
     let partition = asked.source.partition;
@@ -98,7 +101,7 @@ pub(super) fn verify_within(
     let parts = facts.parts(document_bytes_max, STATE_BYTES);
     let mut report = Report::default();
     for part in 0..parts {
-        report.absorb(pass.part(reader, &mut facts, changelog, (part, parts), progress)?);
+        report.absorb(pass.part(reader, &mut facts, changelog, (part, parts), spread, progress)?);
     }
     report.unaccounted.sort_by_key(|found| found.offset);
     report.gone = u64::try_from(source.low.min(asked.range.1) - asked.range.0).unwrap_or(0);
@@ -152,15 +155,16 @@ impl Pass<'_> {
         facts: &mut Facts,
         changelog: Option<Span>,
         part: (u64, u64),
+        spread: &mut Spread,
         progress: &mut dyn FnMut((u64, u64)),
     ) -> Result<Report, ScanError> {
         let today = HashSet::default();
-        let (report, findings) = self.run(reader, facts, changelog, part, &today, progress)?;
+        let (report, findings) = self.run(reader, facts, changelog, part, &today, spread, progress)?;
         let suspects = &findings.suspects;
         let (mut report, findings) = if suspects.is_empty() || self.rules.mappers.len() < 2 {
             (report, findings)
         } else {
-            let (mut report, again) = self.run(reader, facts, changelog, part, suspects, progress)?;
+            let (mut report, again) = self.run(reader, facts, changelog, part, suspects, spread, progress)?;
             report.other_settings = suspects.difference(&again.suspects).count() as u64;
             (report, again)
         };
@@ -168,6 +172,7 @@ impl Pass<'_> {
         Ok(report)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what a pass reads, and what learns of it")]
     fn run(
         &self,
         reader: &mut dyn LogScan,
@@ -175,6 +180,7 @@ impl Pass<'_> {
         changelog: Option<Span>,
         part: (u64, u64),
         ever: &HashSet<u64, RandomState>,
+        spread: &mut Spread,
         progress: &mut dyn FnMut((u64, u64)),
     ) -> Result<(Report, Findings), ScanError> {
         let Extent { low, end } = self.source;
@@ -230,6 +236,7 @@ impl Pass<'_> {
         })?;
         account.count_gap(until);
         account.close();
+        spread.take(source, account.tracks.values().map(|track| &track.identity));
         Ok((account.report, account.findings))
     }
 }
