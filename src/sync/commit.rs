@@ -176,3 +176,7 @@ impl CommitQueue for CommitThread {
         drop(self.jobs.try_send(Job::ProbeEnd(source, next)));
     }
 }
+
+#[cfg(test)]
+#[path = "commit_tests.rs"]
+mod tests;
