@@ -25,7 +25,7 @@ it: ## run the integration tests only
 simulate: ## look at many made-up worlds: make simulate SEEDS=100000 (docs/testing.md)
 	CARGO_PROFILE_DEV_OPT_LEVEL=1 SEEDS=$(SEEDS) $(CARGO) test $(LOCKED) --test simulate -- --nocapture every_
 
-planted: ## plant bugs in a copy of the engine and see the simulation find them: make planted PLANTS=number_stays (docs/testing.md)
+planted: ## plant bugs in a copy of the engine and see each of them found: make planted PLANTS=number_stays (docs/testing.md)
 	tests/simulate/planted/run.sh $(PLANTS)
 
 storm: ## three workers on three brokers, killed, stopped and cut off for minutes: SEED=n make storm (docs/testing.md)

@@ -11,6 +11,8 @@ mod alerts;
 mod documents;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/plants.rs"]
+mod plants;
 #[path = "tidy/purity.rs"]
 mod purity;
 #[path = "tidy/source.rs"]
@@ -156,6 +158,21 @@ fn architecture_md_names_what_is_there() {
     assert_none("rows of the import table that ARCHITECTURE.md does not have", &missing);
     let code: String = rust_files().map(|(_, text)| text).collect();
     assert_none("the invariants in ARCHITECTURE.md", &documents::unproven(&text, &code));
+}
+
+#[test]
+fn every_planted_bug_is_told_and_guards_a_promise() {
+    let read = |name: &str| document(name).expect("what is planted, and what is said of it");
+    let code: String = rust_files().map(|(_, text)| text).collect();
+    let faults = plants::faults(&plants::Plants {
+        patch: &read("tests/simulate/planted/engine.patch"),
+        list: &read("tests/simulate/planted/plants.txt"),
+        fakes: &read("tests/simulate/plant.rs"),
+        document: &read("docs/testing.md"),
+        architecture: &read("ARCHITECTURE.md"),
+        code: &code,
+    });
+    assert_none("bugs that are planted, and docs/testing.md", &faults);
 }
 
 #[test]

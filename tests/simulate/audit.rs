@@ -132,7 +132,8 @@ impl Audit {
         };
         (new.next, new.number) = (position.next.get(), position.commit_number);
         new.commands = position.commands.map_or(0, NextOffset::get);
-        if new.number != old.number + 1 || new.next < old.next || new.commands < old.commands {
+        let is_past_the_end = new.next > script[partition].end();
+        if new.number != old.number + 1 || new.next < old.next || new.commands < old.commands || is_past_the_end {
             self.fault(format!("commit {} at {} of {partition} follows {old:?}", new.number, new.next));
             return new;
         }

@@ -87,6 +87,25 @@ impl World {
         }
     }
 
+    /// After a time in which tombstones were dropped, a worker comes back with its directory of long ago, or with a part of it.
+    pub(crate) fn come_back_late(&mut self) {
+        (0..self.produced.len()).for_each(|partition| self.compact(partition));
+        let Some(index) = self.workers.iter().position(|w| w.copy.is_some() && w.life.is_some()) else { return };
+        let worker = &mut self.workers[index];
+        let (copy, store_id) = (worker.copy.take(), worker.store_id);
+        self.crash(index);
+        self.rebalance();
+        let is_part = self.rng.bool();
+        let worker = &mut self.workers[index];
+        worker.store_id = store_id;
+        if let Some(copy) = copy {
+            worker.store = copy;
+        }
+        if is_part {
+            leave_a_part(&worker.store, self.lengths.len());
+        }
+    }
+
     fn compact(&mut self, partition: usize) {
         let kept = if self.plant == Plant::TombstonesDroppedEarly { Duration::ZERO } else { TOMBSTONES_KEPT };
         self.note(&format!("{partition} is compacted"));

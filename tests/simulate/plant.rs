@@ -7,6 +7,8 @@ pub(crate) enum Plant {
     None,
     /// Offsets that have not changed are left out of the transaction.
     OffsetsNotSentAgain,
+    /// The group is told an older offset than the position.
+    OffsetBehind,
     /// What is committed is not held against what is owned.
     OwnershipNotChecked,
     /// The group's metadata is taken later than the owned set.
@@ -62,12 +64,13 @@ pub(crate) enum Plant {
 }
 
 impl Plant {
-    /// The one that takes thousands of worlds: looked for where somebody says how many.
-    pub(crate) const RARE: Self = Self::DecisionsForgotten;
+    /// Those that take thousands of worlds: looked for where somebody says how many.
+    pub(crate) const RARE: [Self; 2] = [Self::TombstonesDroppedEarly, Self::DecisionsForgotten];
 
     /// All of them.
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::OffsetsNotSentAgain,
+        Self::OffsetBehind,
         Self::OwnershipNotChecked,
         Self::FenceInTwoParts,
         Self::UnknownIsYes,

@@ -100,6 +100,11 @@ impl Log {
         self.wait(STEP)?;
         let mut offsets: Vec<(usize, i64)> =
             transaction.parts.iter().map(|part| (number(&part.source), part.position.next.get())).collect();
+        if self.wire.plant == Plant::OffsetBehind {
+            for (_, next) in &mut offsets {
+                *next = (*next - 1).max(0);
+            }
+        }
         if self.wire.plant == Plant::OffsetsNotSentAgain {
             offsets.retain(|(partition, next)| self.sent.get(partition) != Some(next));
         }

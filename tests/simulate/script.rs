@@ -133,7 +133,7 @@ impl Log {
                 4 => Kind::Future,
                 _ => Kind::Good,
             };
-            let at_ms = FIRST_MS + if rng.u8(..12) == 0 { time - 5 } else { time } * 1000;
+            let at_ms = FIRST_MS + if rng.u8(..6) == 0 { time - 5 } else { time } * 1000;
             let (id, is_final) = (format!("{partition}-{n}"), rng.u8(..3) > 0);
             let mut event = Event { kind, order, id, content, at_ms, is_final };
             match (last, rng.u8(..12)) {
@@ -164,7 +164,7 @@ impl Log {
             // Several are about one record, and many about those that are no good.
             if rng.u8(..3) > 0 {
                 offset = rng.usize(..self.events.len());
-                let bad = |at: &usize| self.events[*at].kind != Kind::Good;
+                let bad = |at: &usize| self.events[*at].kind != Kind::Good || self.is_late(*at);
                 if rng.bool() {
                     offset = (offset..self.events.len()).find(bad).unwrap_or(offset);
                 }
@@ -173,13 +173,31 @@ impl Log {
                 (Command::Fold(offset), Repeats::DoNotCome) => Command::Discard(offset),
                 (command, _) => command,
             };
+            // What is folded on somebody's word, or set aside for good, another one may try to redrive.
+            let redriven = match command {
+                Command::Fold(offset) | Command::Discard(offset) if rng.bool() => Some(Command::Redrive(offset)),
+                _ => None,
+            };
             self.commands.push((format!("{partition}-c{n}"), command));
+            self.commands.extend(redriven.map(|command| (format!("{partition}-r{n}"), command)));
             if rng.u8(..4) == 0 {
                 let again = self.commands[rng.usize(..self.commands.len())].clone();
                 self.commands.push(again);
             }
         }
+        // What has come too late is folded on somebody's word at last; another one does not know, and redrives it.
+        let late = (0..self.events.len()).rev().find(|at| self.is_late(*at));
+        if let (Some(late), Repeats::Come, true) = (late, repeats, rng.bool()) {
+            let late = i64::try_from(late).unwrap();
+            self.commands.push((format!("{partition}-word"), Command::Fold(late)));
+            self.commands.push((format!("{partition}-again"), Command::Redrive(late)));
+        }
         self.commands.push((format!("{partition}-last"), Command::Resume));
+    }
+
+    /// Whether it is older than an event before it: where orders leave, it may be too old to be folded.
+    fn is_late(&self, at: usize) -> bool {
+        self.events[..at].iter().any(|before| before.at_ms > self.events[at].at_ms)
     }
 
     /// So many commands, and as many more as it takes to be resumed.

@@ -11,7 +11,7 @@ use super::audit::Audit;
 use super::group::{Protocol, SESSION};
 use super::hearing::hear;
 use super::kafka::Kafka;
-use super::life::Life;
+use super::life::{Life, TOMBSTONES_KEPT};
 use super::plant::Plant;
 use super::platform::{Platform, Weather};
 use super::ports::{Reach, View, Wire};
@@ -137,7 +137,14 @@ impl World {
             if self.produced == self.lengths {
                 break;
             }
-            self.stir();
+            if self.compacts && self.rng.bool() {
+                for _ in 0..=TOMBSTONES_KEPT.as_secs() {
+                    self.step(Duration::from_secs(1))?;
+                }
+                self.come_back_late();
+            } else {
+                self.stir();
+            }
             let more = self.rng.usize(2..6);
             self.produced.iter_mut().zip(&self.lengths).for_each(|(n, length)| *n = (*n + more).min(*length));
             self.give(more / 2);
