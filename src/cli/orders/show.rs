@@ -36,6 +36,7 @@ const LETTERS_MAX: usize = 200;
 /// Options of `order-sync orders show`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub struct Args {
     /// The merchant's order number
     #[arg(value_name = "ORDER_ID")]

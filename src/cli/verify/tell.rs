@@ -48,7 +48,7 @@ fn note_spread(spread: &Spread) {
         ));
     }
     if spread.is_full() {
-        render::note("note: only the first 4,000,000 orders were looked for in several partitions".to_owned());
+        render::note("note: only the first 4,000,000 orders were looked for in several partitions");
     }
 }
 

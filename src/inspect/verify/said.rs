@@ -42,7 +42,12 @@ impl Account<'_> {
                 let sent = |state| variants.iter().find_map(|variant| last_request(state, identity, variant.mapper));
                 Some(state.and_then(sent).as_deref().map(short))
             }
-            _ => None,
+            What::Advanced { .. }
+            | What::Unchanged { .. }
+            | What::Duplicate
+            | What::Stale
+            | What::Aside(_)
+            | What::Unknown => None,
         };
         for letter in self.letters.of(offset).iter().filter(|letter| letter.is_of_delivery) {
             let Some(stamp) = letter.stamp() else { continue };
