@@ -202,6 +202,8 @@ fn partition(log: &RebaseLog, store: &SledStore, task: &Task) -> Result<Told, Po
     let Task { source, onto, anew } = task;
     let lost = || PortError::Fatal(format!("the changelog holds no position of {source} any more; try again"));
     let mut position = store.position(source)?.ok_or_else(lost)?;
+    // The next commit says by which settings it is folded from there on.
+    position.settings = None;
     if let Some(low) = anew {
         (position.next, position.partitions, position.last, position.topic_id) = (*low, None, None, None);
     }

@@ -5,38 +5,27 @@ use std::sync::Arc;
 
 use crate::config::{self, Config};
 use crate::douyin::table::TableError;
-use crate::douyin::{
-    AppSettings, GoodsEntryType, MapSettings, Mapper, OutcomeTable, TextPolicy, TicketLists, UserRule,
-};
+use crate::douyin::{GoodsEntryType, Mapper, OutcomeTable, TextPolicy, TicketLists, UserRule};
 use crate::order::event::EventRules;
 use crate::order::{AppId, TimeUnit};
 use crate::retry::RetryPolicy;
 use crate::sync::circuit::CircuitRules;
+use crate::sync::fold_settings::{AppFolding, FoldSettings, FoldedBy};
 use crate::sync::rules::{AppRules, End, RetentionRules, Rules};
 
 /// Orders of one app in memory, some 20 MB: enough for any rate, and little enough for an app that waits for days.
 const MAX_LANES: usize = 100_000;
 
-/// How events are decoded.
-pub fn event_rules(config: &Config) -> EventRules {
-    EventRules {
-        apps: config.apps.iter().map(|app| app.app_id.clone()).collect(),
+/// What the fold depends on. Decoder, units and mapping come from it and from nothing else.
+pub fn fold_settings(config: &Config) -> FoldSettings {
+    let app = |app: &config::App| AppFolding {
+        update_time_unit: app.update_time_unit,
+        client_key: app.client_key.as_deref().map(Into::into),
+        order_types: app.order_types.clone(),
+    };
+    FoldSettings {
+        release: env!("CARGO_PKG_VERSION").into(),
         max_clock_skew_ms: i64::try_from(config.limits.max_clock_skew.as_millis()).unwrap_or(i64::MAX),
-    }
-}
-
-/// How merged orders become requests.
-pub fn mapper(config: &Config) -> Mapper {
-    Mapper::new(MapSettings {
-        apps: config
-            .apps
-            .iter()
-            .map(|app| AppSettings {
-                app_id: app.app_id.clone(),
-                client_key: app.client_key.clone(),
-                order_types: app.order_types.clone(),
-            })
-            .collect(),
         text: match config.limits.text {
             config::TextLimit::Truncate => TextPolicy::Truncate,
             config::TextLimit::Strict => TextPolicy::Strict,
@@ -49,7 +38,18 @@ pub fn mapper(config: &Config) -> Mapper {
             config::GoodsEntryType::String => GoodsEntryType::String,
             config::GoodsEntryType::Integer => GoodsEntryType::Integer,
         },
-    })
+        apps: config.apps.iter().map(|row| (row.app_id.clone(), app(row))).collect(),
+    }
+}
+
+/// How events are decoded.
+pub fn event_rules(config: &Config) -> EventRules {
+    fold_settings(config).event_rules()
+}
+
+/// How merged orders become requests.
+pub fn mapper(config: &Config) -> Mapper {
+    Mapper::new(fold_settings(config).map_settings())
 }
 
 /// How answers are judged: the user's rules, then the built-in ones.
@@ -70,7 +70,7 @@ pub fn outcomes(config: &Config) -> Result<OutcomeTable, TableError> {
 
 /// The unit of each app's stamps.
 pub fn units(config: &Config) -> BTreeMap<AppId, TimeUnit> {
-    config.apps.iter().map(|app| (app.app_id.clone(), app.update_time_unit)).collect()
+    fold_settings(config).units()
 }
 
 /// When an app's deliveries wait as a whole.
@@ -100,6 +100,8 @@ pub fn rules(config: &Config, outcomes: Arc<OutcomeTable>, end: End) -> Rules {
             .map(|app| AppRules { app_id: app.app_id.clone(), unit: app.update_time_unit })
             .collect(),
         mapper: Arc::new(mapper(config)),
+        // Nothing keeps them where there is no changelog.
+        settings: config.kafka.exactly_once.then(|| FoldedBy::new(fold_settings(config))),
         outcomes,
         retry: RetryPolicy::new(delivery.initial_interval, delivery.max_interval),
         circuit: circuit(config),

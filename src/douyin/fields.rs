@@ -4,6 +4,8 @@
 
 use std::fmt::{self, Write as _};
 
+use serde::{Deserialize, Serialize};
+
 use super::limits::{Limit, cut};
 use crate::order::json::Json;
 use crate::order::{DeadLetterReason, Fault};
@@ -16,7 +18,8 @@ const KEY_BYTES_MAX: usize = 64;
 const FEW_MEMBERS: usize = 24;
 
 /// What happens to text that only a person reads when it is over its limit (`limits.text`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum TextPolicy {
     /// Cut at a character boundary, and counted.
     Truncate,

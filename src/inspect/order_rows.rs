@@ -121,7 +121,13 @@ impl Orders {
                     }
                     return Ok(());
                 }
-                Some(ChangelogKey::Position | ChangelogKey::Letter(_) | ChangelogKey::Command(_)) | None => {}
+                Some(
+                    ChangelogKey::Position
+                    | ChangelogKey::Letter(_)
+                    | ChangelogKey::Command(_)
+                    | ChangelogKey::Settings(_),
+                )
+                | None => {}
             }
         }
         Ok(())

@@ -102,7 +102,13 @@ impl Standing {
                     self.states.insert(key, state);
                     return Ok(());
                 }
-                Some(ChangelogKey::Owed(_) | ChangelogKey::Letter(_) | ChangelogKey::Command(_)) | None => {}
+                Some(
+                    ChangelogKey::Owed(_)
+                    | ChangelogKey::Letter(_)
+                    | ChangelogKey::Command(_)
+                    | ChangelogKey::Settings(_),
+                )
+                | None => {}
             }
         }
         Ok(())

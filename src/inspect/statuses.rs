@@ -247,7 +247,7 @@ fn about(seen: &dyn Seen, sources: &mut Vec<Arc<str>>) -> Result<Option<About>, 
             Some(About::Letter(source, offset, word))
         }
         ChangelogKey::Position => Some(About::Position(source)),
-        ChangelogKey::State(_) | ChangelogKey::Owed(_) | ChangelogKey::Command(_) => None,
+        ChangelogKey::State(_) | ChangelogKey::Owed(_) | ChangelogKey::Command(_) | ChangelogKey::Settings(_) => None,
     })
 }
 

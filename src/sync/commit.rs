@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use super::changelog::SettingsFrom;
 use super::dead_letter::DeadLetter;
 use super::letter::{Letter, Origin};
 use super::overlay::Layer;
@@ -33,6 +34,8 @@ pub struct CutPart {
     pub layer: Arc<Layer>,
     /// Where the partition stands after it.
     pub position: Position,
+    /// By which settings this and what follows is folded, where they were others before.
+    pub settings: Option<SettingsFrom>,
 }
 
 /// Takes cuts from the engine. Never waits; one cut at a time.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::changelog::SettingsFrom;
 use super::commit::{CommitCut, CutPart};
 use super::engine::Engine;
+use super::fold_settings::FoldedBy;
 use super::lane::Waiting;
 use super::partition::{Partition, PartitionId, Phase};
 use super::ports::{PortError, Position};
@@ -58,6 +60,13 @@ impl CommitCycle {
     pub fn is_failing(&self) -> bool {
         self.failures > 0
     }
+}
+
+/// What a commit behind `position` has to say of the settings: nothing where they are as they were.
+fn settings_from(by: Option<&FoldedBy>, position: &Position) -> Option<SettingsFrom> {
+    let by = by.filter(|by| position.settings != Some(by.fingerprint))?;
+    let Position { next, commands, settings: before, .. } = *position;
+    Some(SettingsFrom { next, commands, before, by: by.clone() })
 }
 
 impl Engine {
@@ -126,6 +135,7 @@ impl Engine {
                 commit_number: partition.position.commit_number + 1,
                 partitions: Some(partition.partitions_of_topic),
                 last: layer.last().or(partition.position.last),
+                settings: self.rules.settings.as_ref().map(|by| by.fingerprint),
                 ..partition.position.clone()
             };
             for (identity, stamp) in layer.removed() {
@@ -134,7 +144,9 @@ impl Engine {
             }
             partition.commanded.tell(&mut position);
             under_way.parts.push((partition.id, position.clone()));
-            cut.parts.push(CutPart { source: partition.source.clone(), epoch: partition.epoch, layer, position });
+            let settings = settings_from(self.rules.settings.as_ref(), &partition.position);
+            let source = partition.source.clone();
+            cut.parts.push(CutPart { source, epoch: partition.epoch, layer, position, settings });
         }
         if cut.parts.is_empty() {
             // What might have left stays.

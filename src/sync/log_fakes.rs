@@ -223,6 +223,7 @@ pub(super) fn part(partition: i32, epoch: u64, number: u64, order: &str, stamp: 
         epoch: Epoch(epoch),
         layer: overlay.cut().unwrap(),
         position: Position { commit_number: number, ..Position::before(NextOffset::new(stamp)) },
+        settings: None,
     }
 }
 

@@ -18,6 +18,7 @@ pub mod deliver;
 pub mod desk;
 pub mod engine;
 pub mod feed;
+pub mod fold_settings;
 pub mod folding;
 pub mod followers;
 pub mod give_up;

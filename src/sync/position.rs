@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::fold_settings::Fingerprint;
 use super::last_record::LastRecord;
 use crate::order::{AppId, UpdateTime};
 use crate::record::NextOffset;
@@ -23,6 +24,8 @@ pub struct Position {
     pub last: Option<LastRecord>,
     /// The source topic's id, where the client tells it.
     pub topic_id: Option<String>,
+    /// The settings by which the partition is folded, as recorded last; `None` where none were.
+    pub settings: Option<Fingerprint>,
     /// The greatest stamp that retention removed, per app.
     pub removed_stamps: BTreeMap<AppId, UpdateTime>,
     /// Apps whose deliveries an operator has paused.
@@ -81,6 +84,11 @@ pub(super) struct StoredPosition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     topic_id: Option<String>,
+    /// The fingerprint of the settings by which the partition is folded, which a `settings` record has in full; left out
+    /// where none were recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Fingerprint")]
+    settings: Option<Fingerprint>,
     /// The greatest stamp that retention removed, per app.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, i64>")]
@@ -105,6 +113,7 @@ impl Position {
             partitions: None,
             last: None,
             topic_id: None,
+            settings: None,
             removed_stamps: BTreeMap::new(),
             paused_apps: BTreeSet::new(),
             accepted_codes: BTreeMap::new(),
@@ -129,6 +138,7 @@ impl Position {
             partitions: self.partitions,
             last: self.last,
             topic_id: self.topic_id.clone(),
+            settings: self.settings,
             removed_stamps: self.removed_stamps.clone(),
             paused_apps: self.paused_apps.clone(),
             accepted_codes: self.accepted_codes.clone(),
@@ -150,6 +160,7 @@ impl Position {
             partitions: stored.partitions,
             last: stored.last,
             topic_id: stored.topic_id,
+            settings: stored.settings,
             removed_stamps: stored.removed_stamps,
             paused_apps: stored.paused_apps,
             accepted_codes: stored.accepted_codes,
@@ -187,12 +198,14 @@ mod tests {
         position.partitions = Some(12);
         position.last = Some(LastRecord { offset: 41, timestamp_ms: Some(9), digest: 5 });
         position.topic_id = Some("abc".to_owned());
+        position.settings = Some(Fingerprint::try_from("00000000000000af".to_owned()).unwrap());
         position.paused_apps = [AppId::new("tt2")].into();
         position.accepted_codes = [(AppId::new("tt1"), [40, -1].into())].into();
         check(
             &position,
             concat!(
                 r#"{"format":1,"next":42,"commit_number":7,"commands":3,"partitions":12,"last":{"offset":41,"timestamp_ms":9,"digest":5},"topic_id":"abc","#,
+                r#""settings":"00000000000000af","#,
                 r#""removed_stamps":{"tt1":1700000000,"tt2":5},"paused_apps":["tt2"],"accepted_codes":{"tt1":[-1,40]}}"#
             ),
         );

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::circuit::CircuitRules;
+use super::fold_settings::FoldedBy;
 use crate::douyin::table::OutcomeTable;
 use crate::order::event::EventRules;
 use crate::order::{AppId, MapOrder, TimeUnit};
@@ -35,6 +36,8 @@ pub struct Rules {
     pub apps: Vec<AppRules>,
     /// Maps merged orders to requests.
     pub mapper: Arc<dyn MapOrder + Send + Sync>,
+    /// What of the settings `event`, `apps` and `mapper` come from, to be recorded; `None` without transactions.
+    pub settings: Option<FoldedBy>,
     /// Judges answers.
     pub outcomes: Arc<OutcomeTable>,
     /// The waits between attempts.

@@ -64,7 +64,8 @@ impl Site {
         let mut overlay = Overlay::default();
         overlay.advance(NextOffset::new(next));
         let position = Position { commit_number: number, ..Position::before(NextOffset::new(next)) };
-        let part = CutPart { source: self.source.clone(), epoch, layer: overlay.cut().unwrap(), position };
+        let part =
+            CutPart { source: self.source.clone(), epoch, layer: overlay.cut().unwrap(), position, settings: None };
         Transaction { parts: vec![part], letters: vec![letter] }
     }
 

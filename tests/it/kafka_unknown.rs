@@ -84,7 +84,7 @@ fn real_kafka_a_commit_whose_answer_is_lost_is_found_and_not_made_twice() {
         overlay.advance(next);
         let position = Position { commit_number: number, ..Position::before(next) };
         let layer = overlay.cut().unwrap();
-        let part = CutPart { source: site.source.clone(), epoch, layer, position };
+        let part = CutPart { source: site.source.clone(), epoch, layer, position, settings: None };
         commit.commit(&CommitCut { parts: vec![part] }).unwrap();
     }
     assert_eq!(calls.lock().unwrap()["transact"], 3);

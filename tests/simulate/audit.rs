@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use order_sync::record::NextOffset;
 use order_sync::sync::OwedKey;
-use order_sync::sync::changelog::{ChangelogRecord, Debt, Gathered};
+use order_sync::sync::changelog::{ChangelogKey, ChangelogRecord, Debt, Gathered, SettingsFrom};
 use order_sync::sync::letter::Letter;
 use order_sync::sync::ports::Position;
 
@@ -42,6 +42,8 @@ pub(crate) struct Committed {
     offsets: BTreeMap<Push, i64>,
     /// How far the commands topic is executed.
     pub(crate) commands: i64,
+    /// The settings that were recorded last.
+    pub(crate) settings: Option<SettingsFrom>,
 }
 
 /// What the debts of one commit come to.
@@ -98,7 +100,8 @@ impl Audit {
             for record in records {
                 gathered.take(TOPIC, record).unwrap();
             }
-            let old = self.partitions[*partition].clone();
+            let mut old = self.partitions[*partition].clone();
+            self.record_settings(*partition, &mut old, records);
             let new = self.advance(*partition, &old, gathered, &mut called);
             let offset = written.offsets.iter().find(|(p, _)| p == partition).map(|(_, next)| *next);
             if offset != Some(new.next) {
@@ -141,6 +144,9 @@ impl Audit {
         let mut due = self.orders[partition].advance(&script[partition], old.next..new.next, said);
         self.faults.append(&mut due.faults);
         self.executed(partition, &new, &position);
+        if position.settings != new.settings.as_ref().map(|from| from.by.fingerprint) {
+            self.fault(format!("the position of {partition} names other settings than are recorded: {position:?}"));
+        }
         let mut leaving = Vec::new();
         for (identity, state) in gathered.states {
             let order = identity.order_id.to_string();
@@ -165,6 +171,32 @@ impl Audit {
         new
     }
 
+    /// Settings are recorded with the commit that is the first one under them, and with no other.
+    fn record_settings(&mut self, partition: usize, old: &mut Committed, records: &[ChangelogRecord]) {
+        let (number, next, commands) = (old.number + 1, old.next, old.commands);
+        for record in records {
+            let Ok(Some(ChangelogKey::Settings(of))) = ChangelogKey::decode(&record.key, TOPIC) else { continue };
+            let from = SettingsFrom::decode(record.value.as_deref().unwrap()).unwrap();
+            let is_here = (of, from.next.get(), from.commands.map_or(0, NextOffset::get)) == (number, next, commands);
+            let before = old.settings.as_ref().map(|old| old.by.fingerprint);
+            if !is_here || before != from.before || before == Some(from.by.fingerprint) {
+                self.fault(format!(
+                    "commit {number} of {partition} at {next} records {from:?} behind {:?}",
+                    old.settings
+                ));
+            }
+            old.settings = Some(from);
+        }
+    }
+
+    /// A request that is owed for the first time is of the release that is recorded.
+    fn check_release(&mut self, push: &Push, body: &[u8], settings: Option<&SettingsFrom>) {
+        let release = settings.map_or("none", |from| &*from.by.settings.release);
+        if !String::from_utf8_lossy(body).contains(&format!("\"release\":{release},")) {
+            self.fault(format!("{push:?} is owed, and is not of release {release}, which is recorded"));
+        }
+    }
+
     /// What is owed and settled with a commit, which must be what events and commands call for.
     fn debts(&mut self, partition: usize, new: &mut Committed, owed: BTreeMap<OwedKey, Debt>, due: &mut Due) -> Paid {
         let mut paid = Paid::default();
@@ -181,8 +213,10 @@ impl Audit {
                     paid.letters.extend(letter);
                 }
                 new.offsets.insert(push.clone(), owed.offset);
-                if self.bodies.insert(push.clone(), owed.request.to_vec()).is_some_and(|old| old != owed.request) {
-                    self.fault(format!("{push:?} is owed with two bodies"));
+                match self.bodies.insert(push.clone(), owed.request.to_vec()) {
+                    None => self.check_release(&push, &owed.request, new.settings.as_ref()),
+                    Some(old) if old != owed.request => self.fault(format!("{push:?} is owed with two bodies")),
+                    Some(_) => {}
                 }
             } else {
                 let is_taken = self.taken.get(&push.0).is_some_and(|stamps| stamps.contains(&push.1));

@@ -5,10 +5,12 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use order_sync::douyin::table::OutcomeTable;
+use order_sync::douyin::{GoodsEntryType, TextPolicy, TicketLists};
 use order_sync::order::event::EventRules;
-use order_sync::order::{AppId, TimeUnit};
+use order_sync::order::{AppId, OrderType, TimeUnit};
 use order_sync::retry::RetryPolicy;
 use order_sync::sync::circuit::CircuitRules;
+use order_sync::sync::fold_settings::{AppFolding, FoldSettings, FoldedBy};
 use order_sync::sync::rules::{AppRules, End, RetentionRules, Rules};
 use order_sync::telemetry::Meters;
 
@@ -34,6 +36,7 @@ pub(crate) fn rules(settings: Settings) -> Rules {
         event: EventRules { apps: vec![app_id.clone()], max_clock_skew_ms: 1_000_000_000 },
         apps: vec![AppRules { app_id, unit: TimeUnit::Seconds }],
         mapper: Arc::new(Mapper { release: settings.release }),
+        settings: Some(FoldedBy::new(fold_settings(settings.release))),
         outcomes: outcomes(),
         retry: RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(4)),
         // A world has few orders, and is to see the circuit open.
@@ -65,6 +68,20 @@ pub(crate) fn rules(settings: Settings) -> Rules {
             judged_per_cut: 2,
         }),
         end: End::WhenTold,
+    }
+}
+
+/// What is recorded of a life: its release, which its mapping says in every request.
+fn fold_settings(release: u32) -> FoldSettings {
+    let app =
+        AppFolding { update_time_unit: TimeUnit::Seconds, client_key: None, order_types: OrderType::ALL.to_vec() };
+    FoldSettings {
+        release: release.to_string().into(),
+        max_clock_skew_ms: 1_000_000_000,
+        text: TextPolicy::Truncate,
+        ticket_lists: TicketLists::Text,
+        goods_entry_type: GoodsEntryType::String,
+        apps: [(AppId::new("tt1"), app)].into(),
     }
 }
 

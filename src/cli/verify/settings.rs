@@ -1,4 +1,5 @@
-//! By which settings the log may have been written: today's, and every other choice of what changes a request.
+//! By which settings a log that does not say it may have been written: today's, and every other choice of what changes a
+//! request.
 
 use crate::app::settings;
 use crate::config::{Config, GoodsEntryType, StartFrom, TextLimit, TicketLists};
@@ -28,6 +29,7 @@ pub(super) fn rules<'m>(config: &Config, mappers: &'m [Mapper]) -> VerifyRules<'
         events: settings::event_rules(config),
         units: settings::units(config),
         mappers: mappers.iter().map(|mapper| mapper as &dyn MapOrder).collect(),
+        mapping: |settings| Box::new(Mapper::new(settings.map_settings())),
         start: match config.kafka.start_from {
             StartFrom::Earliest => Start::Beginning,
             StartFrom::Latest | StartFrom::Time(_) => Start::Later,

@@ -1,7 +1,7 @@
 //! The detail of a group coupon (type 9101) and of a ticket (type 9001), which differ in three fields (order-events
 //! §5, douyin-api §2.2–2.3).
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::vouchers::{TicketList, TicketLists, vouchers};
 use crate::douyin::beijing::date_time;
@@ -12,7 +12,8 @@ use crate::douyin::page::Page;
 use crate::order::{OrderType, Status};
 
 /// How `goods_entry_type` is sent (`douyin.goods_entry_type`, D5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum GoodsEntryType {
     /// `"2"`, the Go SDK's form.
     String,

@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer, ser::Error as _};
+use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 
 use crate::douyin::fields::{Field, Findings, Object};
 use crate::douyin::json_text::JsonText;
 use crate::douyin::limits;
 
 /// How `ext_ticket_ids` and `ticket_description` are sent (`douyin.ticket_lists`, D4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum TicketLists {
     /// JSON text of an array, the Go SDK's form.
     Text,

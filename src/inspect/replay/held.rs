@@ -116,7 +116,7 @@ impl Held {
         };
         let key = ChangelogKey::decode(seen.key().unwrap_or_default(), topic).map_err(|e| unreadable(&e))?;
         match key {
-            None => {}
+            None | Some(ChangelogKey::Settings(_)) => {}
             Some(ChangelogKey::Position) => {
                 let position = seen.value().map(Position::decode).transpose().map_err(|e| unreadable(&e))?;
                 self.position = position.or(self.position.take());

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
+use super::eras::Eras;
 use super::evidence::{Brief, order_key};
 use super::facts::Facts;
 use super::letters::{LetterSeen, LettersSeen};
 use super::outcome::{Kind, Reason};
-use super::rules::{Variant, VerifyRules};
+use super::rules::VerifyRules;
 use super::step::{Candidate, Step, What};
 use super::tally::{Finding, Findings, Report};
 use super::worlds::{Track, World};
@@ -21,6 +22,7 @@ use crate::sync::rules::RECORD_BYTES_MAX;
 /// A pass under way.
 pub(super) struct Account<'a> {
     pub(super) rules: &'a VerifyRules<'a>,
+    pub(super) eras: &'a Eras,
     pub(super) facts: &'a mut Facts,
     pub(super) letters: &'a LettersSeen,
     pub(super) partitions_of_topic: i32,
@@ -114,7 +116,7 @@ impl<'a> Account<'a> {
         if record.key.is_none() && self.partitions_of_topic > 1 {
             return self.set_aside(offset, DeadLetterReason::MissingKey);
         }
-        match self.rules.decode(value, &self.facts.apps) {
+        match self.decode(value, self.eras.at(offset)) {
             Ok(event) => self.fold(offset, &event),
             Err(fault) => self.set_aside(offset, fault.reason),
         }
@@ -145,7 +147,7 @@ impl<'a> Account<'a> {
         if !self.wants(key) {
             return;
         }
-        let (variants, letter) = (self.variants(&identity), self.letter(offset));
+        let (variants, letter) = (self.variants(&identity, self.eras.at(offset)), self.letter(offset));
         let owed = self.facts.owed.get(&(key, offset)).cloned().unwrap_or_default();
         self.track(&identity);
         let commanded = &self.facts.commanded;
@@ -250,14 +252,6 @@ impl<'a> Account<'a> {
         key % self.part.1 == self.part.0
     }
 
-    pub(super) fn variants(&self, identity: &Identity) -> Vec<Variant<'a>> {
-        if self.ever.contains(&order_key(identity)) {
-            self.rules.ever(&identity.app_id)
-        } else {
-            self.rules.today(&identity.app_id)
-        }
-    }
-
     /// Puts down what is wrong with an offset.
     pub(super) fn find(&mut self, offset: i64, reason: Reason, words: String, order: Option<&Identity>) {
         let counted =
@@ -273,6 +267,7 @@ impl<'a> Account<'a> {
         order: Option<&Identity>,
         counted: Option<Kind>,
     ) {
+        let message = self.with_suspicion(offset, reason, message);
         self.findings.put(offset, Finding { reason, message, order: order.cloned(), counted });
     }
 

@@ -12,10 +12,10 @@ use std::ops::ControlFlow;
 use foldhash::fast::RandomState;
 
 use super::debts::{Debt, Place, owes};
+use super::eras::Eras;
 use super::evidence::{Brief, OwedSeen, names_key, order_key, short};
 use super::rules::VerifyRules;
 use super::unread::Unread;
-use crate::order::again::last_request;
 use crate::order::{AppId, DeadLetterReason, Identity, OrderState, UpdateTime};
 use crate::record::TopicPartition;
 use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
@@ -87,6 +87,8 @@ pub(super) struct Facts {
     pub(super) written: Vec<(usize, u64, Option<Brief>)>,
     pub(super) last_records: HashMap<i64, LastRecord, RandomState>,
     pub(super) apps: BTreeSet<AppId>,
+    /// By which settings the log was folded.
+    pub(super) eras: Eras,
     /// When states were written on for a source topic that was made anew, by the clock of who did it.
     pub(super) reborn_ms: Option<i64>,
     /// What cannot be read of all this; bounded.
@@ -151,7 +153,9 @@ impl Facts {
         self.gapless += i64::from(offset == self.gapless);
         let key = ChangelogKey::decode(seen.key().unwrap_or_default(), topic).map_err(|e| unreadable(&e))?;
         match (key, seen.value()) {
-            (None, _) | (Some(ChangelogKey::Position | ChangelogKey::Command(_)), None) => {}
+            (None, _) | (Some(ChangelogKey::Position | ChangelogKey::Command(_) | ChangelogKey::Settings(_)), None) => {
+            }
+            (Some(ChangelogKey::Settings(number)), Some(value)) => self.eras.take(number, value, rules),
             (Some(ChangelogKey::State(identity)), value) => {
                 self.state(identity, value, low, rules, seen.timestamp_ms());
             }
@@ -204,8 +208,7 @@ impl Facts {
         }
         self.states_read += 1;
         self.document_bytes += state.as_ref().map_or(0, |state| state.document.len() as u64);
-        let gives_its_request =
-            |state: &OrderState| rules.mappers.iter().any(|mapper| last_request(state, &identity, *mapper).is_some());
+        let gives_its_request = |state: &OrderState| self.eras.explain(state, &identity, rules);
         // Only where events may be gone is it all that can be said of a state.
         let is_asked = low > 0 || self.group.reborn_ms.or(self.reborn_ms).is_some();
         let is_sound = !is_asked || state.as_ref().is_some_and(gives_its_request);
@@ -250,6 +253,7 @@ impl Facts {
                 ..Self::default()
             };
         }
+        self.eras.pass(&position);
         let whole = whole && group.reborn_ms.is_none();
         if whole {
             let before = self.position.as_ref().map(|before| (before.next.get(), before.commands));
@@ -275,6 +279,9 @@ impl Facts {
     fn seal(&mut self) {
         // Behind the last position no commit ends: what stands there is the last word all the same.
         self.group = Group::default();
+        if let Some(position) = &self.position {
+            self.eras.pass(position);
+        }
         for (&(order, _), seen) in &self.alive {
             let all = self.owed.entry((order, seen.offset)).or_default();
             if !all.contains(seen) {

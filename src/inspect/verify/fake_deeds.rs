@@ -1,6 +1,6 @@
 //! What the made-up worker does besides folding: it sets events and deliveries aside, and executes commands.
 
-use super::fakes::{FakeWorker, Statuses, app};
+use super::fakes::{FakeWorker, app};
 use crate::order::again::{last_request, resync};
 use crate::order::fold::FoldAs;
 use crate::order::state::DeadLetterMark;
@@ -25,12 +25,12 @@ impl FakeWorker {
 
     /// What the order owes last is given up.
     pub(super) fn give_up(&mut self, order: &str) -> i64 {
-        let identity = Identity::new(app(), order);
+        let (identity, mapper) = (Identity::new(app(), order), self.mapper());
         let state = self.states.get_mut(&identity).unwrap();
         let (stamp, offset) = (state.update_time, state.applied_offset);
         let reason = DeadLetterReason::RejectedByPlatform;
         state.dead_letter = Some(DeadLetterMark { offset, reason, times: 1 });
-        let request = last_request(state, &identity, &Statuses).unwrap();
+        let request = last_request(state, &identity, &mapper).unwrap();
         self.dirty.insert(identity);
         self.letter(offset, reason, Stage::Deliver, order, Some((stamp, request)));
         offset
@@ -87,10 +87,10 @@ impl FakeWorker {
 
     /// A letter of a delivery is sent again.
     pub(super) fn send_again(&mut self, order: &str, offset: i64) {
-        let identity = Identity::new(app(), order);
+        let (identity, mapper) = (Identity::new(app(), order), self.mapper());
         let state = self.states.get_mut(&identity).unwrap();
         state.dead_letter = None;
-        let (stamp, request) = (state.update_time, last_request(state, &identity, &Statuses).unwrap());
+        let (stamp, request) = (state.update_time, last_request(state, &identity, &mapper).unwrap());
         let key = OwedKey { identity: identity.clone(), stamp };
         self.fresh.push((key, Owed { request: request.into(), offset, timestamp_ms: None }));
         self.dirty.insert(identity);
@@ -106,9 +106,9 @@ impl FakeWorker {
 
     /// The order's state is sent again.
     pub(super) fn resync(&mut self, order: &str) {
-        let identity = Identity::new(app(), order);
+        let (identity, mapper) = (Identity::new(app(), order), self.mapper());
         let state = &self.states[&identity];
-        let again = resync(state, &identity, NOW_MS, TimeUnit::Seconds, &Statuses).unwrap();
+        let again = resync(state, &identity, NOW_MS, TimeUnit::Seconds, &mapper).unwrap();
         let (stamp, offset) = (again.state.update_time, state.applied_offset);
         let key = OwedKey { identity: identity.clone(), stamp };
         self.fresh.push((key, Owed { request: again.request.into(), offset, timestamp_ms: None }));

@@ -8,18 +8,28 @@ use crate::order::event::{EventRules, decode};
 use crate::order::fold::{FoldAs, FoldRules, fold_as};
 use crate::order::{AppId, Fault, Identity, MapInput, MapOrder, Mapped, OrderState, TimeUnit, Transition, UpdateTime};
 use crate::record::{NextOffset, Record, RecordOffset};
-use crate::sync::changelog::ChangelogKey;
+use crate::sync::changelog::{ChangelogKey, SettingsFrom};
+use crate::sync::fold_settings::{Fingerprint, FoldSettings, FoldedBy};
 use crate::sync::last_record::LastRecord;
 use crate::sync::ports::Position;
 use crate::sync::scan::{LogScan, ScanError, Span, Visit};
 use crate::sync::{Owed, OwedKey};
 
-/// Sends the status, and nothing of the document.
-pub(super) struct Statuses;
+/// Sends the status and the client key, and nothing of the document.
+#[derive(Default)]
+pub(super) struct Statuses {
+    client_key: String,
+}
+
+/// The mapping by these settings.
+fn statuses(by: &FoldSettings) -> Statuses {
+    Statuses { client_key: by.apps[&app()].client_key.as_deref().unwrap_or_default().to_owned() }
+}
 
 impl MapOrder for Statuses {
     fn map(&self, input: &MapInput<'_>) -> Result<Mapped, Fault> {
-        let draft = format!(r#"{{"order":"{}","status":"{}"}}"#, input.order_id, input.status.as_str());
+        let (order, status, key) = (input.order_id, input.status.as_str(), &self.client_key);
+        let draft = format!(r#"{{"order":"{order}","status":"{status}","client_key":"{key}"}}"#);
         Ok(Mapped { draft: draft.into_bytes(), ..Mapped::default() })
     }
 }
@@ -33,6 +43,7 @@ pub(super) fn rules(mapper: &dyn MapOrder) -> VerifyRules<'_> {
         events: EventRules { apps: vec![app()], max_clock_skew_ms: 0 },
         units: [(app(), TimeUnit::Seconds)].into(),
         mappers: vec![mapper],
+        mapping: |by| Box::new(statuses(by)),
         start: Start::Beginning,
     }
 }
@@ -113,9 +124,29 @@ pub(super) struct FakeWorker {
     removed: i64,
     commit_number: u64,
     last: Option<LastRecord>,
+    /// The settings that are recorded.
+    by: Option<FoldedBy>,
+    recorded: Option<Fingerprint>,
+    /// Where the last cut ended.
+    next: i64,
 }
 
 impl FakeWorker {
+    /// Goes on by settings with this client key, and records them with the next cut.
+    pub(super) fn set(&mut self, client_key: &str) {
+        let settings = serde_json::json!({
+            "release": env!("CARGO_PKG_VERSION"), "max_clock_skew_ms": 0,
+            "text": "truncate", "ticket_lists": "text", "goods_entry_type": "string",
+            "apps": {"tt1": {"update_time_unit": "seconds", "client_key": client_key, "order_types": ["normal"]}},
+        });
+        self.by = Some(FoldedBy::new(serde_json::from_value(settings).unwrap()));
+    }
+
+    /// The mapping of now.
+    pub(super) fn mapper(&self) -> Statuses {
+        self.by.as_ref().map_or_else(Statuses::default, |by| statuses(&by.settings))
+    }
+
     /// An event comes and is folded.
     pub(super) fn event(&mut self, order: &str, event_id: &str, status: &str, at_s: i64) {
         let offset = self.record(order, event_id, status, at_s);
@@ -141,8 +172,9 @@ impl FakeWorker {
         let event = decode(&value, &event_rules, i64::MAX).unwrap();
         let identity = Identity::new(app(), event.order_id.as_ref());
         let fold_rules = FoldRules { unit: TimeUnit::Seconds, removed_stamp: UpdateTime(self.removed) };
+        let mapper = self.mapper();
         let state = self.states.get(&identity);
-        let (state, request) = match fold_as(way, state, &event, offset, fold_rules, &Statuses).unwrap() {
+        let (state, request) = match fold_as(way, state, &event, offset, fold_rules, &mapper).unwrap() {
             Transition::Advanced(advanced) => (advanced.state, Some(advanced.request)),
             Transition::Unchanged(unchanged) => (unchanged.state, None),
             Transition::Duplicate | Transition::Stale => return None,
@@ -172,6 +204,11 @@ impl FakeWorker {
         let mut put = |key: ChangelogKey, value| {
             self.log.put("changelog", &key.encode("orders"), value);
         };
+        if let Some(by) = self.by.clone().filter(|by| self.recorded != Some(by.fingerprint)) {
+            let before = self.recorded.replace(by.fingerprint);
+            let from = SettingsFrom { next: NextOffset::new(self.next), commands: None, before, by };
+            put(ChangelogKey::Settings(self.commit_number + 1), Some(from.encode().unwrap()));
+        }
         for identity in std::mem::take(&mut self.dirty) {
             let mut value = Vec::new();
             self.states[&identity].encode(&mut value);
@@ -194,6 +231,8 @@ impl FakeWorker {
             self.log.topics.get("orders").and_then(|records| records.last()).map_or(0, |last| last.offset.get() + 1);
         let mut position = Position { commit_number: self.commit_number, ..Position::before(NextOffset::new(next)) };
         position.last = self.last;
+        position.settings = self.recorded;
+        self.next = next;
         if self.removed > 0 {
             position.removed_stamps = [(app(), UpdateTime(self.removed))].into();
         }

@@ -22,7 +22,7 @@ pub(super) fn asked(range: (i64, i64)) -> Asked {
 pub(super) fn report(log: &FakeLog, bytes_max: u64) -> Report {
     verify_within(
         &mut log.clone(),
-        &rules(&Statuses),
+        &rules(&Statuses::default()),
         &asked((0, i64::MAX)),
         bytes_max,
         &mut Spread::default(),
@@ -31,10 +31,15 @@ pub(super) fn report(log: &FakeLog, bytes_max: u64) -> Report {
     .unwrap()
 }
 
-/// Sixty events of eight orders, in cuts, some of them stale, unchanged or duplicates; now and then an order leaves.
+/// Sixty events of eight orders, in cuts, some of them stale, unchanged or duplicates; now and then an order leaves. Half of
+/// the workers record their settings, and change them between two cuts.
 fn worker(rng: &mut fastrand::Rng) -> FakeWorker {
     let mut worker = FakeWorker::default();
     let mut now = 1_700_000_000;
+    let records = rng.bool();
+    if records {
+        worker.set("k0");
+    }
     for number in 0..60 {
         let order = format!("A{}", rng.u8(..8));
         now += rng.i64(0..3);
@@ -43,6 +48,9 @@ fn worker(rng: &mut fastrand::Rng) -> FakeWorker {
         worker.event(&order, &format!("e{number}"), status, at_s);
         if rng.u8(..4) == 0 {
             worker.cut();
+            if records && rng.bool() {
+                worker.set(&format!("k{}", rng.u8(..3)));
+            }
         }
         if rng.u8(..12) == 0 {
             worker.cut();
@@ -173,8 +181,8 @@ fn what_lies_before_the_first_trace_is_no_hole_where_the_group_began_later() {
     worker.cut();
     worker.event("A", "a3", "refunded", 1_700_000_002);
     let told = |start: Start| {
-        let asked = asked((0, i64::MAX));
-        let rules = VerifyRules { start, ..rules(&Statuses) };
+        let (asked, mapper) = (asked((0, i64::MAX)), Statuses::default());
+        let rules = VerifyRules { start, ..rules(&mapper) };
         let report =
             verify_within(&mut worker.log.clone(), &rules, &asked, u64::MAX, &mut Spread::default(), &mut |_| {})
                 .unwrap();
@@ -184,4 +192,60 @@ fn what_lies_before_the_first_trace_is_no_hole_where_the_group_began_later() {
     assert_eq!(told(Start::Later), (vec![("before_start", 3), ("owed", 2), ("pending", 1)], vec![]));
     let (_, found) = told(Start::Beginning);
     assert_eq!(found[0], (0, Reason::NeverOwed));
+}
+
+/// The records of settings, whose loss or change is told, and hides nothing.
+#[test]
+fn settings_that_are_not_what_was_recorded_are_told_and_hide_no_fault() {
+    for seed in 0..40 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut worker = FakeWorker::default();
+        let mut from = Vec::new();
+        for number in 0..30 {
+            if number % 10 == 0 {
+                worker.cut();
+                worker.set(&format!("k{number}"));
+                from.push(number);
+            }
+            let at_s = 1_700_000_000 + number;
+            worker.event(&format!("A{}", rng.u8(..3)), &format!("e{number}"), "paid", at_s);
+            if rng.u8(..3) == 0 {
+                worker.cut();
+            }
+        }
+        worker.cut();
+        let log = if rng.bool() { worker.log.clone() } else { compacted(&worker, &mut rng) };
+        assert_eq!(report(&log, u64::MAX).unaccounted, [], "seed {seed}");
+        let is_it = |record: &crate::record::Record| record.key.as_deref().unwrap().starts_with(b"[1,\"settings\"");
+        let which = rng.usize(..3);
+        let at = log.topics["changelog"].iter().enumerate().filter(|(_, record)| is_it(record)).nth(which).unwrap().0;
+        let check = |change: &dyn Fn(&mut Vec<crate::record::Record>)| {
+            let mut log = log.clone();
+            change(log.topics.get_mut("changelog").unwrap());
+            let told = report(&log, u64::MAX).unaccounted;
+            assert!(told.iter().any(|found| found.reason == Reason::SettingsDiffer), "seed {seed}: {told:?}");
+        };
+        check(&|records| drop(records.remove(at)));
+        let byte = |from: &str, to: &str| {
+            check(&|records| {
+                let text = String::from_utf8(records[at].value.clone().unwrap().into_vec()).unwrap();
+                assert!(text.contains(from), "{text}");
+                records[at].value = Some(text.replacen(from, to, 1).into_bytes().into());
+            });
+        };
+        byte("\"client_key\":\"k", "\"client_key\":\"l");
+        byte("\"format\":1", "\"format\":2");
+        let number = from[which];
+        if log.topics["changelog"].len() == worker.log.topics["changelog"].len() {
+            byte(&format!("\"next\":{number},"), &format!("\"next\":{},", number + 1));
+        }
+        // A fault under settings that are recorded, and one under settings that no record tells.
+        let mut tampered = log.clone();
+        let offset = tamper(&mut tampered, &mut rng, |state| state.update_time.0 += 1);
+        let found: Vec<_> =
+            report(&tampered, u64::MAX).unaccounted.iter().map(|one| (one.offset, one.reason)).collect();
+        assert_eq!(found, [(offset, Reason::StampDiffers)], "seed {seed}");
+        tampered.topics.get_mut("changelog").unwrap().retain(|record| !is_it(record));
+        assert!(report(&tampered, u64::MAX).unaccounted.iter().any(|one| one.offset == offset), "seed {seed}");
+    }
 }

@@ -4,6 +4,7 @@ mod account;
 mod bases;
 mod close;
 mod debts;
+mod eras;
 mod evidence;
 mod facts;
 mod letters;

@@ -31,7 +31,7 @@ impl Account<'_> {
         if !self.wants(order_key(&identity)) {
             return;
         }
-        let variants = self.variants(&identity);
+        let variants = self.variants(&identity, self.eras.of(done));
         let track = self.track(&identity);
         let (mut next, mut due) = (Vec::new(), Vec::new());
         for world in &track.worlds {
@@ -66,7 +66,8 @@ impl Account<'_> {
         if !self.wants(order_key(&identity)) {
             return;
         }
-        let variants = self.variants(&identity);
+        // Its bytes are those of then: whatever settings give the digest gave them.
+        let variants = self.all_variants(&identity);
         let track = self.track(&identity);
         let is_sure = track.worlds.iter().all(|world| world.state().is_some());
         let states = track.worlds.iter().filter_map(World::state).filter(|state| state.update_time == stamp);
@@ -82,7 +83,7 @@ impl Account<'_> {
         let Some(offset) = done.offset.map(RecordOffset::get) else { return };
         let record = self.originals.get(&offset).or_else(|| self.letters.originals.get(&offset)).cloned();
         let value = record.as_ref().and_then(|record| record.value.as_deref());
-        let event = value.and_then(|value| self.rules.decode(value, &self.facts.apps).ok());
+        let event = value.and_then(|value| self.decode(value, self.eras.of(done)).ok());
         let Some(event) = event else {
             // Neither source nor letter has it: all that can be said is that the order has another state now.
             if let Some(identity) = identity(done).filter(|identity| self.wants(order_key(identity))) {
@@ -95,7 +96,8 @@ impl Account<'_> {
         if !self.wants(order_key(&identity)) {
             return;
         }
-        let (variants, removed) = (self.variants(&identity), self.facts.removed(&identity.app_id));
+        let by = self.eras.of(done);
+        let (variants, removed) = (self.variants(&identity, by), self.facts.removed(&identity.app_id));
         let step = Step {
             event: &event,
             offset,

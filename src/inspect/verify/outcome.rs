@@ -115,11 +115,13 @@ pub enum Reason {
     RecordChanged,
     /// A command's outcome is another one, or a letter's status is not what commands have left.
     CommandDiffers,
+    /// The record of the settings by which the log was folded is missing, or another one.
+    SettingsDiffer,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Hole,
         Self::NeverOwed,
         Self::UnexplainedDelivery,
@@ -135,6 +137,7 @@ impl Reason {
         Self::StatusMissing,
         Self::RecordChanged,
         Self::CommandDiffers,
+        Self::SettingsDiffer,
     ];
 
     /// The code of the JSON.
@@ -155,6 +158,7 @@ impl Reason {
             Self::StatusMissing => "status_missing",
             Self::RecordChanged => "record_changed",
             Self::CommandDiffers => "command_differs",
+            Self::SettingsDiffer => "settings_differ",
         }
     }
 
@@ -166,7 +170,7 @@ impl Reason {
                  `order-sync orders fold TOPIC/PARTITION/OFFSET --why …`, or send the order with `order-sync orders resync`"
             }
             Self::StateDiffers | Self::StampDiffers | Self::RequestDiffers | Self::StateUnexplained => {
-                "compare `order-sync orders show` with the merchant's order; where Douyin must be set right, \
+                "was a setting or the release changed? The finding begins with it where that may be all. Else compare `order-sync orders show` with the merchant's order; where Douyin must be set right, \
                  `order-sync orders resync`. Who wrote to the changelog? Only workers may"
             }
             Self::StateMissing => {
@@ -181,7 +185,7 @@ impl Reason {
                 "another release or another hand has written it: use the tools of the release that the workers run"
             }
             Self::LetterMissing | Self::StatusMissing => {
-                "nobody was told that this event failed: fold it with `order-sync orders fold … --why …` once what is wrong \
+                "was a setting or the release changed? The finding begins with it where that may be all. Else nobody was told that this event failed: fold it with `order-sync orders fold … --why …` once what is wrong \
                  with it is mended, or ask the merchant for a new event; see that the dead-letter topic has retention.ms=-1"
             }
             Self::LetterUnexplained => {
@@ -197,8 +201,34 @@ impl Reason {
                  Take the record from the merchant, not from Kafka"
             }
             Self::CommandDiffers => {
-                "what the command says it did is not what the log gives: see `order-sync orders show`, and resync the order"
+                "was a setting or the release changed? The finding begins with it where that may be all. Else what the command says it did is not what the log gives: see `order-sync orders show`, and resync the order"
             }
+            Self::SettingsDiffer => {
+                "from this offset on the fold is guessed at by today's settings, and what else differs may be an earlier \
+                 setting's doing: give `verify` the settings that the workers had then. Who wrote to the changelog?"
+            }
+        }
+    }
+
+    /// Whether folding by other settings, or by another release, may be all that there is to it.
+    pub(super) const fn is_of_the_fold(self) -> bool {
+        match self {
+            Self::NeverOwed
+            | Self::UnexplainedDelivery
+            | Self::StampDiffers
+            | Self::RequestDiffers
+            | Self::StateDiffers
+            | Self::StateMissing
+            | Self::StateUnexplained
+            | Self::LetterMissing
+            | Self::LetterUnexplained
+            | Self::CommandDiffers => true,
+            Self::Hole
+            | Self::Unreadable
+            | Self::LetterDiffers
+            | Self::StatusMissing
+            | Self::RecordChanged
+            | Self::SettingsDiffer => false,
         }
     }
 }

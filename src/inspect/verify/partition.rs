@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 
 use super::account::Account;
 use super::bases::read_bases;
+use super::eras::Eras;
 use super::facts::Facts;
 use super::letters::LettersSeen;
 use super::outcome::Reason;
@@ -90,8 +91,10 @@ pub(super) fn verify_within(
         Some(span) => LettersSeen::read(reader, &asked.dead_letters, span, &asked.source, &needed, since_ms)?,
         None => LettersSeen::default(),
     };
+    let eras = std::mem::take(&mut facts.eras);
     let pass = Pass {
         rules,
+        eras: &eras,
         asked,
         source,
         begin: begin(rules, &facts, &letters, source),
@@ -139,6 +142,7 @@ impl Facts {
 /// What every pass over the source has in common.
 struct Pass<'a> {
     rules: &'a VerifyRules<'a>,
+    eras: &'a Eras,
     asked: &'a Asked,
     source: Extent,
     begin: i64,
@@ -147,8 +151,8 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Looks at one part of the orders; those that today's settings do not explain are looked at again by all that may have
-    /// been in force.
+    /// Looks at one part of the orders. Where the log does not say by which settings it was folded, those that today's do not
+    /// explain are looked at again by all that may have been in force.
     fn part(
         &self,
         reader: &mut dyn LogScan,
@@ -161,7 +165,7 @@ impl Pass<'_> {
         let today = HashSet::default();
         let (report, findings) = self.run(reader, facts, changelog, part, &today, spread, progress)?;
         let suspects = &findings.suspects;
-        let (mut report, findings) = if suspects.is_empty() || self.rules.mappers.len() < 2 {
+        let (mut report, findings) = if suspects.is_empty() || self.rules.mappers.len() < 2 || self.eras.is_whole() {
             (report, findings)
         } else {
             let (mut report, again) = self.run(reader, facts, changelog, part, suspects, spread, progress)?;
@@ -196,6 +200,7 @@ impl Pass<'_> {
         let next = facts.next().unwrap_or(0);
         let mut account = Account {
             rules: self.rules,
+            eras: self.eras,
             facts,
             letters: self.letters,
             partitions_of_topic: self.asked.partitions_of_topic,
@@ -215,6 +220,7 @@ impl Pass<'_> {
             expected: low,
         };
         if part.0 == 0 {
+            account.tell_of_settings();
             account.tell_unread();
         }
         if next > end && part.0 == 0 {

@@ -1,9 +1,17 @@
-//! By what settings records are folded again.
+//! By what settings records are folded again where the log does not say by which they were folded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::account::Account;
+use super::eras::{Eras, InForce};
+use super::evidence::order_key;
+use super::outcome::Reason;
 use crate::order::event::{EventRules, decode};
-use crate::order::{AppId, DeadLetterReason, Fault, MapOrder, OrderEvent, TimeUnit};
+use crate::order::{AppId, DeadLetterReason, Fault, Identity, MapOrder, OrderEvent, TimeUnit};
+use crate::sync::fold_settings::FoldSettings;
+
+/// The release that folds again.
+const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
 /// Where the group has begun to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +30,8 @@ pub struct VerifyRules<'m> {
     pub units: BTreeMap<AppId, TimeUnit>,
     /// The mapping as configured, and behind it those that other settings give, which may have been in force.
     pub mappers: Vec<&'m dyn MapOrder>,
+    /// Makes the mapping of settings that the log has recorded: where it has, nothing is guessed at.
+    pub mapping: fn(&FoldSettings) -> Box<dyn MapOrder>,
     /// Where the group has begun.
     pub start: Start,
 }
@@ -62,6 +72,59 @@ impl<'m> VerifyRules<'m> {
                 once(apps.iter().cloned().collect()).ok_or(fault)
             }
             decoded => decoded,
+        }
+    }
+}
+
+impl<'a> Account<'a> {
+    /// Decodes a value by these settings; where the log does not say which they were, by today's.
+    pub(super) fn decode<'v>(&self, value: &'v [u8], by: Option<&InForce>) -> Result<OrderEvent<'v>, Fault> {
+        match by {
+            Some(by) => by.decode(value),
+            None => self.rules.decode(value, &self.facts.apps),
+        }
+    }
+
+    /// The settings under which an event of the order may have been folded: these, where the log has them.
+    pub(super) fn variants(&self, identity: &Identity, by: Option<&'a InForce>) -> Vec<Variant<'a>> {
+        if let Some(by) = by {
+            vec![by.variant(&identity.app_id)]
+        } else if self.ever.contains(&order_key(identity)) {
+            self.rules.ever(&identity.app_id)
+        } else {
+            self.rules.today(&identity.app_id)
+        }
+    }
+
+    /// All settings that may ever have been in force.
+    pub(super) fn all_variants(&self, identity: &Identity) -> Vec<Variant<'a>> {
+        let eras: &'a Eras = self.eras;
+        let recorded = eras.known().map(|by| by.variant(&identity.app_id));
+        let guessed = if eras.is_whole() { Vec::new() } else { self.variants(identity, None) };
+        recorded.chain(guessed).collect()
+    }
+
+    /// Tells of records of settings that cannot be gone by.
+    pub(super) fn tell_of_settings(&mut self) {
+        for (offset, words) in self.eras.faults() {
+            self.find(offset, Reason::SettingsDiffer, words.to_owned(), None);
+        }
+    }
+
+    /// What is to be asked before anything else, where the fold may have gone by what is not at hand.
+    pub(super) fn with_suspicion(&self, offset: i64, reason: Reason, words: String) -> String {
+        if !reason.is_of_the_fold() {
+            return words;
+        }
+        match self.eras.at(offset) {
+            None => format!(
+                "was a setting changed (client_key, order_types, an app)? The log does not say by which it was folded here. \
+                 {words}"
+            ),
+            Some(by) if *by.release != *RELEASE => {
+                format!("release {} has folded this, and {RELEASE} may fold otherwise: {words}", by.release)
+            }
+            Some(_) => words,
         }
     }
 }

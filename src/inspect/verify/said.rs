@@ -34,7 +34,7 @@ impl Account<'_> {
             return;
         }
         let key = order_key(identity);
-        let variants = self.variants(identity);
+        let variants = self.variants(identity, self.eras.at(offset));
         let request_of = |candidate: &Candidate, stamp: i64| match candidate.what {
             What::Advanced { stamp: given, request } if given == stamp => Some(Some(request)),
             What::Unchanged { stamp: given } if given == stamp => {

@@ -98,6 +98,8 @@ impl Gathered {
             (ChangelogKey::Command(_), None) => {
                 return Err(GatherError::Value { key: "command", why: "an outcome is never removed".to_owned() });
             }
+            // No worker goes by what others have folded by; the position says whether they are to be written anew.
+            (ChangelogKey::Settings(_), _) => {}
             (ChangelogKey::Letter(offset), value) => {
                 let status = value.map(LetterStatus::decode).transpose().map_err(|e| bad("letter", &e))?;
                 self.put_letter(offset, status);

@@ -27,6 +27,8 @@ pub enum ChangelogKey {
     Letter(RecordOffset),
     /// The outcome of the command with this id.
     Command(Box<str>),
+    /// The settings of the commits from the one with this number on.
+    Settings(u64),
 }
 
 /// A key cannot be read.
@@ -44,6 +46,7 @@ impl ChangelogKey {
             Self::Owed(key) => write_owed(topic, key, &mut out),
             Self::Letter(offset) => write_letter(topic, *offset, &mut out),
             Self::Command(id) => write_command(topic, id, &mut out),
+            Self::Settings(commit_number) => write_settings(topic, *commit_number, &mut out),
         }
         out
     }
@@ -101,6 +104,14 @@ pub(super) fn write_command(topic: &str, id: &str, out: &mut Vec<u8>) {
     out.put("]");
 }
 
+/// Replaces `out` by the key of the settings that hold from a commit on.
+pub(super) fn write_settings(topic: &str, commit_number: u64, out: &mut Vec<u8>) {
+    begin("settings", topic, out);
+    out.put(",");
+    out.put(itoa::Buffer::new().format(commit_number));
+    out.put("]");
+}
+
 fn begin(kind: &str, topic: &str, out: &mut Vec<u8>) {
     out.clear();
     out.put("[1,\"");
@@ -153,6 +164,7 @@ impl<'de> Visitor<'de> for KeyVisitor<'_> {
                 let id: Text<'de> = next(&mut seq)?;
                 ChangelogKey::Command(id.0.as_ref().into())
             }
+            "settings" => ChangelogKey::Settings(next(&mut seq)?),
             // Leaving out what an older release does not know would lose it in its store.
             other => return Err(A::Error::custom(format!("unknown kind {other:?}"))),
         };
@@ -213,6 +225,7 @@ mod tests {
         check(ChangelogKey::Owed(owed), "o\"", r#"[1,"owed","o\"","tt1","A1",1700000000]"#);
         check(ChangelogKey::Letter(RecordOffset::new(41)), "orders", r#"[1,"letter","orders",41]"#);
         check(ChangelogKey::Command("a/\"b".into()), "orders", r#"[1,"command","orders","a/\"b"]"#);
+        check(ChangelogKey::Settings(12), "orders", r#"[1,"settings","orders",12]"#);
     }
 
     #[test]

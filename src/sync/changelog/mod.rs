@@ -7,6 +7,7 @@ mod gather;
 mod key;
 mod record;
 mod schema;
+mod settings;
 mod status;
 
 #[cfg(test)]
@@ -16,4 +17,5 @@ pub use gather::{Debt, GatherError, Gathered};
 pub use key::{ChangelogKey, KeyError};
 pub use record::{ChangelogRecord, PutRecord, records, write_records};
 pub use schema::changelog_schema;
+pub use settings::{SettingsError, SettingsFrom};
 pub use status::{LetterState, LetterStatus, StatusError};

@@ -1,4 +1,4 @@
-//! A cut becomes records: each changed thing once, the position last.
+//! A cut becomes records: settings that are new first, each changed thing once, the position last.
 
 use std::collections::HashSet;
 
@@ -40,6 +40,10 @@ pub type PutRecord<'p, E> = dyn FnMut(&[u8], Option<&[u8]>) -> Result<(), E> + '
 pub fn write_records<E: From<PortError>>(part: &CutPart, put: &mut PutRecord<'_, E>) -> Result<(), E> {
     let (layer, topic) = (&part.layer, &part.source.topic);
     let (mut key, mut value) = (Vec::with_capacity(128), Vec::with_capacity(4096));
+    if let Some(settings) = &part.settings {
+        key::write_settings(topic, part.position.commit_number, &mut key);
+        put(&key, Some(&settings.encode().map_err(|error| fatal(&error))?))?;
+    }
     for (identity, state) in layer.states() {
         value.clear();
         state.encode(&mut value);

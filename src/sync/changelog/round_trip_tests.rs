@@ -131,7 +131,14 @@ fn write(cuts: &[Vec<(u8, bool)>]) -> (Truth, Vec<ChangelogRecord>) {
         let Some(layer) = overlay.cut() else { continue };
         truth.position = Some(position.clone());
         log.extend(
-            records(&CutPart { source: source.clone(), layer, position, epoch: crate::sync::ports::Epoch(1) }).unwrap(),
+            records(&CutPart {
+                source: source.clone(),
+                layer,
+                position,
+                epoch: crate::sync::ports::Epoch(1),
+                settings: None,
+            })
+            .unwrap(),
         );
         // A topic that shares the partition.
         log.push(ChangelogRecord { key: ChangelogKey::Position.encode("others"), value: Some(b"{}".to_vec()) });
@@ -204,7 +211,8 @@ fn a_cut_is_each_thing_once_and_the_position_last() {
     overlay.advance(NextOffset::new(10));
     let position = Position { commit_number: 1, ..Position::before(NextOffset::new(10)) };
     let layer = overlay.cut().unwrap();
-    let records = records(&CutPart { source, layer, position, epoch: crate::sync::ports::Epoch(1) }).unwrap();
+    let records =
+        records(&CutPart { source, layer, position, epoch: crate::sync::ports::Epoch(1), settings: None }).unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let shown: Vec<String> = records
         .iter()

@@ -2,6 +2,7 @@
 
 use schemars::{JsonSchema, Schema};
 
+use super::settings::StoredSettings;
 use super::status::StoredStatus;
 use crate::sync::command::StoredDone;
 use crate::sync::position::StoredPosition;
@@ -21,6 +22,9 @@ struct ChangelogRecords {
     letter: StoredStatus,
     /// `[1, "command", topic, id]`: what became of an operator's command. Never removed.
     command: StoredDone,
+    /// `[1, "settings", topic, commit number]`: by which settings the partition is folded from this commit on, until the
+    /// next such record. Never removed.
+    settings: StoredSettings,
 }
 
 /// An owed delivery as committed.

@@ -73,6 +73,7 @@ pub fn engine(
         event: EventRules { apps: scene.apps.iter().map(|id| AppId::new(*id)).collect(), max_clock_skew_ms: 600_000 },
         apps: scene.apps.iter().map(|id| AppRules { app_id: AppId::new(*id), unit: TimeUnit::Seconds }).collect(),
         mapper: Arc::new(TinyMapper),
+        settings: None,
         outcomes: Arc::new(OutcomeTable::built_in().unwrap()),
         retry: RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(60)),
         circuit: CircuitRules {

@@ -18,4 +18,5 @@ mod replay;
 mod replay_apply;
 mod replay_pace;
 mod scan;
+mod settings;
 mod verify;

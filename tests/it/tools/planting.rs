@@ -120,3 +120,19 @@ pub fn last(entries: &[Entry], key: &str) -> Value {
     let found = entries.iter().rev().find(|(other, _)| other == key).unwrap_or_else(|| panic!("no {key}"));
     serde_json::from_str(found.1.as_deref().unwrap()).unwrap()
 }
+
+/// The log of a release that recorded no settings.
+pub fn without_settings(entries: &[Entry]) -> Vec<Entry> {
+    let left = entries.iter().filter(|(key, _)| !key.starts_with(r#"[1,"settings","#));
+    let without = |value: &String| {
+        let mut value: Value = serde_json::from_str(value).unwrap();
+        value.as_object_mut().unwrap().remove("settings");
+        value.to_string()
+    };
+    let is_position = |key: &str| key.starts_with(r#"[1,"position","#);
+    left.map(|(key, value)| {
+        let value = if is_position(key) { value.as_ref().map(without) } else { value.clone() };
+        (key.clone(), value)
+    })
+    .collect()
+}
