@@ -6,6 +6,7 @@ pub mod detail;
 mod fields;
 mod json_text;
 pub mod limits;
+pub mod log_id;
 mod page;
 pub mod request;
 #[cfg(test)]

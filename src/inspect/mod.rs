@@ -27,7 +27,7 @@ pub use exported::{EXPORT_FORMAT, ExportError, ExportedLetter, read_exported};
 pub use letter::{LetterId, LetterRow, NoId};
 pub use letters::{Filter, Letters, Listed};
 pub use mask::{Mask, Personal};
-pub use order_log::{Executed, OrderLog, OrderLogs, OrderRead, read_order, waits_for};
+pub use order_log::{Accepted, Executed, OrderLog, OrderLogs, OrderRead, read_order, waits_for};
 pub use order_rows::{BriefState, OrderRow, read_rows};
 pub use partitioner::candidates;
 pub use prospect::{Foresight, Prospect, Will, identity_of};

@@ -14,10 +14,24 @@ use crate::sync::changelog::ChangelogKey;
 use crate::sync::command::{self, Command, CommandDone};
 use crate::sync::ports::PortError;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
-use crate::sync::{Owed, OwedKey};
+use crate::sync::{Acceptance, Owed, OwedKey};
 
 /// So many executed commands of one order are kept, the newest.
 const COMMANDS_MAX: usize = 200;
+
+/// So many accepted deliveries of one order are kept, the newest.
+const ACCEPTED_MAX: usize = 200;
+
+/// A delivery that Douyin has accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// When that was committed, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The stamp.
+    pub stamp: UpdateTime,
+    /// How.
+    pub how: Acceptance,
+}
 
 /// One order in one source partition.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +40,21 @@ pub struct OrderLog {
     pub state: Option<OrderState>,
     /// Its owed deliveries by their stamps.
     pub owed: BTreeMap<UpdateTime, Owed>,
+    /// Its accepted deliveries that the changelog still tells of, in their order; the newest of them.
+    pub accepted: VecDeque<Accepted>,
+}
+
+impl OrderLog {
+    /// Notes a settled delivery, where its tombstone says that it was accepted.
+    fn accept(&mut self, seen: &dyn Seen, stamp: UpdateTime) {
+        let mut how = None;
+        seen.headers(&mut |name, value| Acceptance::take(&mut how, name, value));
+        let Some(how) = how else { return };
+        if self.accepted.len() == ACCEPTED_MAX {
+            self.accepted.pop_front();
+        }
+        self.accepted.push_back(Accepted { at_ms: seen.timestamp_ms().unwrap_or_default(), stamp, how });
+    }
 }
 
 /// The order in every source partition and under every app in which the changelog knows it.
@@ -134,7 +163,7 @@ pub fn read_order(
         ControlFlow::Continue(())
     })?;
     progress(read);
-    found.orders.retain(|_, log| log.state.is_some() || !log.owed.is_empty());
+    found.orders.retain(|_, log| log.state.is_some() || !log.owed.is_empty() || !log.accepted.is_empty());
     failed.map_or(Ok(found), |error| Err(error.into()))
 }
 
@@ -151,9 +180,11 @@ fn take(seen: &dyn Seen, sources: &[String], order_id: &str, found: &mut OrderRe
             Some(ChangelogKey::Owed(OwedKey { identity, stamp })) if *identity.order_id == *order_id => {
                 let owed = seen.value().map(Owed::decode).transpose().map_err(|e| unreadable(&e))?;
                 let log = found.orders.entry((place(), identity)).or_default();
-                match owed {
-                    Some(owed) => drop(log.owed.insert(stamp, owed)),
-                    None => drop(log.owed.remove(&stamp)),
+                if let Some(owed) = owed {
+                    log.owed.insert(stamp, owed);
+                } else {
+                    log.owed.remove(&stamp);
+                    log.accept(seen, stamp);
                 }
             }
             Some(ChangelogKey::Command(id)) => {

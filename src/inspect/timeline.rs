@@ -4,11 +4,12 @@
 use serde::Serialize;
 
 use super::detail::{AttemptLine, LetterDetail};
-use super::order_log::{Executed, OrderLog};
+use super::order_log::{Accepted, Executed, OrderLog};
 use crate::order::event::{EventRules, decode};
 use crate::order::fold::{FoldRules, fold};
 use crate::order::{DeadLetterReason, Identity, MapOrder, OrderState, Transition, UpdateTime};
 use crate::record::{Record, RecordOffset};
+use crate::sync::LastError;
 use crate::sync::changelog::LetterState;
 use crate::sync::command::Command;
 
@@ -89,6 +90,17 @@ pub enum Happened {
         /// Why.
         why: String,
     },
+    /// A delivery that Douyin has accepted.
+    Accepted {
+        /// The stamp.
+        update_time: i64,
+        /// Attempts since the worker took it up, the accepted one included.
+        attempts: u32,
+        /// What the last one before that came to.
+        last_error: Option<String>,
+        /// The platform's name for its answer.
+        log_id: Option<String>,
+    },
     /// A delivery that is committed and not yet settled.
     Owed {
         /// The stamp.
@@ -143,12 +155,14 @@ pub fn timeline(
         let what = Happened::Owed { update_time: stamp.0, offset: owed.offset };
         entries.push(Entry { at_ms: owed.timestamp_ms.unwrap_or_default(), what });
     }
+    entries.extend(log.accepted.iter().map(accepted));
     let rank = |entry: &Entry| match entry.what {
         Happened::Event { .. } => 0,
         Happened::Command { .. } => 1,
         Happened::Owed { .. } => 2,
         Happened::Attempt { .. } => 3,
         Happened::DeadLetter { .. } => 4,
+        Happened::Accepted { .. } => 5,
     };
     entries.sort_by_key(|entry| (entry.at_ms, rank(entry)));
     let agreement = match (&log.state, &folded) {
@@ -278,6 +292,17 @@ fn dead_letter(letter: &LetterDetail, state: LetterState) -> Entry {
             times: row.times,
         },
     }
+}
+
+fn accepted(accepted: &Accepted) -> Entry {
+    let Accepted { at_ms, stamp, how } = accepted;
+    let what = Happened::Accepted {
+        update_time: stamp.0,
+        attempts: how.attempts,
+        last_error: how.last_error.map(LastError::text),
+        log_id: how.log_id.as_deref().map(str::to_owned),
+    };
+    Entry { at_ms: *at_ms, what }
 }
 
 /// A command that lies in its topic, and that no worker has executed yet.

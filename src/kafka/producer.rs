@@ -11,6 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext
 
 use super::failure::{describe, port_error};
 use crate::record::Header;
+use crate::sync::Acceptance;
 use crate::sync::ports::PortError;
 
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -149,4 +150,14 @@ fn headers(headers: &[Header]) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |all, header| {
         all.insert(rdkafka::message::Header { key: &header.name, value: header.value.as_deref() })
     })
+}
+
+/// What an accepted delivery's tombstone tells people.
+pub(super) fn acceptance_headers(acceptance: &Acceptance) -> OwnedHeaders {
+    let mut headers = Some(OwnedHeaders::new_with_capacity(1));
+    acceptance.write(&mut |key, value| {
+        let header = rdkafka::message::Header { key, value: Some(value) };
+        headers = headers.take().map(|headers| headers.insert(header));
+    });
+    headers.unwrap_or_default()
 }

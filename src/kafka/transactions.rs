@@ -14,13 +14,13 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::chatter::Chatter;
-use super::client;
 use super::consumer::{Fence, GroupFence};
 use super::dead_letters::outgoing;
 use super::failure::port_error;
+use super::producer::acceptance_headers;
 use super::status::Status;
 use super::wait::serve;
-use super::write_rights;
+use super::{client, write_rights};
 use crate::config;
 use crate::record::NextOffset;
 use crate::sync::changelog::write_records;
@@ -294,10 +294,11 @@ impl From<PortError> for FillError {
 
 fn fill(producer: &BaseProducer<Ends>, config: &config::Kafka, transaction: &Transaction) -> Result<(), FillError> {
     for part in &transaction.parts {
-        write_records(part, &mut |key, value| {
+        write_records(part, &mut |key, value, acceptance| {
             let mut record: BaseRecord<'_, [u8], [u8]> =
                 BaseRecord::to(&config.changelog_topic).partition(part.source.partition).key(key);
             record.payload = value;
+            record.headers = acceptance.map(acceptance_headers);
             queue(producer, record).map_err(FillError::Kafka)
         })?;
     }

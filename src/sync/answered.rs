@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::acceptance::Acceptance;
 use super::circuit::{Cause, Failure, Fate, Tried};
 use super::circuit_evidence::OrderPrint;
 use super::deliver::Flight;
@@ -10,6 +11,8 @@ use super::lane::{AfterHead, Lane, LaneId, LanePhase, Waiting};
 use super::ports::{Ticket, TokenGeneration};
 use super::rules::Now;
 use super::token::Refusal;
+use super::trouble::Trouble;
+use crate::douyin::log_id::log_id;
 use crate::douyin::verdict::{Exchange, Judgement, Verdict, judge_push};
 use crate::order::DeadLetterReason;
 use crate::telemetry::Outcome;
@@ -81,7 +84,7 @@ impl Engine {
         desk.circuit.accepted(flight.started, now.mono);
         self.count_patience(answered);
         let key = self.lanes.get(answered.lane).and_then(Lane::head_key);
-        let Some(head) = self.settle(answered.lane) else { return };
+        let Some(head) = self.settle(answered.lane, Some(self.acceptance(answered))) else { return };
         if let Some(key) = key
             && let Err(error) = self.supersede(flight.partition, &key, now)
         {
@@ -94,6 +97,17 @@ impl Engine {
         if let Some(partition) = self.partitions.get(&flight.partition) {
             self.meters.records(&partition.source.topic, Outcome::Delivered, 1);
         }
+    }
+
+    /// What people are told of it. Attempts are known since this worker took the delivery up.
+    fn acceptance(&self, answered: &Answered<'_>) -> Acceptance {
+        let trouble = self.lanes.get(answered.lane).and_then(|lane| lane.trouble.as_deref());
+        let log_id = match answered.exchange {
+            Exchange::Answered(answer) => log_id(&answer.body),
+            Exchange::Broken(_) => None,
+        };
+        let attempts = trouble.map_or(0, |trouble| trouble.attempts).saturating_add(1);
+        Acceptance { attempts, last_error: trouble.and_then(Trouble::last_error), log_id }
     }
 
     /// Reject: a dead letter, unless it is one of a storm.
@@ -113,7 +127,7 @@ impl Engine {
     }
 
     /// The head is settled, in the next commit; the lane goes on with the next one.
-    pub(super) fn settle(&mut self, id: LaneId) -> Option<Waiting> {
+    pub(super) fn settle(&mut self, id: LaneId, acceptance: Option<Acceptance>) -> Option<Waiting> {
         let lane = self.lanes.get(id)?;
         let (app, partition, key) = (lane.app, lane.partition, lane.head_key()?);
         self.desks[app].failing -= usize::from(lane.is_failing());
@@ -122,7 +136,7 @@ impl Engine {
         self.desks[app].lanes -= usize::from(after == AfterHead::Empty);
         self.feed.settled();
         if let Some(partition) = self.partitions.get_mut(&partition) {
-            partition.overlay.settle(key);
+            partition.overlay.settle(key, acceptance);
         }
         if after == AfterHead::Next {
             self.ready_again(id);

@@ -126,7 +126,7 @@ fn partition_cut(part: &CutPart) -> PartitionCut {
         source: part.source.clone(),
         states: part.layer.states().map(|(identity, state)| (identity.clone(), Arc::clone(state))).collect(),
         owed: part.layer.owed().to_vec(),
-        settled: part.layer.settled().to_vec(),
+        settled: part.layer.settled().iter().map(|settled| settled.key.clone()).collect(),
         letters: part.layer.statuses().iter().map(|(offset, status)| (offset, status.cloned())).collect(),
         removed: part.layer.removed().keys().cloned().collect(),
         position: part.position.clone(),

@@ -54,7 +54,7 @@ impl Engine {
         };
         let times = self.put_letter(partition_id, letter)?;
         self.mark_dead(partition_id, &key, DeadLetterMark { offset: owed.offset, reason, times })?;
-        self.settle(id);
+        self.settle(id, None);
         Ok(())
     }
 

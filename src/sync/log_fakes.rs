@@ -212,7 +212,7 @@ pub(super) fn part(partition: i32, epoch: u64, number: u64, order: &str, stamp: 
         dead_letter: None,
     };
     for key in settled {
-        overlay.settle(key.clone());
+        overlay.settle(key.clone(), None);
     }
     let request = format!(r#"{{"update_time":{stamp}}}"#);
     overlay.owe(key(order, stamp), Owed { request: request.into(), offset: stamp, timestamp_ms: None });

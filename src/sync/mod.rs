@@ -1,5 +1,6 @@
 //! The engine: fold, commit, deliver. It knows ports, never their makers; time and randomness are arguments.
 
+pub mod acceptance;
 pub mod answered;
 pub mod assign;
 pub mod cache;
@@ -63,6 +64,7 @@ pub mod tokens;
 pub mod trouble;
 pub mod wind_up;
 
+pub use acceptance::{Acceptance, LastError};
 pub use dead_letter::DeadLetter;
 pub use engine::{Ended, Engine};
 pub use intake::IntakeBudget;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::acceptance::Acceptance;
 use super::changelog::LetterStatus;
 use super::command::CommandDone;
 use super::dead_letter::DeadLetter;
@@ -21,17 +22,32 @@ use crate::record::{NextOffset, RecordOffset};
 const STATE_OVERHEAD: usize = 400;
 /// Rough cost of a debt beside its request.
 const OWED_OVERHEAD: usize = 150;
-/// Rough cost of a settled key.
-const SETTLED_OVERHEAD: usize = 100;
+/// Rough cost of a settled key, with how it was settled.
+const SETTLED_OVERHEAD: usize = 150;
 /// Rough cost of an order that leaves.
 const REMOVED_OVERHEAD: usize = 150;
 
+/// A debt that is settled.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// Which one.
+    pub key: OwedKey,
+    /// How it was accepted; `None` where a dead letter settles it.
+    pub acceptance: Option<Acceptance>,
+}
+
+impl Settled {
+    fn bytes(&self) -> usize {
+        SETTLED_OVERHEAD + self.acceptance.as_ref().map_or(0, Acceptance::heap_bytes)
+    }
+}
+
 /// The changes between two cuts.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Layer {
     states: HashMap<Identity, Arc<OrderState>, RandomState>,
     owed: Vec<(OwedKey, Owed)>,
-    settled: Vec<OwedKey>,
+    settled: Vec<Settled>,
     letters: Vec<DeadLetter>,
     statuses: Statuses,
     removed: BTreeMap<Identity, UpdateTime>,
@@ -67,7 +83,7 @@ impl Layer {
     }
 
     /// The settled debts.
-    pub fn settled(&self) -> &[OwedKey] {
+    pub fn settled(&self) -> &[Settled] {
         &self.settled
     }
 
@@ -141,7 +157,7 @@ impl Layer {
         }
         self.bytes += newer.owed.iter().map(|(_, o)| o.request.len() + OWED_OVERHEAD).sum::<usize>();
         self.owed.extend(newer.owed);
-        self.bytes += newer.settled.len() * SETTLED_OVERHEAD;
+        self.bytes += newer.settled.iter().map(Settled::bytes).sum::<usize>();
         self.settled.extend(newer.settled);
         self.bytes += newer.letters.iter().map(letter_bytes).sum::<usize>();
         self.letters.extend(newer.letters);
@@ -194,15 +210,16 @@ impl Overlay {
         self.pending.owed.push((key, owed));
     }
 
-    /// Settles a debt that was committed.
-    pub fn settle(&mut self, key: OwedKey) {
-        self.pending.bytes += SETTLED_OVERHEAD;
-        self.pending.settled.push(key);
+    /// Settles a debt that was committed: it was accepted, or becomes a dead letter.
+    pub fn settle(&mut self, key: OwedKey, acceptance: Option<Acceptance>) {
+        let settled = Settled { key, acceptance };
+        self.pending.bytes += settled.bytes();
+        self.pending.settled.push(settled);
     }
 
     /// The debts that were settled since the last cut.
     pub fn settled(&self) -> impl Iterator<Item = &OwedKey> {
-        self.pending.settled.iter()
+        self.pending.settled.iter().map(|settled| &settled.key)
     }
 
     /// Adds a dead letter, and its status.
@@ -317,29 +334,11 @@ impl Overlay {
     /// that is tried next ends elsewhere, and whether they may leave is judged anew.
     pub fn aborted(&mut self) {
         if let Some(layer) = self.committing.take() {
-            let mut base = Arc::try_unwrap(layer).unwrap_or_else(|shared| shared.duplicate());
+            let mut base = Arc::try_unwrap(layer).unwrap_or_else(|shared| shared.as_ref().clone());
             base.bytes -= base.removed.len() * REMOVED_OVERHEAD;
             base.removed.clear();
             base.absorb(std::mem::take(&mut self.pending));
             self.pending = base;
-        }
-    }
-}
-
-impl Layer {
-    fn duplicate(&self) -> Self {
-        Self {
-            states: self.states.clone(),
-            owed: self.owed.clone(),
-            settled: self.settled.clone(),
-            letters: self.letters.clone(),
-            statuses: self.statuses.clone(),
-            removed: self.removed.clone(),
-            commands: self.commands.clone(),
-            told: self.told.clone(),
-            next: self.next,
-            last: self.last,
-            bytes: self.bytes,
         }
     }
 }

@@ -96,7 +96,7 @@ proptest! {
                     model.truth_owed += 1;
                 }
                 Step::Settle(order) => {
-                    overlay.settle(key(order, 0));
+                    overlay.settle(key(order, 0), None);
                     model.truth_settled += 1;
                 }
                 Step::Cut => drop(overlay.cut()),

@@ -71,8 +71,8 @@ impl Recent {
         for (identity, state) in part.layer.states() {
             self.gathered.put_state(identity.clone(), Some(Arc::clone(state)));
         }
-        for key in part.layer.settled() {
-            self.gathered.settle(key);
+        for settled in part.layer.settled() {
+            self.gathered.settle(&settled.key);
         }
         for (key, owed) in part.layer.owed() {
             self.gathered.owe(key.clone(), owed.clone());

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::acceptance::LastError;
 use super::rules::Now;
 use crate::douyin::verdict::{Break, Exchange, Judgement};
 
@@ -116,6 +117,15 @@ impl Trouble {
         }
         self.last_failure = Some((acceptances, counted));
         self.spent
+    }
+
+    /// What the last attempt came to. The code 0 is no error by itself.
+    pub fn last_error(&self) -> Option<LastError> {
+        self.log.back().map(|attempt| match (attempt.err_code, attempt.outcome) {
+            (Some(code), _) if code != 0 => LastError::Code(code),
+            (_, Outcome::Status(status)) => LastError::Status(status),
+            (_, Outcome::Broken(broken)) => LastError::Broken(broken),
+        })
     }
 
     /// The attempt log of the dead letter, one line each: time, latency, status, code.

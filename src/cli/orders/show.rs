@@ -69,6 +69,10 @@ The order is looked for in the partitions in which the Java client and librdkafk
 where it is not there, or with --all-partitions, in all of them; what was read is said. Where an order lies
 in several, no order between them is promised. Events are read around the last applied one
 (150,000 offsets on either side) unless --all-events is given, and judged again by folding them.
+A delivery that Douyin has accepted has a row as long as the changelog still holds its end: at least
+delete.retention.ms of that topic, seven days where order-sync has made it. It tells the attempts since the worker that
+delivered it took it up. What was tried of a delivery that is still owed its worker alone knows:
+apps list --admin, and the worker's log.
 
 With --output json one object per app and partition; its names are described in docs/cli-json.md:
   {\"app_id\", \"order_id\", \"order_type\", \"status\", \"update_time\", \"delivery\", \"timeline\", …}
@@ -293,7 +297,7 @@ pub(super) fn delivery(shown: &Shown) -> &'static str {
     match &shown.log.state {
         _ if !shown.log.owed.is_empty() => "owed",
         Some(state) if state.dead_letter.is_none() => "delivered",
-        None if shown.folded_letters > 0 => "delivered",
+        None if shown.folded_letters > 0 || !shown.log.accepted.is_empty() => "delivered",
         Some(_) | None => "dead_letter",
     }
 }

@@ -72,7 +72,14 @@ fn held(shown: &Shown) -> String {
             format!("delivered: Douyin has accepted update_time {}, as far as is known", state.update_time)
         }
         ("delivered", None) => "delivered: the order has left the store since (store.retain)".to_owned(),
-        ("owed", _) => format!("owed: update_time {stamps} is to be delivered; Douyin holds an older state, or none"),
+        ("owed", _) => {
+            let since = log.owed.values().filter_map(|owed| owed.timestamp_ms).min();
+            let since = since.map(|at| format!(", owed since the event of {}", times::rfc3339(at))).unwrap_or_default();
+            format!(
+                "owed: update_time {stamps} is to be delivered{since}; Douyin holds an older state, or none. Its worker alone \
+                 knows the attempts so far: see apps list --admin, and the worker's log"
+            )
+        }
         (_, Some(state)) => {
             format!("dead_letter: update_time {} was given up; Douyin holds an older state, or none", state.update_time)
         }
@@ -110,6 +117,12 @@ fn row(entry: &Entry) -> Vec<String> {
             let about = offset.map(|offset| format!(" of offset {offset}")).unwrap_or_default();
             let (who, why, id) = (printable(who), printable(why), printable(id));
             ("command", stamp(update_time), format!("{command}{about}: {outcome}, by {who}: {why} (id {id})"))
+        }
+        Happened::Accepted { update_time, attempts, last_error, log_id } => {
+            let tried = if *attempts == 1 { "at once".to_owned() } else { format!("after {attempts} attempts") };
+            let error = last_error.as_deref().map(|error| format!(", last error {error}")).unwrap_or_default();
+            let log_id = log_id.as_deref().map(|id| format!(" (log id {id})")).unwrap_or_default();
+            ("accepted", update_time.to_string(), format!("{tried}{error}{log_id}"))
         }
         Happened::Owed { update_time, offset } => {
             ("owed", update_time.to_string(), format!("since the event at offset {offset}"))

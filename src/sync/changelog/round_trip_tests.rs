@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{ChangelogKey, ChangelogRecord, Debt, Gathered, LetterState, LetterStatus, records};
+use super::{ChangelogKey, ChangelogRecord, Debt, Gathered, LetterState, LetterStatus, records, write_records};
 use crate::order::{
     AppId, DeadLetterReason, Digest, EventTime, Identity, OrderState, OrderType, Stage, Status, UpdateTime,
 };
@@ -14,7 +14,7 @@ use crate::sync::command::{CommandDone, Outcome};
 use crate::sync::commit::CutPart;
 use crate::sync::overlay::Overlay;
 use crate::sync::ports::Position;
-use crate::sync::{DeadLetter, Owed, OwedKey};
+use crate::sync::{Acceptance, DeadLetter, LastError, Owed, OwedKey};
 
 fn identity(order: u8) -> Identity {
     Identity::new(AppId::new("tt1"), format!("A\"{order}"))
@@ -96,7 +96,7 @@ fn write(cuts: &[Vec<(u8, bool)>]) -> (Truth, Vec<ChangelogRecord>) {
         for (order, settles) in steps {
             stamp += 1;
             if *settles && let Some(key) = committed.iter().find(|key| key.identity == identity(*order)) {
-                overlay.settle(key.clone());
+                overlay.settle(key.clone(), None);
                 truth.owed.remove(key);
                 let last = truth.letters.last_key_value().map(|(offset, _)| *offset);
                 if let Some(offset) = last.filter(|offset| offset.get() % 2 == 0) {
@@ -200,8 +200,8 @@ fn a_cut_is_each_thing_once_and_the_position_last() {
     overlay.put_state(identity(1), Arc::new(state(6)));
     overlay.owe(key(1, 5), owed(5));
     overlay.owe(key(1, 6), owed(6));
-    overlay.settle(key(2, 4));
-    overlay.settle(key(3, 3));
+    overlay.settle(key(2, 4), None);
+    overlay.settle(key(3, 3), None);
     // Content that stands as a dead letter is owed again under its stamp.
     overlay.owe(key(3, 3), owed(3));
     overlay.put_letter(letter(&source, 9));
@@ -235,6 +235,32 @@ fn a_cut_is_each_thing_once_and_the_position_last() {
             r#"[1,"position","orders"] {"format":1,"next":10,"commit_number":1}"#.to_owned(),
         ]
     );
+}
+
+/// The tombstone of an accepted delivery tells how; that of a dead letter tells nothing, and no other record does.
+#[test]
+fn an_accepted_deliverys_tombstone_tells_how() {
+    let mut overlay = Overlay::default();
+    let key = |order| OwedKey { identity: identity(order), stamp: UpdateTime(4) };
+    let how = Acceptance { attempts: 2, last_error: Some(LastError::Status(503)), log_id: Some("x".into()) };
+    let (before, text) = (overlay.bytes(), |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap());
+    overlay.settle(key(1), None);
+    let plain = overlay.bytes() - before;
+    overlay.settle(key(2), Some(how.clone()));
+    assert_eq!(overlay.bytes() - before, 2 * plain + 1, "the log id is counted");
+    overlay.put_state(identity(3), Arc::new(state(5)));
+    overlay.owe(key(3), owed(5));
+    overlay.advance(NextOffset::new(10));
+    let position = Position { commit_number: 1, ..Position::before(NextOffset::new(10)) };
+    let source = TopicPartition::new("orders", 3);
+    let part = CutPart { source, layer: overlay.cut().unwrap(), position, epoch: crate::sync::ports::Epoch(1) };
+    let mut told = Vec::new();
+    write_records(&part, &mut |key, value, acceptance| {
+        told.extend(acceptance.map(|how| (text(key), value.is_none(), how.clone())));
+        Ok::<_, crate::sync::ports::PortError>(())
+    })
+    .unwrap();
+    assert_eq!(told, [(r#"[1,"owed","orders","tt1","A\"2",4]"#.to_owned(), true, how)]);
 }
 
 #[test]

@@ -16,7 +16,8 @@ use crate::sync::position::StoredPosition;
 struct ChangelogRecords {
     /// `[1, "position", topic]`: where the source partition stands.
     position: StoredPosition,
-    /// `[1, "owed", topic, app id, order id, stamp]`: a delivery that is committed and not yet settled.
+    /// `[1, "owed", topic, app id, order id, stamp]`: a delivery that is committed and not yet settled. Where Douyin has
+    /// accepted it, the record without a value has headers: `attempts`, and where they are known `last_error` and `log_id`.
     owed: OwedDelivery,
     /// `[1, "letter", topic, offset]`: what has become of the dead letter of the record at this offset.
     letter: StoredStatus,

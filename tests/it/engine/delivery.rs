@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use order_sync::douyin::verdict::{Break, Exchange};
 use order_sync::order::DeadLetterReason;
+use order_sync::sync::{Acceptance, LastError};
 
 use super::world::{Scene, World, answer, event, ok};
 
@@ -149,6 +151,42 @@ fn a_rejected_order_is_dead_lettered_and_owed_again_under_the_same_stamp() {
     world.produce(&source, &[event("tt1", "A", 2)]);
     world.run(S, &mut |_| ok());
     assert_eq!(world.stamps("A"), [1_700_000_001, 1_700_000_001, 1_700_000_002]);
+}
+
+/// What is committed with a settled delivery tells how it was accepted; one that becomes a letter is not accepted.
+#[test]
+fn an_accepted_delivery_is_committed_with_its_attempts_its_last_error_and_the_platforms_log_id() {
+    let (mut world, source) = World::with_partition(&Scene::default());
+    let orders = ["at-once", "busy", "cut-off", "refused"];
+    world.produce(&source, &orders.map(|order| event("tt1", order, 1)));
+    let mut tries = std::collections::HashMap::new();
+    world.run(60 * S, &mut |attempt| {
+        let text = String::from_utf8_lossy(&attempt.request);
+        let order = orders.into_iter().find(|order| text.contains(*order)).unwrap();
+        let count = tries.entry(order).or_insert(0);
+        *count += 1;
+        match (order, *count) {
+            ("busy", 1) => Exchange::Broken(Break::Timeout),
+            ("busy", 2) => answer(503, ""),
+            ("busy", _) => answer(200, r#"{"err_code":0,"err_msg":"","body":"","extra":{"logid":"20261126x"}}"#),
+            ("cut-off", 1) => Exchange::Broken(Break::Reset),
+            ("refused", _) => answer(200, r#"{"err_code":40003,"err_msg":"openid","body":"","extra":{"logid":"no"}}"#),
+            _ => ok(),
+        }
+    });
+    let accepted = world.store.0.lock().unwrap()[&source].accepted.clone();
+    let told: std::collections::BTreeMap<_, _> =
+        accepted.iter().map(|(key, how)| (key.identity.order_id.to_string(), how.clone())).collect();
+    let how = |attempts, last_error, log_id: Option<&str>| Acceptance {
+        attempts,
+        last_error,
+        log_id: log_id.map(Into::into),
+    };
+    assert_eq!(accepted.len(), 3, "{accepted:?}");
+    assert_eq!(told["at-once"], how(1, None, None));
+    assert_eq!(told["busy"], how(3, Some(LastError::Status(503)), Some("20261126x")));
+    assert_eq!(told["cut-off"], how(2, Some(LastError::Broken(Break::Reset)), None));
+    assert_eq!(world.letters.len(), 1);
 }
 
 /// The platform never answers tt1, of which much is ready: what lies behind it is folded all the same.

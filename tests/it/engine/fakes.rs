@@ -17,13 +17,15 @@ use order_sync::sync::ports::{
 };
 use order_sync::sync::statuses::{OpenLetters, Statuses};
 use order_sync::sync::sweep::{StatePages, SweepAsk, Sweeper};
-use order_sync::sync::{Owed, OwedKey};
+use order_sync::sync::{Acceptance, Owed, OwedKey};
 
 /// Committed cuts, in memory.
 #[derive(Default)]
 pub struct Shelf {
     pub states: BTreeMap<Identity, OrderState>,
     pub owed: BTreeMap<OwedKey, Owed>,
+    /// What was accepted, in the order of the commits.
+    pub accepted: Vec<(OwedKey, Acceptance)>,
     pub letters: Statuses,
     pub commands: BTreeMap<Box<str>, CommandDone>,
     pub position: Option<Position>,
@@ -46,8 +48,9 @@ impl FakeStore {
             for (identity, state) in part.layer.states() {
                 one.states.insert(identity.clone(), state.as_ref().clone());
             }
-            for key in part.layer.settled() {
-                one.owed.remove(key);
+            for settled in part.layer.settled() {
+                one.owed.remove(&settled.key);
+                one.accepted.extend(settled.acceptance.clone().map(|how| (settled.key.clone(), how)));
             }
             for (key, owed) in part.layer.owed() {
                 one.owed.insert(key.clone(), owed.clone());

@@ -1,9 +1,11 @@
 //! `orders` on a real Kafka.
 
 use order_sync::kafka::producer::{Outgoing, Producer};
+use order_sync::sandbox::Faults;
 use serde_json::Value;
 
 use super::fixture::{OPEN_ID, REFUSED, World, assert_silent, event};
+use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
 
 #[test]
@@ -30,6 +32,49 @@ fn real_kafka_an_orders_timeline_is_shown() {
         assert_silent(text);
     }
     assert!(world.run(&["orders", "show", "G-1", "--show-personal-data"]).out().contains(OPEN_ID));
+}
+
+/// A delivery that was accepted says how; one that became a letter has the letter alone, also after it was accepted later.
+#[test]
+fn real_kafka_a_timeline_says_how_each_delivery_was_accepted() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    let timeline = |order: &str| {
+        let shown = world.run(&["orders", "show", order, "--output", "json"]).lines().remove(0);
+        shown["timeline"].as_array().unwrap().clone()
+    };
+    let rows = |order: &str, kind: &str| -> Vec<Value> {
+        timeline(order).into_iter().filter(|entry| entry["kind"] == kind).collect()
+    };
+    assert_eq!((rows(REFUSED, "accepted").len(), rows(REFUSED, "dead_letter").len()), (0, 1));
+    // The platform is busy for a while.
+    let mut busy = Faults::parse("http:503@F-1").unwrap();
+    busy.rules.extend(Faults::parse(&format!("code:40003@{REFUSED}")).unwrap().rules);
+    world.sandbox().set_faults(busy);
+    world.send(kafka, &[("F-1", event("F-1", 0, "paid")), (REFUSED, event(REFUSED, 3, "redeemed"))]);
+    let mut worker = world.site.spawn(&["--until-caught-up"]);
+    eventually("it was tried twice", || world.pushes("F-1") >= 2);
+    let owed = world.run(&["orders", "show", "F-1"]).out();
+    assert!(owed.contains("owed since the event of") && owed.contains("apps list --admin"), "{owed}");
+    assert_eq!(rows("F-1", "accepted").len(), 0);
+    world.mend();
+    eventually("the worker has caught up", || worker.try_wait().unwrap().is_some());
+    let accepted = rows("F-1", "accepted");
+    assert_eq!(accepted.len(), 1, "{accepted:?}");
+    let pushes = i64::try_from(world.pushes("F-1")).unwrap();
+    assert_eq!((&accepted[0]["attempts"], &accepted[0]["last_error"]), (&pushes.into(), &"status 503".into()));
+    assert_eq!((&accepted[0]["update_time"], &accepted[0]["log_id"]), (&world.held("F-1").into(), &Value::Null));
+    let text = world.run(&["orders", "show", "F-1"]).out();
+    assert!(text.contains(&format!("after {pushes} attempts, last error status 503")), "{text}");
+    assert_eq!((rows(REFUSED, "accepted").len(), rows(REFUSED, "dead_letter").len()), (0, 2));
+    world.goes_on(kafka, &[(REFUSED, event(REFUSED, 4, "refunded"))]);
+    assert_eq!((rows(REFUSED, "accepted").len(), rows(REFUSED, "dead_letter").len()), (1, 2));
+    world.is_accounted_for();
+    // A store that is read from such a changelog anew delivers nothing again.
+    let before = world.pushes("F-1");
+    std::fs::remove_dir_all(world.site.home().join("store")).unwrap();
+    world.catch_up();
+    assert_eq!((world.pushes("F-1"), rows("F-1", "accepted").len()), (before, 1));
 }
 
 #[test]
@@ -95,7 +140,8 @@ fn real_kafka_a_timeline_has_what_is_the_orders_under_whatever_key_and_nothing_e
     let shown = |order: &str| world.run(&["orders", "show", order, "--output", "json"]).lines().remove(0);
     let timeline = |order: &str| shown(order)["timeline"].as_array().unwrap().clone();
     // The keyless ones are nobody's, and the one under another key says so.
-    let events = timeline("G-2");
+    let mut events = timeline("G-2");
+    events.retain(|entry| entry["kind"] == "event");
     let keys: Vec<_> = events.iter().map(|entry| entry["other_key"].as_str()).collect();
     assert_eq!(keys, [None, Some("another-key")], "{events:?}");
     assert_eq!((&events[1]["outcome"], &shown("G-2")["folded_again"]), (&"advanced".into(), &"agrees".into()));
