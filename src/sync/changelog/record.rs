@@ -43,7 +43,7 @@ pub fn write_records<E: From<PortError>>(part: &CutPart, put: &mut PutRecord<'_,
     let (mut key, mut value) = (Vec::with_capacity(128), Vec::with_capacity(4096));
     if let Some(settings) = &part.settings {
         key::write_settings(topic, part.position.commit_number, &mut key);
-        put(&key, Some(&settings.encode().map_err(|error| fatal(&error))?))?;
+        put(&key, Some(&settings.encode().map_err(|error| fatal(&error))?), None)?;
     }
     for (identity, state) in layer.states() {
         value.clear();

@@ -253,7 +253,13 @@ fn an_accepted_deliverys_tombstone_tells_how() {
     overlay.advance(NextOffset::new(10));
     let position = Position { commit_number: 1, ..Position::before(NextOffset::new(10)) };
     let source = TopicPartition::new("orders", 3);
-    let part = CutPart { source, layer: overlay.cut().unwrap(), position, epoch: crate::sync::ports::Epoch(1) };
+    let part = CutPart {
+        source,
+        layer: overlay.cut().unwrap(),
+        position,
+        epoch: crate::sync::ports::Epoch(1),
+        settings: None,
+    };
     let mut told = Vec::new();
     write_records(&part, &mut |key, value, acceptance| {
         told.extend(acceptance.map(|how| (text(key), value.is_none(), how.clone())));
