@@ -17,6 +17,7 @@ mod standing;
 mod statuses;
 mod timeline;
 mod verify;
+mod waiting;
 
 #[cfg(test)]
 mod letters_tests;
@@ -36,3 +37,4 @@ pub use standing::{OrderPlace, Standing, read_positions, read_standing};
 pub use statuses::{Statuses, Unread, Word};
 pub use timeline::{Agreement, Entry, Happened, Judge, Judged, timeline};
 pub use verify::{Asked, Kind, Reason, Report, Spread, Start, Unaccounted, VerifyRules, verify_partition};
+pub use waiting::{RecordPlace, read_waiting};

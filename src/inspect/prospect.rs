@@ -24,6 +24,8 @@ pub enum Will {
     Stale,
     /// Nothing: the event is applied, or its delivery is owed already.
     Unchanged,
+    /// Nothing: a command about it waits already, and no worker has executed it yet.
+    Waiting,
     /// Nothing: it would be refused.
     Refused,
 }
@@ -37,6 +39,7 @@ impl Will {
             Self::Superseded => "superseded",
             Self::Stale => "stale",
             Self::Unchanged => "unchanged",
+            Self::Waiting => "waiting",
             Self::Refused => "refused",
         }
     }
@@ -45,7 +48,7 @@ impl Will {
     pub fn acts(self) -> bool {
         match self {
             Self::Send | Self::FoldAgain => true,
-            Self::Superseded | Self::Stale | Self::Unchanged | Self::Refused => false,
+            Self::Superseded | Self::Stale | Self::Unchanged | Self::Waiting | Self::Refused => false,
         }
     }
 }

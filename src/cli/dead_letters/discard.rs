@@ -22,6 +22,9 @@ pub struct Args {
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT", value_parser = giving::why)]
     pub why: String,
+    /// Give it although a command about the letter waits already
+    #[arg(long)]
+    pub again: bool,
     /// How it is given.
     #[command(flatten)]
     pub give: Give,
@@ -29,7 +32,8 @@ pub struct Args {
 
 const HELP: &str = "\
 The letter stays in its topic, with the status `discarded`; nothing is sent. Whether the order is right on
-Douyin is nobody's worry from then on but the merchant's: `orders resync` sends its state again.
+Douyin is nobody's worry from then on but the merchant's: `orders resync` sends its state again. A letter about
+which a command waits, as no worker has executed it yet, is left out unless --again is given.
 
 Examples:
   order-sync dead-letters discard order-events/3/1024 --why 'a test order'";
@@ -40,11 +44,20 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         let found = find(&args.ids.iter().cloned().collect(), reading)?;
         let partitions: BTreeSet<i32> = found.keys().map(|id| id.source.partition).collect();
         let mut desk = Giver::new(reading, shell, &args.give, &args.why, &partitions, None)?;
+        let places: Vec<_> = found.keys().map(|id| (id.source.clone(), id.offset)).collect();
+        let waits = giving::waiting(&places, reading)?;
         let mut given = Vec::new();
         for (id, listed) in &found {
             if listed.state() == LetterState::Discarded {
                 render::note(format!("note: {} is discarded already", printable(&id.to_string())));
                 continue;
+            }
+            if let Some(words) = waits.get(&(id.source.clone(), id.offset)) {
+                let end = if args.again { "" } else { "; nothing is given: --again gives another one" };
+                render::note(format!("note: {}: {}{end}", printable(&id.to_string()), printable(words)));
+                if !args.again {
+                    continue;
+                }
             }
             let action = Action::Discard { offset: id.offset };
             let command = desk.command(&id.to_string(), id.source.clone(), action);

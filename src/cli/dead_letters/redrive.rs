@@ -9,7 +9,7 @@ use super::discard::find;
 use super::select::Select;
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
-use crate::cli::giving::{GiveMany, Given, Giver};
+use crate::cli::giving::{self, GiveMany, Given, Giver};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
@@ -40,6 +40,9 @@ pub struct Args {
     /// Without ids: at most so many, those of the lowest offsets first
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = limit)]
     pub limit: usize,
+    /// Give it although a command about the letter waits already
+    #[arg(long)]
+    pub again: bool,
     /// How they are given.
     #[command(flatten)]
     pub many: GiveMany,
@@ -49,7 +52,8 @@ const HELP: &str = "\
 First it is said what will be done with each, in the order in which it is: the very request of a folded
 event is sent again (`send`) unless a later state holds what it says (`superseded`); an event that never
 was folded is folded where the order stands now (`fold again`) unless the order is past it (`stale`).
-Only what acts is given to the workers, and they decide anew: an older state never replaces a newer one.
+A letter about which a command waits, as no worker has executed it yet, is left out (`waiting`) unless --again
+is given. Only what acts is given to the workers, and they decide anew: an older state never replaces a newer one.
 
 Examples:
   order-sync dead-letters redrive order-events/3/1024 order-events/3/1031
@@ -70,7 +74,8 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         let letters = choose(args, reading)?;
         let partitions: BTreeSet<i32> = letters.values().map(|listed| listed.row.place.0).collect();
         let desk = args.many.giver(reading, shell, &partitions)?;
-        let plan = plan(letters, reading)?;
+        let mut plan = plan(letters, reading)?;
+        hold_back(&mut plan, args, reading)?;
         reading.bar.finish_and_clear();
         tell(&plan, shell)?;
         let Some(mut desk) = desk else { return Ok(Exit::Done) };
@@ -160,6 +165,22 @@ fn plan(letters: BTreeMap<LetterId, Listed>, reading: &mut Reading) -> anyhow::R
         (listed, prospect)
     };
     Ok(letters.into_iter().map(one).collect())
+}
+
+/// Of a letter about which a command waits already that is said, and another one is given only where it is asked for.
+fn hold_back(plan: &mut [Planned], args: &Args, reading: &mut Reading) -> anyhow::Result<()> {
+    let acting = plan.iter().filter(|(_, prospect)| prospect.will.acts());
+    let places: Vec<_> = acting.map(|(listed, _)| (listed.row.id.source.clone(), listed.row.id.offset)).collect();
+    let waits = giving::waiting(&places, reading)?;
+    for (listed, prospect) in plan.iter_mut().filter(|(_, prospect)| prospect.will.acts()) {
+        let Some(words) = waits.get(&(listed.row.id.source.clone(), listed.row.id.offset)) else { continue };
+        if args.again {
+            prospect.words = format!("{}; {words}", prospect.words);
+        } else {
+            *prospect = Prospect { will: Will::Waiting, words: format!("{words}; --again gives another one") };
+        }
+    }
+    Ok(())
 }
 
 /// The originals of letters whose events never were folded, as far as there is room for them.

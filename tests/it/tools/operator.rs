@@ -21,7 +21,24 @@ fn real_kafka_an_operator_redrives_discards_and_pauses() {
     assert_eq!(status(&refused), "open");
     let waiting = world.run(&["orders", "show", REFUSED]).out();
     assert!(waiting.contains("redrive of offset 6: waiting, by "), "{waiting}");
+    // Whoever gives it once more is told of it, and gives nothing; so does who decides against the letter meanwhile.
+    let waits = || {
+        let shown = world.run(&["orders", "show", REFUSED, "--output", "json"]).lines().remove(0);
+        let timeline = shown["timeline"].as_array().unwrap().clone();
+        timeline.into_iter().filter(|entry| entry["outcome"] == "waiting").collect::<Vec<_>>()
+    };
+    let id = waits()[0]["id"].as_str().unwrap().to_owned();
+    let plan = world.run(&["dead-letters", "redrive", &refused, "--output", "json"]).lines();
+    assert_eq!((plan.len(), &plan[0]["will"]), (1, &"waiting".into()), "{plan:?}");
+    let words = plan[0]["message"].as_str().unwrap();
+    assert!(words.contains(&id) && words.contains(" gave at 20") && words.contains("--again"), "{words}");
+    let told = world.run(&["dead-letters", "discard", &refused, "--why", "a test"]);
+    assert!(told.code == Some(0) && told.out.is_empty() && told.err.contains(&id), "{told:?}");
+    assert_eq!(waits().len(), 1, "nothing was given");
+    world.run(&["dead-letters", "redrive", &refused, "--again", "--no-wait"]).out();
+    assert_eq!(waits().len(), 2, "it was asked for");
     world.catch_up();
+    assert_eq!((world.pushes(REFUSED), waits().len()), (2, 0), "one refused, one sent: the second one acts no more");
     assert_eq!(status(&refused), "redriven");
     assert_eq!(world.held(REFUSED), Some(1_760_000_000), "the very request, under its own stamp");
     // Once more: nothing is left to be sent.
@@ -49,7 +66,7 @@ fn real_kafka_an_operator_redrives_discards_and_pauses() {
         entries.map(|entry| format!("{} {}", entry["command"], entry["outcome"]).replace('"', "")).collect()
     };
     assert_eq!(commands("G-9"), ["pause done", "resume done", "resync sent"]);
-    assert_eq!(commands(REFUSED), ["redrive sent", "pause done", "resume done"]);
+    assert_eq!(commands(REFUSED), ["redrive sent", "redrive refused", "pause done", "resume done"]);
     let shown = world.run(&["orders", "show", "G-9"]).out();
     assert!(shown.contains("pause: done, by ") && shown.contains(": 搬家 (id "), "{shown}");
     worker.kill().unwrap();

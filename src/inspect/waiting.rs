@@ -1,0 +1,114 @@
+//! Commands about records that lie in their topic and that no worker has executed yet: what to know before another one is given.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use crate::record::{NextOffset, RecordOffset, TopicPartition};
+use crate::sync::changelog::ChangelogKey;
+use crate::sync::command::{self, Command};
+use crate::sync::ports::PortError;
+use crate::sync::scan::{LogScan, ScanError, Span};
+
+/// They are looked for among so many of the newest of each partition.
+const COMMANDS_READ: i64 = 10_000;
+/// So many that may wait are held against the changelog, the newest left out.
+const CANDIDATES_MAX: usize = 20_000;
+
+/// The record that a command is about.
+pub type RecordPlace = (TopicPartition, RecordOffset);
+/// Where a command lies in its topic.
+type CommandPlace = (i32, RecordOffset);
+/// A command as outcomes name it.
+type CommandName = (TopicPartition, Box<str>);
+/// Where a command lies, and the command.
+type Candidates = BTreeMap<CommandPlace, Command>;
+
+/// Redrives, discards and folds of these records that wait. They are looked for in these partitions. The commands are read
+/// first: one that is executed meanwhile does not wait any more.
+pub fn read_waiting(
+    scan: &mut dyn LogScan,
+    (commands, changelog): (&str, &str),
+    partitions: &[i32],
+    wanted: &dyn Fn(&RecordPlace) -> bool,
+) -> Result<BTreeMap<RecordPlace, Command>, ScanError> {
+    let mut candidates = candidates(scan, commands, partitions, wanted)?;
+    if !candidates.is_empty() {
+        strike_executed(scan, changelog, partitions, &mut candidates)?;
+    }
+    // Of several about one record the first is told: it is the one that acts.
+    Ok(candidates.into_values().rev().filter_map(|given| Some((place(&given)?, given))).collect())
+}
+
+fn place(given: &Command) -> Option<RecordPlace> {
+    Some((given.source.clone(), given.action.offset()?))
+}
+
+fn candidates(
+    scan: &mut dyn LogScan,
+    topic: &str,
+    partitions: &[i32],
+    wanted: &dyn Fn(&RecordPlace) -> bool,
+) -> Result<Candidates, ScanError> {
+    let mut found = Candidates::new();
+    let mut spans = extents(scan, topic, partitions)?;
+    for span in &mut spans {
+        span.from = span.from.max(NextOffset::new(span.until.get() - COMMANDS_READ));
+    }
+    scan.read(topic, &spans, &mut |seen| {
+        if let command::Read::Command(given) = command::read(seen.key(), seen.value())
+            && given.source.partition == seen.partition()
+            && place(&given).is_some_and(|place| wanted(&place))
+            && found.len() < CANDIDATES_MAX
+        {
+            found.insert((seen.partition(), seen.offset()), given);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+/// Takes out what the changelog has an outcome of.
+fn strike_executed(
+    scan: &mut dyn LogScan,
+    topic: &str,
+    partitions: &[i32],
+    candidates: &mut Candidates,
+) -> Result<(), ScanError> {
+    let mut by_id: BTreeMap<CommandName, Vec<CommandPlace>> = BTreeMap::new();
+    for (at, given) in &*candidates {
+        by_id.entry((given.source.clone(), given.id.clone())).or_default().push(*at);
+    }
+    let sources: BTreeSet<_> = candidates.values().map(|given| given.source.topic.clone()).collect();
+    let spans = extents(scan, topic, partitions)?;
+    let mut failed = None;
+    scan.read(topic, &spans, &mut |seen| {
+        let key = seen.key().unwrap_or_default();
+        if !key.starts_with(b"[1,\"command\",") {
+            return ControlFlow::Continue(());
+        }
+        for source in &sources {
+            match ChangelogKey::decode(key, source) {
+                Ok(Some(ChangelogKey::Command(id))) => {
+                    let named = (TopicPartition::new(&**source, seen.partition()), id);
+                    for at in by_id.remove(&named).unwrap_or_default() {
+                        candidates.remove(&at);
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    failed = Some(PortError::Fatal(error.to_string()));
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// How far the topic reaches in those of the partitions that it has.
+fn extents(scan: &mut dyn LogScan, topic: &str, partitions: &[i32]) -> Result<Vec<Span>, ScanError> {
+    let count = scan.partitions(topic)?.unwrap_or(0);
+    let there: Vec<i32> = partitions.iter().copied().filter(|partition| *partition < count).collect();
+    if there.is_empty() { Ok(Vec::new()) } else { scan.extents(topic, &there) }
+}
