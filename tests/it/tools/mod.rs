@@ -10,9 +10,9 @@ mod many_orders;
 mod missing;
 mod operator;
 mod orders;
-
 mod planting;
 mod racing;
+mod rebased;
 mod redriving;
 mod replay;
 mod replay_apply;
