@@ -29,7 +29,8 @@ pub fn check(kafka: &RealKafka, stage: &Stage) -> (usize, usize) {
         assert_eq!((&key[0], text(2)), (&json!(1), stage.topic.clone()), "{key:?}");
         let found = found.entry(partition).or_default();
         match text(1).as_str() {
-            "position" => found.next = value["next"].as_i64(),
+            "position" => (found.next, found.by) = (value["next"].as_i64(), Some(value["settings"].clone())),
+            "settings" => found.settings.push(value["fingerprint"].clone()),
             "state" => assert!(found.states.insert((text(3), text(4)), value).is_none()),
             "letter" => assert!(found.letters.insert(key[3].as_i64().unwrap(), value["state"].clone()).is_none()),
             other => panic!("partition {partition} has {other} left: {key:?}"),
@@ -41,6 +42,7 @@ pub fn check(kafka: &RealKafka, stage: &Stage) -> (usize, usize) {
         // Every offset has an outcome: position and group stand at the end, and what each came to is here or with the platform.
         let end = i64::try_from(folded.outcomes.len()).unwrap();
         assert_eq!((found.next, offsets.get(partition)), (Some(end), Some(&end)), "partition {partition}");
+        assert_eq!(Some(found.settings), found.by.map(|by| vec![by]), "all workers fold by the same settings");
         let mut states = found.states;
         for ((app, order), state) in &folded.states {
             let stored = states.remove(&(app.clone(), order.clone()));
@@ -58,6 +60,10 @@ pub fn check(kafka: &RealKafka, stage: &Stage) -> (usize, usize) {
 #[derive(Default)]
 struct Partition {
     next: Option<i64>,
+    /// The settings that the last commit was made by, in short.
+    by: Option<Value>,
+    /// Those that are recorded.
+    settings: Vec<Value>,
     states: BTreeMap<(String, String), Value>,
     /// The status of each dead letter.
     letters: BTreeMap<i64, Value>,
