@@ -144,7 +144,7 @@ pub fn timeline(
     (commands, waiting): (&[&Executed], &[&Command]),
     judge: &Judge<'_>,
 ) -> (Vec<Entry>, Agreement) {
-    let (mut entries, folded) = events(identity, records, letters, judge);
+    let (mut entries, folded) = events(identity, records, letters, commands, judge);
     for (letter, state) in letters {
         entries.extend(letter.attempt_log().iter().map(|line| attempt(line, letter)));
         entries.push(dead_letter(letter, *state));
@@ -184,6 +184,7 @@ fn events(
     identity: &Identity,
     records: &[Record],
     letters: &[Judged],
+    commands: &[&Executed],
     judge: &Judge<'_>,
 ) -> (Vec<Entry>, Option<OrderState>) {
     let (mut state, mut entries): (Option<OrderState>, _) = (None, Vec::new());
@@ -223,6 +224,7 @@ fn events(
             *status = Some(event.status.as_str());
             *occurred_at_ms = Some(event.occurred_at.0);
             if aside.is_none() {
+                resynced(&mut state, commands, offset);
                 let transition = fold(state.as_ref(), event, offset, judge.rules, judge.mapper);
                 let (word, stamp, why) = settle(transition, &mut state);
                 (*outcome, *update_time) = (word, stamp.map(|stamp| stamp.0));
@@ -234,7 +236,17 @@ fn events(
         }
         entries.push(Entry { at_ms, what: entry });
     }
+    resynced(&mut state, commands, i64::MAX);
     (entries, state)
+}
+
+/// A resync before this offset has given the state a stamp of its own: what comes behind goes on from there.
+fn resynced(state: &mut Option<OrderState>, commands: &[&Executed], offset: i64) {
+    let done = commands.iter().map(|executed| &executed.done);
+    let resyncs = done.filter(|done| &*done.command == "resync" && done.next.get() <= offset);
+    if let (Some(state), Some(stamp)) = (state, resyncs.filter_map(|done| done.update_time).max()) {
+        state.update_time = state.update_time.max(stamp);
+    }
 }
 
 /// What can be told of an event that cannot be folded: its id and its time.

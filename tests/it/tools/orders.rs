@@ -159,3 +159,20 @@ fn real_kafka_a_timeline_has_what_is_the_orders_under_whatever_key_and_nothing_e
     );
     world.check_refused(&["apps", "accept-rejections", "tt1", "0", "--why", "x"], 2, &["0 is no rejection"]);
 }
+
+#[test]
+fn real_kafka_a_timeline_has_the_stamps_that_were_sent_also_behind_a_resync() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    world.run(&["orders", "resync", "G-1", "--no-wait"]).out();
+    world.catch_up();
+    let resynced = world.held("G-1").unwrap();
+    world.goes_on(kafka, &[("G-1", event("G-1", 3, "redeemed"))]);
+    assert_eq!(world.held("G-1"), Some(resynced + 1));
+    let shown = world.run(&["orders", "show", "G-1", "--output", "json"]).lines().remove(0);
+    let timeline = shown["timeline"].as_array().unwrap();
+    let events: Vec<&Value> = timeline.iter().filter(|entry| entry["kind"] == "event").collect();
+    assert_eq!(events.last().unwrap()["update_time"], resynced + 1, "{shown}");
+    assert_eq!(events[1]["update_time"], 1_760_000_120, "{shown}");
+    assert_eq!(shown["folded_again"], "agrees");
+}
