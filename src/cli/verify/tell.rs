@@ -57,8 +57,12 @@ fn shown(report: &Report, limit: usize) -> &[Unaccounted] {
     if limit == 0 { all } else { all.get(..limit).unwrap_or(all) }
 }
 
+/// What is wrong with the changelog itself is no record's outcome, and counts with those that have none.
 fn count(report: &Report, name: &str) -> u64 {
-    report.outcomes.get(name).copied().unwrap_or(0)
+    match name {
+        "unaccounted" => report.unaccounted_count(),
+        _ => report.outcomes.get(name).copied().unwrap_or(0),
+    }
 }
 
 /// Outcome, reason, status, number.

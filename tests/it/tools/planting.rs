@@ -104,6 +104,9 @@ pub fn check_found(told: &Told, expect: &[(i64, &str)]) {
         (offset, words.next().unwrap())
     });
     assert_eq!(found.collect::<Vec<(i64, &str)>>(), expect, "{}", told.out);
+    let row = told.out.lines().find(|line| line.starts_with("unaccounted ")).unwrap();
+    let counted = row.split_whitespace().find_map(|word| word.parse::<usize>().ok());
+    assert_eq!(counted, Some(expect.len()), "{}", told.out);
 }
 
 /// What compaction leaves of a log whose first `cleaned` records it has gone through.
