@@ -226,3 +226,21 @@ fn a_status_or_an_outcome_that_cannot_be_read_is_told_with_its_place_and_stops_n
     assert!(told[0].message.ends_with(&words), "{told:?}");
     assert_eq!(report(&worker.log, u64::MAX).records, 3);
 }
+
+#[test]
+fn a_letter_that_came_back_has_a_status_that_knows_of_it() {
+    let mut worker = with_a_letter().0;
+    let at = worker.give_up("A");
+    worker.cut();
+    worker.send_again("A", at);
+    worker.cut();
+    assert_eq!(worker.give_up("A"), at);
+    worker.cut();
+    assert_eq!(found(&worker.log), []);
+    let letter = format!("\"orders\",{at}]");
+    each_way(&worker, |planted| {
+        if planted.cleaned == 0 {
+            assert_eq!(planted.without(&[("letter", &letter)]), [(at, "letter_differs")]);
+        }
+    });
+}

@@ -5,7 +5,7 @@ use crate::order::again::{last_request, resync};
 use crate::order::fold::FoldAs;
 use crate::order::state::DeadLetterMark;
 use crate::order::{DeadLetterReason, Identity, OrderState, Stage, TimeUnit, UpdateTime};
-use crate::record::{NextOffset, Record, RecordOffset, TopicPartition};
+use crate::record::{Header, NextOffset, Record, RecordOffset, TopicPartition};
 use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
 use crate::sync::command::{CommandDone, Outcome};
 use crate::sync::dead_letter::{DeadLetter, DeliveryRecord};
@@ -19,7 +19,7 @@ impl FakeWorker {
     /// An event from far ahead comes, and is set aside.
     pub(super) fn set_aside(&mut self, order: &str, event_id: &str, status: &str) -> i64 {
         let offset = self.record(order, event_id, status, 1_900_000_000);
-        self.letter(offset, DeadLetterReason::TimeInFuture, Stage::Decode, order, None);
+        self.letter((offset, 1), DeadLetterReason::TimeInFuture, Stage::Decode, order, None);
         offset
     }
 
@@ -29,16 +29,22 @@ impl FakeWorker {
         let state = self.states.get_mut(&identity).unwrap();
         let (stamp, offset) = (state.update_time, state.applied_offset);
         let reason = DeadLetterReason::RejectedByPlatform;
-        state.dead_letter = Some(DeadLetterMark { offset, reason, times: 1 });
+        let is_of = |header: &Header| {
+            header.name == "__connect.errors.offset" && header.value.as_deref() == Some(offset.to_string().as_bytes())
+        };
+        let letters = self.log.topics.get("letters").into_iter().flatten();
+        let before = letters.filter(|letter| letter.headers.iter().any(is_of)).count();
+        let before = u32::try_from(before).unwrap();
+        state.dead_letter = Some(DeadLetterMark { offset, reason, times: before + 1 });
         let request = last_request(state, &identity, &mapper).unwrap();
         self.dirty.insert(identity);
-        self.letter(offset, reason, Stage::Deliver, order, Some((stamp, request)));
+        self.letter((offset, before + 1), reason, Stage::Deliver, order, Some((stamp, request)));
         offset
     }
 
     fn letter(
         &mut self,
-        offset: i64,
+        (offset, times): (i64, u32),
         reason: DeadLetterReason,
         stage: Stage,
         order: &str,
@@ -62,7 +68,7 @@ impl FakeWorker {
                 response: None,
                 request: request.into(),
             }),
-            times: 1,
+            times,
             first_failed_ms: NOW_MS,
             last_failed_ms: NOW_MS,
         };

@@ -138,6 +138,13 @@ fn differs(letters: &[LetterSeen], status: &StatusSeen) -> Option<String> {
             (letter.times() != status.times, "number of times"),
         ]
     };
+    // A status is written with each letter, and so is never behind the newest of them.
+    if letters.iter().any(|letter| letter.times() > status.times) {
+        return Some(format!(
+            "its dead letter has come back since the changelog's status of it, of {} times",
+            status.times
+        ));
+    }
     if letters.iter().any(|letter| members(letter).iter().all(|(differs, _)| !differs)) {
         return None;
     }
