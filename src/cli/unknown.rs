@@ -3,7 +3,7 @@
 //! Letters of apps and topics that the settings do not have do exist, so a name is refused only where nothing was found under it.
 
 use super::exit::{self, Exit};
-use crate::config::Config;
+use crate::config::{ALIKE, Config, nearest};
 
 /// What is looked for when nothing was found: apps and a source topic.
 pub(super) fn refuse(config: &Config, apps: &[String], topic: Option<&str>) -> anyhow::Result<()> {
@@ -18,10 +18,9 @@ fn words(kind: &str, setting: &str, name: &str, known: &[&str]) -> Option<String
     if known.contains(&name) {
         return None;
     }
-    let near = known.iter().map(|known| (strsim::jaro_winkler(known, name), known)).max_by(|a, b| a.0.total_cmp(&b.0));
-    let next = match near {
-        Some((closeness, known)) if closeness > 0.8 => format!("did you mean {known:?}?"),
-        Some(_) | None => format!("it has {}", known.join(", ")),
+    let next = match nearest(known.iter().copied(), name, ALIKE) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("it has {}", known.join(", ")),
     };
     Some(format!("nothing is of {kind} {name:?}, and {setting} has no such {kind}: {next}"))
 }

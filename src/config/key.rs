@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::nearest::{ALIKE, nearest};
+
 /// A table of the settings file, or a list of tables.
 pub(super) struct Section {
     /// `kafka`; empty for the keys above all tables; `douyin.error_codes`.
@@ -136,9 +138,8 @@ pub(super) fn suggest(within: &Section, name: &str) -> String {
     });
     let known: Vec<&str> =
         within.keys.iter().map(|key| key.name).chain(below.filter(|path| !path.is_empty())).collect();
-    let near = known.iter().map(|known| (strsim::jaro_winkler(known, name), known)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match near {
-        Some((closeness, known)) if closeness > 0.8 => format!("did you mean `{}`?", within.path_of(known)),
-        _ => format!("known here: {}; docs/configuration.md has them all", known.join(", ")),
+    match nearest(known.iter().copied(), name, ALIKE) {
+        Some(near) => format!("did you mean `{}`?", within.path_of(near)),
+        None => format!("known here: {}; docs/configuration.md has them all", known.join(", ")),
     }
 }

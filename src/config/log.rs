@@ -1,6 +1,7 @@
 //! `[log]`: what is logged, and how.
 
 use super::key::{Absent, Key, Kind, Section, Shape};
+use super::nearest::{ALIKE, nearest};
 use super::reader::Reader;
 
 /// `[log]`
@@ -87,10 +88,8 @@ fn fault(directive: &str) -> Option<String> {
         return None;
     }
     let lower = word.to_ascii_lowercase();
-    let near = LEVELS.map(|level| (strsim::jaro_winkler(level, &lower), level));
-    let near = near.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(closeness, _)| *closeness > 0.8);
-    Some(match (near, module) {
-        (Some((_, level)), _) => format!("\"{word}\" is no log level; did you mean \"{level}\"?"),
+    Some(match (nearest(LEVELS, &lower, ALIKE), module) {
+        (Some(level), _) => format!("\"{word}\" is no log level; did you mean \"{level}\"?"),
         (None, "") => format!(
             "\"{word}\" is no log level; write error, warn, info, debug, trace or off, or, where a module is meant, its \
              level too: \"{word}=debug\""

@@ -21,6 +21,7 @@ mod load;
 #[cfg(test)]
 mod load_tests;
 mod log;
+mod nearest;
 mod origin;
 mod outside;
 mod properties;
@@ -44,6 +45,7 @@ pub use kafka::{Kafka, StartFrom};
 pub use limits::{Limits, TextLimit};
 pub use load::{DEFAULTS, JudgeProperties, Loaded, Need, Sources, key_paths, load};
 pub use log::{Log, LogFormat};
+pub use nearest::{ALIKE, nearest};
 pub use origin::{Fault, Faults, Layer, Origin};
 pub use outside::PREFIX;
 pub use properties::is_hidden;

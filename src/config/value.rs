@@ -6,6 +6,7 @@ use toml_edit::Item;
 
 use super::duration;
 use super::key::Kind;
+use super::nearest::{ALIKE, nearest};
 use super::origin::Findings;
 use super::properties::{self, Locate, Properties};
 
@@ -141,9 +142,8 @@ fn word(kind: Kind, value: &toml_edit::Value, words: &[&str]) -> Result<String, 
     if words.contains(&given) {
         return Ok(given.to_owned());
     }
-    let near = words.iter().max_by(|a, b| strsim::jaro_winkler(a, given).total_cmp(&strsim::jaro_winkler(b, given)));
     // A value far from every word is not shown: somebody may have put a token into `douyin.token`.
-    Err(match near.filter(|near| strsim::jaro_winkler(near, given) > 0.8) {
+    Err(match nearest(words.iter().copied(), given, ALIKE) {
         Some(near) => format!("\"{given}\" is not {}; did you mean \"{near}\"?", expected(kind)),
         None => format!("must be {}", expected(kind)),
     })

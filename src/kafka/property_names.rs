@@ -143,8 +143,7 @@ const ALIKE: f64 = 0.9;
 /// The property that somebody who wrote this name may have meant.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let name = name.trim().to_ascii_lowercase().replace('_', ".");
-    let near = NAMES.iter().map(|known| (strsim::jaro_winkler(known, &name), *known));
-    near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(alike, _)| *alike > ALIKE).map(|(_, known)| known)
+    crate::config::nearest(NAMES.iter().copied(), &name, ALIKE)
 }
 
 /// The words that a property takes, where it takes words.
