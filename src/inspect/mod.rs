@@ -37,4 +37,4 @@ pub use standing::{OrderPlace, Standing, read_positions, read_standing};
 pub use statuses::{Statuses, Unread, Word};
 pub use timeline::{Agreement, Entry, Happened, Judge, Judged, timeline};
 pub use verify::{Asked, Kind, Reason, Report, Spread, Start, Unaccounted, VerifyRules, verify_partition};
-pub use waiting::{RecordPlace, read_waiting};
+pub use waiting::{RecordPlace, read_newest_commands, read_waiting};

@@ -7,7 +7,7 @@ use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::sync::changelog::ChangelogKey;
 use crate::sync::command::{self, Command};
 use crate::sync::ports::PortError;
-use crate::sync::scan::{LogScan, ScanError, Span};
+use crate::sync::scan::{LogScan, ScanError, Span, Visit};
 
 /// They are looked for among so many of the newest of each partition.
 const COMMANDS_READ: i64 = 10_000;
@@ -39,6 +39,20 @@ pub fn read_waiting(
     Ok(candidates.into_values().rev().filter_map(|given| Some((place(&given)?, given))).collect())
 }
 
+/// Visits the newest commands of these partitions, as far as the topic has them: among them are those that wait.
+pub fn read_newest_commands(
+    scan: &mut dyn LogScan,
+    topic: &str,
+    partitions: &[i32],
+    visit: &mut Visit<'_>,
+) -> Result<(), ScanError> {
+    let mut spans = extents(scan, topic, partitions)?;
+    for span in &mut spans {
+        span.from = span.from.max(NextOffset::new(span.until.get() - COMMANDS_READ));
+    }
+    scan.read(topic, &spans, visit)
+}
+
 fn place(given: &Command) -> Option<RecordPlace> {
     Some((given.source.clone(), given.action.offset()?))
 }
@@ -50,11 +64,7 @@ fn candidates(
     wanted: &dyn Fn(&RecordPlace) -> bool,
 ) -> Result<Candidates, ScanError> {
     let mut found = Candidates::new();
-    let mut spans = extents(scan, topic, partitions)?;
-    for span in &mut spans {
-        span.from = span.from.max(NextOffset::new(span.until.get() - COMMANDS_READ));
-    }
-    scan.read(topic, &spans, &mut |seen| {
+    read_newest_commands(scan, topic, partitions, &mut |seen| {
         if let command::Read::Command(given) = command::read(seen.key(), seen.value())
             && given.source.partition == seen.partition()
             && place(&given).is_some_and(|place| wanted(&place))

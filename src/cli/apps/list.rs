@@ -113,7 +113,7 @@ fn collect(reading: &mut Reading, apps: &mut BTreeMap<String, App>) -> anyhow::R
     let changelog = reading.config.kafka.changelog_topic.clone();
     let sources = reading.config.kafka.topics.clone();
     let mut partitions = 0;
-    reading.needs(&[Needed::Sources, Needed::Changelog])?;
+    reading.needs(&[Needed::Sources])?;
     for span in reading.changelog()? {
         for row in orders::rows(reading, span)? {
             let app = apps.entry(row.identity.app_id.as_str().to_owned()).or_default();

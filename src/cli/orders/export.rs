@@ -36,7 +36,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     let personal = if args.show_personal_data { Personal::Shown } else { Personal::Masked };
     reading::with(shell, |reading, shell| {
         reading.hide_bar_from(shell);
-        reading.needs(&[Needed::Sources, Needed::Changelog])?;
+        reading.needs(&[Needed::Sources])?;
         for span in reading.changelog()? {
             let newest: HashMap<i64, OrderRow> = list::rows(reading, span)?
                 .into_iter()

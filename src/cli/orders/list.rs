@@ -55,7 +55,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
         let mut oldest = Oldest::new();
         let mut matching = 0_usize;
-        reading.needs(&[Needed::Sources, Needed::Changelog])?;
+        reading.needs(&[Needed::Sources])?;
         for span in reading.changelog()? {
             for row in rows(reading, span)?.into_iter().filter(|row| args.wants(row)) {
                 matching += 1;

@@ -17,7 +17,7 @@ use crate::cli::shell::Shell;
 use crate::cli::times;
 use crate::inspect::{
     Agreement, Entry, Executed, Filter, Judge, Judged, LetterDetail, Letters, Mask, OrderLog, OrderRead, Personal,
-    candidates, read_order, timeline, waits_for,
+    candidates, read_newest_commands, read_order, timeline, waits_for,
 };
 use crate::order::event::EventRules;
 use crate::order::fold::FoldRules;
@@ -28,8 +28,6 @@ use crate::sync::scan::{LogScan as _, Span};
 
 /// Dead letters are looked for among so many of the newest of the order's partition.
 const LETTERS_READ: i64 = 100_000;
-/// Commands that wait are looked for among so many of the newest of the order's partition.
-const COMMANDS_READ: i64 = 10_000;
 /// Dead letters of one order that are shown.
 const LETTERS_MAX: usize = 200;
 
@@ -275,15 +273,8 @@ fn judge(
 /// Commands among the newest of a partition that nobody has executed yet, and that may be about the order.
 fn waiting(args: &Args, reading: &mut Reading, partition: i32, found: &OrderRead) -> anyhow::Result<Vec<Command>> {
     let topic = reading.config.kafka.commands_topic();
-    if reading.scan.partitions(&topic).map_err(reading::kafka)?.is_none_or(|count| partition >= count) {
-        return Ok(Vec::new());
-    }
-    let mut spans = reading.scan.extents(&topic, &[partition]).map_err(reading::kafka)?;
-    for span in &mut spans {
-        span.from = span.from.max(NextOffset::new(span.until.get() - COMMANDS_READ));
-    }
     let mut given = Vec::new();
-    let read = reading.scan.read(&topic, &spans, &mut |seen| {
+    let read = read_newest_commands(&mut reading.scan, &topic, &[partition], &mut |seen| {
         given.extend(found.waiting(seen, &args.order_id));
         ControlFlow::Continue(())
     });
