@@ -14,9 +14,13 @@ use super::partition::{EndProbe, Partition, PartitionId, Phase};
 use super::ports::PortError;
 use super::rules::{Now, RetentionRules};
 use super::sweep::{self, SweepAsk, SweepPage, SweepPlace, Swept};
-use crate::order::{EventTime, Identity, TimeUnit, UpdateTime};
+use crate::order::{EventTime, Identity, UpdateTime};
 use crate::record::RecordOffset;
 use crate::telemetry::event;
+
+/// A page of which a tenth or more may leave is followed by the next without a wait: at the pace of the others a store
+/// would grow for ever where more orders come in a second than are looked at.
+const CROWDED: usize = 10;
 
 /// Where the passes stand.
 #[derive(Debug, Default)]
@@ -120,6 +124,10 @@ impl Engine {
         if orders.is_empty() && letters.is_empty() {
             self.end_page(now);
         } else {
+            let rows = self.rules.retention.as_ref().map_or(0, |rules| rules.page_rows);
+            if (orders.len() + letters.len()) * CROWDED >= rows {
+                self.retention.not_before = now.mono;
+            }
             self.retention.stage = Stage::Judging { orders: orders.into(), letters: letters.into() };
         }
     }
@@ -201,7 +209,7 @@ impl Engine {
             return Ok(false);
         }
         let unit = self.rules.apps.iter().find(|app| app.app_id == key.identity.app_id).map(|app| app.unit);
-        partition.overlay.remove(key.identity, in_unit(key.stamp, unit));
+        partition.overlay.remove(key.identity, unit.map_or(key.stamp, |unit| key.stamp.in_unit(unit)));
         Ok(true)
     }
 
@@ -251,15 +259,6 @@ fn cutoff_ms(partition: &Partition, retain: Duration, now: Now) -> Option<i64> {
     }
     let newest_ms = partition.newest?.0.min(now.wall_ms);
     Some(newest_ms.saturating_sub(i64::try_from(retain.as_millis()).unwrap_or(i64::MAX)))
-}
-
-/// The least stamp in the app's unit that a later first event of the order must lie above. A stamp of seconds, in an app
-/// that has milliseconds now, stands for its whole second.
-fn in_unit(stamp: UpdateTime, unit: Option<TimeUnit>) -> UpdateTime {
-    match unit {
-        Some(TimeUnit::Milliseconds) if !stamp.is_milliseconds() => UpdateTime(stamp.0.saturating_mul(1000) + 999),
-        Some(TimeUnit::Milliseconds | TimeUnit::Seconds) | None => stamp,
-    }
 }
 
 /// The newer of two times.
