@@ -44,7 +44,7 @@ pub trait MapOrder {
 pub struct FoldRules {
     /// The app's unit of `update_time`.
     pub unit: TimeUnit,
-    /// The greatest stamp that retention ever removed for this app and partition; 0 where none.
+    /// The greatest stamp that retention ever removed for this app and partition, in the unit of then; 0 where none.
     pub removed_stamp: UpdateTime,
 }
 
@@ -118,6 +118,8 @@ pub fn fold_as<M: MapOrder + ?Sized>(
             return Ok(Transition::Stale);
         }
     }
+    // The app may have changed to milliseconds since those orders left.
+    let rules = FoldRules { removed_stamp: rules.removed_stamp.in_unit(rules.unit), ..rules };
     advance(way, state, event, offset, rules, mapper).map_err(|fault| Fault {
         order_id: Some(event.order_id.as_ref().to_owned()),
         app_id: Some(event.app_id.as_str().to_owned()),

@@ -164,8 +164,8 @@ fn only_the_newest_ids_are_kept() {
 
 #[test]
 fn a_first_event_must_lie_above_what_retention_removed() {
-    let check = |removed: i64, occurred_at: i64, is_taken: bool| {
-        let rules = FoldRules { removed_stamp: UpdateTime(removed), ..RULES };
+    let check = |unit: TimeUnit, removed: i64, occurred_at: i64, is_taken: bool| {
+        let rules = FoldRules { unit, removed_stamp: UpdateTime(removed) };
         let event = OrderEvent { order_type: None, ..event("e1", Status::Paid, occurred_at, r#"{"total_price":1}"#) };
         let reason = fold(None, &event, 1, rules, &Fake).unwrap_err().reason;
         assert_eq!(reason == DeadLetterReason::IncompleteOrder, is_taken);
@@ -174,8 +174,13 @@ fn a_first_event_must_lie_above_what_retention_removed() {
         assert_eq!(fold(None, &event, 1, rules, &Fake).is_ok(), is_taken);
         assert!(fold(Some(&first()), &OrderEvent { order_type: None, ..event }, 11, rules, &Fake).is_ok());
     };
-    check(1_694_761_323, T + 999, false);
-    check(1_694_761_323, T + 1_000, true);
+    for unit in [TimeUnit::Seconds, TimeUnit::Milliseconds] {
+        // A stamp of seconds stands for the whole of its second, also where the app has changed to milliseconds since.
+        check(unit, 1_694_761_323, T + 999, false);
+        check(unit, 1_694_761_323, T + 1_000, true);
+    }
+    check(TimeUnit::Milliseconds, T + 5, T + 5, false);
+    check(TimeUnit::Milliseconds, T + 5, T + 6, true);
 }
 
 #[test]

@@ -201,6 +201,18 @@ impl UpdateTime {
         self.0 >= EventTime::MIN.0
     }
 
+    /// What stands for this stamp in an app's unit, as a bound that later stamps must lie above: one of seconds, in an app
+    /// that has changed to milliseconds, is the end of its second. The way back is refused at the start.
+    #[must_use]
+    pub const fn in_unit(self, unit: TimeUnit) -> Self {
+        match unit {
+            TimeUnit::Milliseconds if self.0 > 0 && !self.is_milliseconds() => {
+                Self(self.0.saturating_mul(1000).saturating_add(999))
+            }
+            TimeUnit::Milliseconds | TimeUnit::Seconds => self,
+        }
+    }
+
     /// The stamp of the next state: the event's time in the app's unit, and above the last one in any case.
     #[must_use]
     pub fn next(self, occurred_at: EventTime, unit: TimeUnit) -> Self {

@@ -99,7 +99,7 @@ impl Step<'_> {
         removed: UpdateTime,
         variant: Variant<'_>,
     ) -> Candidate {
-        let rules = FoldRules { unit: variant.unit, removed_stamp: in_unit(removed, variant.unit) };
+        let rules = FoldRules { unit: variant.unit, removed_stamp: removed };
         let (after, what) = match fold_as(self.way, state, self.event, self.offset, rules, variant.mapper) {
             Ok(Transition::Advanced(advanced)) => {
                 let what = What::Advanced { stamp: advanced.state.update_time.0, request: short(&advanced.request) };
@@ -148,7 +148,7 @@ impl Step<'_> {
             Some(DeadLetterReason::TimeInFuture) => self.event.occurred_at.0 > letter.first_failed_ms,
             Some(DeadLetterReason::UnknownApp) => true,
             Some(DeadLetterReason::OlderThanRetained) => {
-                let is_below = |unit| self.event.occurred_at.in_unit(unit) <= in_unit(UpdateTime(self.removed), unit).0;
+                let is_below = |unit| self.event.occurred_at.in_unit(unit) <= UpdateTime(self.removed).in_unit(unit).0;
                 *before == World::New && self.variants.iter().any(|variant| is_below(variant.unit))
             }
             Some(_) | None => false,
@@ -185,15 +185,5 @@ impl Step<'_> {
 pub(super) fn left_below(state: &OrderState, removed: i64) -> bool {
     let stamp = state.update_time;
     let unit = if UpdateTime(removed).is_milliseconds() { TimeUnit::Milliseconds } else { TimeUnit::Seconds };
-    removed > 0 && in_unit(stamp, unit).0 <= removed
-}
-
-/// A stamp of an order that has left, in a unit that the app may have changed to since.
-fn in_unit(stamp: UpdateTime, unit: TimeUnit) -> UpdateTime {
-    match unit {
-        TimeUnit::Milliseconds if stamp.0 > 0 && !stamp.is_milliseconds() => {
-            UpdateTime(stamp.0.saturating_mul(1000) + 999)
-        }
-        TimeUnit::Milliseconds | TimeUnit::Seconds => stamp,
-    }
+    removed > 0 && stamp.in_unit(unit).0 <= removed
 }
