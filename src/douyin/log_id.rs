@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use serde_json::Value;
 
 /// A longer one is none.
@@ -12,7 +13,7 @@ const NAMES: [&str; 2] = ["logid", "log_id"];
 /// The name in an answer's body, where there is one: beside the code, in `extra` or `data`, outside or in the inner body.
 /// Without one, which is the rule, nothing is parsed and nothing allocated.
 pub fn log_id(body: &[u8]) -> Option<Box<str>> {
-    if !NAMES.iter().any(|name| body.windows(name.len()).any(|part| part == name.as_bytes())) {
+    if !NAMES.iter().any(|name| memmem::find(body, name.as_bytes()).is_some()) {
         return None;
     }
     let reply: Value = serde_json::from_slice(body).ok()?;

@@ -4,6 +4,7 @@
 
 use std::time::SystemTime;
 
+use memchr::memmem;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};
 
@@ -52,7 +53,7 @@ pub(super) async fn read(mut response: Response) -> Result<Answer, Break> {
 /// Takes `secret` out of an answer that echoes it: answers are kept in dead letters.
 pub(super) fn redact(exchange: &mut Exchange, secret: &[u8]) {
     let Exchange::Answered(answer) = exchange else { return };
-    let find = |body: &[u8]| body.windows(secret.len()).position(|window| window == secret);
+    let find = |body: &[u8]| memmem::find(body, secret);
     if secret.len() < SECRET_BYTES_MIN || find(&answer.body).is_none() {
         return;
     }
