@@ -44,6 +44,25 @@ pub enum Told {
         /// Where it goes on.
         next: NextOffset,
     },
+    /// It is not written, and not in the changelog: the group has gone on since this store knew it.
+    Left {
+        /// The source partition.
+        source: TopicPartition,
+        /// Where this store would go on; `None` where it does not know the partition.
+        next: Option<NextOffset>,
+        /// Where the group goes on.
+        group: NextOffset,
+    },
+}
+
+/// What is done with a partition of which the store knows less than the group has committed: another worker's store has the
+/// newer states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// It is left for that one.
+    Leave,
+    /// It is written all the same, and the group set back to it: there is no newer one.
+    SetBack,
 }
 
 /// What is done with one partition.
@@ -52,6 +71,18 @@ struct Task {
     onto: Onto,
     /// The oldest offset of the source topic, where that is a new one.
     anew: Option<NextOffset>,
+}
+
+/// What a rebase has to do with a partition.
+enum Plan {
+    Nothing,
+    Write(Task),
+    /// The store knows less of it than the group has committed, and the changelog nothing.
+    Left {
+        source: TopicPartition,
+        next: Option<NextOffset>,
+        group: NextOffset,
+    },
 }
 
 /// What the changelog holds of the partition.
@@ -63,13 +94,20 @@ enum Onto {
     Itself,
 }
 
+/// The cluster that a rebase would write to: a store of another one is none of its business.
+pub fn cluster_id(config: &Config) -> Result<Option<String>, PortError> {
+    Ok(Topics::connect(&config.kafka)?.cluster_id())
+}
+
 /// Writes every partition of the store into the changelog, and makes the store a cache of it. What the changelog holds
-/// already stays, save where the source topic is a new one: there its states are written on.
+/// already stays, save where the source topic is a new one: there its states are written on. Says how many partitions are
+/// left, of which the changelog still knows nothing.
 pub fn rebase(
     config: &Config,
     store: &SledStore,
+    behind: Behind,
     tell: &mut dyn FnMut(Told) -> Result<(), PortError>,
-) -> Result<(), PortError> {
+) -> Result<usize, PortError> {
     let kafka = &config.kafka;
     let log = RebaseLog::connect(kafka, &store.store_id())?;
     let members = log.members()?;
@@ -84,16 +122,28 @@ pub fn rebase(
     topics.ensure_changelog(kafka, || Ok(None))?;
     let mut changelog = Changelog::connect(kafka)?;
     let mut look = Look { log: &log, records: SourceTopics::connect(kafka)?, counts: topics.sources(kafka)? };
-    let mut tasks = Vec::new();
+    let (mut tasks, mut left) = (Vec::new(), 0);
     for source in sources(&look.counts, store) {
-        if let Some(task) = plan(&mut look, &mut changelog, kafka, store, source)? {
-            let note = if task.anew.is_some() {
-                "the source topic is a new one: it is read from its beginning, and every record of it counts as new"
-            } else {
-                "goes on where it was"
-            };
-            tell(Told::Plans { source: task.source.clone(), note })?;
-            tasks.push(task);
+        match plan(&mut look, &mut changelog, kafka, store, source)? {
+            Plan::Nothing => {}
+            Plan::Left { source, next, group } if next.is_none() || behind == Behind::Leave => {
+                left += 1;
+                tell(Told::Left { source, next, group })?;
+            }
+            Plan::Left { source, .. } => {
+                let note = "the group is set back to this store: what it has pushed since is pushed again";
+                tell(Told::Plans { source: source.clone(), note })?;
+                tasks.push(Task { source, onto: Onto::Nothing, anew: None });
+            }
+            Plan::Write(task) => {
+                let note = if task.anew.is_some() {
+                    "the source topic is a new one: it is read from its beginning, and every record of it counts as new"
+                } else {
+                    "goes on where it was"
+                };
+                tell(Told::Plans { source: task.source.clone(), note })?;
+                tasks.push(task);
+            }
         }
     }
     for task in tasks {
@@ -102,7 +152,8 @@ pub fn rebase(
         }
         tell(partition(&log, store, &task)?)?;
     }
-    store.adopt_changelog(&kafka.changelog_topic)
+    store.adopt_changelog(&kafka.changelog_topic)?;
+    Ok(left)
 }
 
 /// Those of the store, and those that other workers' stores hold.
@@ -119,16 +170,20 @@ fn plan(
     kafka: &config::Kafka,
     store: &SledStore,
     source: TopicPartition,
-) -> Result<Option<Task>, PortError> {
+) -> Result<Plan, PortError> {
     let held = store.position(&source)?;
     let Some(there) = there(changelog, &source)? else {
-        let Some(held) = held else { return Ok(None) };
+        let next = held.as_ref().map(|held| held.next);
+        if let Some(group) = changelog.committed(&source)?.filter(|group| next.is_none_or(|next| next < *group)) {
+            return Ok(Plan::Left { source, next, group });
+        }
+        let Some(held) = held else { return Ok(Plan::Nothing) };
         let anew = look.begin_of_a_new_topic(&source, &held)?;
-        return Ok(Some(Task { source, onto: Onto::Nothing, anew }));
+        return Ok(Plan::Write(Task { source, onto: Onto::Nothing, anew }));
     };
     let anew = look.begin_of_a_new_topic(&source, &there)?;
     if anew.is_some() {
-        return Ok(Some(Task { source, onto: Onto::Itself, anew }));
+        return Ok(Plan::Write(Task { source, onto: Onto::Itself, anew }));
     }
     match held {
         // A cache may be behind, never ahead.
@@ -136,11 +191,11 @@ fn plan(
             if store.changelog().as_ref() == Some(&kafka.changelog_topic)
                 && held.commit_number <= there.commit_number =>
         {
-            Ok(None)
+            Ok(Plan::Nothing)
         }
         // What an earlier rebase has done.
-        Some(held) if held.commit_number == there.commit_number => Ok(None),
-        None => Ok(None),
+        Some(held) if held.commit_number == there.commit_number => Ok(Plan::Nothing),
+        None => Ok(Plan::Nothing),
         Some(held) => Err(PortError::Fatal(format!(
             "the changelog {} holds {source} at offset {} already, and the store at {}: a rebase writes into a changelog that \
              knows nothing of a partition. Which of them is right is for you to say: delete the topic, or move the store away",

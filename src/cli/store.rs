@@ -6,7 +6,7 @@ use super::exit::{self, Exit};
 use super::render::Output;
 use super::shell::Shell;
 use crate::app::damage;
-use crate::app::rebase::{self, Told};
+use crate::app::rebase::{self, Behind, Told};
 use crate::app::worker::wall_ms;
 use crate::config::{Config, Need};
 use crate::store::{self, Owner, SledStore};
@@ -33,7 +33,12 @@ pub enum Command {
     Rebuild,
     /// Write the store's states into the changelog, in committed steps
     #[command(after_help = REBASE_HELP)]
-    Rebase,
+    Rebase {
+        /// Write partitions of which the group has committed more than this store knows, too, and set the group back: their
+        /// events are read and pushed again from there. For when no newer store is left
+        #[arg(long)]
+        set_back: bool,
+    },
 }
 
 const HELP: &str = "\
@@ -49,7 +54,8 @@ rebase   for a store that was filled with kafka.exactly_once = false, or whose c
          it is going to do, then does it; one that was cut off goes on. States of the store go to a
          changelog that knows nothing of the partition; where it does, it stays as it is. A source
          topic that ends before the position, or has another record where the last one was, counts as
-         a new one: it is read from its beginning, and states and stamps stay.
+         a new one: it is read from its beginning, and states and stamps stay. A partition of which the
+         group has committed more than this store knows is left for the store that has it (exit 6).
 
 Examples:
   order-sync store check --config order-sync.toml
@@ -99,7 +105,9 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     match args.command {
         Command::Check => check(&config, shell),
         Command::Rebuild => rebuild(&config, shell),
-        Command::Rebase => rebase_store(&config, shell),
+        Command::Rebase { set_back } => {
+            rebase_store(&config, if set_back { Behind::SetBack } else { Behind::Leave }, shell)
+        }
     }
 }
 
@@ -169,22 +177,38 @@ fn rebuild(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn rebase_store(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
+fn rebase_store(config: &Config, behind: Behind, shell: &mut Shell) -> anyhow::Result<Exit> {
     if !config.kafka.exactly_once {
         let words = "a rebase writes into the changelog of kafka.exactly_once; set it to true first";
         return Err(exit::fail(Exit::Usage, PortError::Fatal(words.to_owned())));
     }
     let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed(config))?;
-    let result = rebase::rebase(config, &store, &mut |told| {
+    if let Some(cluster_id) = rebase::cluster_id(config).map_err(|error| exit::fail(Exit::Kafka, error))? {
+        store.agree_cluster(&cluster_id).map_err(failed(config))?;
+    }
+    let result = rebase::rebase(config, &store, behind, &mut |told| {
         let line = match told {
             Told::Plans { source, note } => format!("{source}: {note}"),
             Told::Wrote { source, orders, owed, next } => {
                 format!("{source}: {orders} orders and {owed} owed deliveries written; next offset {next}")
             }
+            Told::Left { source, next: None, group } => {
+                format!("{source}: left, as this store does not know it; the group goes on at offset {group}")
+            }
+            Told::Left { source, next: Some(next), group } => {
+                format!("{source}: left, as this store ends at offset {next} and the group goes on at {group}")
+            }
         };
         shell.out.line(line).map_err(|error| PortError::Fatal(error.to_string()))
     });
-    result.map_err(|error| exit::fail(Exit::Kafka, error))?;
+    let left = result.map_err(|error| exit::fail(Exit::Kafka, error))?;
     shell.out.line(format!("the store is a cache of {} now", config.kafka.changelog_topic))?;
+    if left > 0 {
+        let words = format!(
+            "{left} partitions are left, of which the changelog knows nothing yet: run `store rebase` on the directory of the \
+             worker that had them last. Where none is left, --set-back takes what this store has"
+        );
+        return Err(exit::fail(Exit::Store, PortError::Fatal(words)));
+    }
     Ok(Exit::Done)
 }

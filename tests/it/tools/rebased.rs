@@ -1,8 +1,13 @@
 //! What operators have decided outlives the changelog that it stood in.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
-use super::fixture::{REFUSED, World};
+use order_sync::config;
+use order_sync::store::{Owner, SledStore};
+
+use super::fixture::{REFUSED, World, event};
 use crate::support::real_kafka::RealKafka;
 
 /// The status of each letter by its offset.
@@ -29,7 +34,7 @@ fn real_kafka_what_became_of_letters_is_known_after_a_rebase_onto_a_new_changelo
     kafka.delete(&format!("{}.changelog", world.site.group()));
     world.run(&["store", "rebase"]).out();
     assert_eq!(statuses(&world), before, "as the rebase has written them");
-    std::fs::remove_dir_all(world.site.home().join("store")).unwrap();
+    fs::remove_dir_all(world.site.home().join("store")).unwrap();
     world.catch_up();
     assert_eq!(statuses(&world), before, "as a worker has them that was restored from it");
     // What was decided is not done again; what is open still may be.
@@ -37,4 +42,64 @@ fn real_kafka_what_became_of_letters_is_known_after_a_rebase_onto_a_new_changelo
     world.catch_up();
     assert_eq!((world.held(REFUSED), world.pushes(REFUSED)), (held, pushes));
     assert_eq!(statuses(&world), before);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
+/// An older directory would set the group back: orders pushed twice under other stamps, and the newest directory refused.
+#[test]
+fn real_kafka_a_rebase_leaves_what_another_store_knows_better() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    let (store, older, newest) = (world.site.home().join("store"), world.site.home().join("a"), world.site.home().join("b"));
+    copy(&store, &older);
+    world.goes_on(kafka, &[("G-2", event("G-2", 5, "redeemed"))]);
+    fs::rename(&store, &newest).unwrap();
+    let (committed, held) = (kafka.committed(world.site.group(), &world.topic), world.held("G-2"));
+    kafka.delete(&format!("{}.changelog", world.site.group()));
+
+    let older = format!("store.path={}", older.display());
+    let told = world.run(&["store", "rebase", "--set", &older]);
+    let words = format!("{}/0: left, as this store ends at offset 7 and the group goes on at 8", world.topic);
+    assert!(told.code == Some(6) && told.out.contains(&words) && told.err.contains("--set-back"), "{told:?}");
+    assert_eq!(kafka.committed(world.site.group(), &world.topic), committed);
+
+    fs::rename(&newest, &store).unwrap();
+    world.run(&["store", "rebase"]).out();
+    world.catch_up();
+    assert_eq!((kafka.committed(world.site.group(), &world.topic), world.pushes("G-2")), (committed, 2));
+
+    // Where the newer one is gone for good, the older will do, and says what that means.
+    kafka.delete(&format!("{}.changelog", world.site.group()));
+    let out = world.run(&["store", "rebase", "--set", &older, "--set-back"]).out();
+    assert!(out.contains("the group is set back to this store"), "{out}");
+    fs::remove_dir_all(&store).unwrap();
+    world.catch_up();
+    assert_eq!(world.held("G-2"), held, "the same event again has the same stamp");
+}
+
+#[test]
+fn real_kafka_a_rebase_takes_no_store_of_another_cluster() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    let path = world.site.home().join("elsewhere");
+    let owner = Owner {
+        group_id: world.site.group().to_owned(),
+        cluster_id: Some("another-cluster".to_owned()),
+        changelog: Some(format!("{}.changelog", world.site.group())),
+        now_ms: 0,
+    };
+    drop(SledStore::open(&config::Store { path: path.clone(), cache_bytes: 32 << 20, retain: None }, &owner).unwrap());
+    let path = format!("store.path={}", path.display());
+    world.check_refused(&["store", "rebase", "--set", &path], 6, &["another-cluster"]);
 }
