@@ -24,7 +24,7 @@ pub struct Circuit {
     pub suspended_probe_interval: Duration,
     /// `rejected_orders`: distinct orders rejected in a row that suspend the app (20).
     pub rejected_orders: usize,
-    /// `partial_orders`: above it, orders that fail at once may be a partial outage (20).
+    /// `partial_orders`: above it, orders of the group that fail at once may be a partial outage (20).
     pub partial_orders: usize,
     /// `partial_percent`: and above this share of those attempted (1).
     pub partial_percent: u32,
@@ -100,7 +100,8 @@ pub(super) const SECTION: Section = Section {
             kind: Kind::Number(0, 1_000_000_000),
             absent: Absent::Default("20"),
             doc: "A part of the platform is away where more distinct orders than this fail at once, and more than \
-                  `partial_percent` of those attempted: the time of delivery.give_up_after stands still then.",
+                  `partial_percent` of those attempted: the time of delivery.give_up_after stands still then. Of the group: \
+                  a worker counts by its share of the partitions, 3 at the least, where these are more than 5 %.",
         },
         Key {
             name: "partial_percent",

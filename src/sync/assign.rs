@@ -73,6 +73,7 @@ impl Engine {
                 phase: Phase::Restoring,
             },
         );
+        self.share_out();
         self.ever_assigned = true;
         self.next_status = now.mono;
         if let Some(restore) = &mut self.ports.restore {
@@ -222,10 +223,21 @@ impl Engine {
         self.partitions.get(&id).is_none_or(|p| !p.overlay.is_dirty() && !p.overlay.is_committing())
     }
 
+    /// Tells the apps how much of the group's partitions this worker has.
+    fn share_out(&mut self) {
+        let topics: BTreeMap<&str, i32> =
+            self.partitions.values().map(|p| (&*p.source.topic, p.partitions_of_topic)).collect();
+        let total: i32 = topics.values().sum();
+        for desk in &mut self.desks {
+            desk.patience.share(self.partitions.len(), usize::try_from(total).unwrap_or(0));
+        }
+    }
+
     /// Forgets a partition: what is not committed is dropped, and the next owner repeats it identically.
     pub(super) fn drop_partition(&mut self, id: PartitionId) {
         self.drop_commands(id);
         let Some(partition) = self.partitions.remove(&id) else { return };
+        self.share_out();
         self.by_source.remove(&partition.source);
         if let Some(restore) = &mut self.ports.restore {
             restore.cancel(&partition.source);

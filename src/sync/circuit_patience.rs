@@ -8,6 +8,12 @@ use std::time::Duration;
 use super::circuit::{CircuitRules, CircuitState};
 use super::circuit_evidence::OrderPrint;
 
+/// So many orders may fail by chance, or for good, in any worker's share.
+const FEW: usize = 3;
+/// Where fewer fail than are many for the group, so much of the attempted orders must: beside chance faults a dozen that
+/// fail for good are no part of the platform.
+const PERCENT_OF_SHARE: u32 = 5;
+
 const WORDS: usize = 256;
 const BITS: u32 = 64 * 256;
 
@@ -54,6 +60,9 @@ impl Attempted {
 #[derive(Debug)]
 pub struct Patience {
     attempted: Attempted,
+    /// Of the whole group.
+    orders_of_group: usize,
+    /// Of this worker's share.
     orders: usize,
     percent: u32,
     counted: Duration,
@@ -66,12 +75,20 @@ impl Patience {
     pub fn new(rules: &CircuitRules, longest_wait: Duration) -> Self {
         Self {
             attempted: Attempted::new(longest_wait),
+            orders_of_group: rules.partial_orders,
             orders: rules.partial_orders,
             percent: rules.partial_percent,
             counted: Duration::ZERO,
             at: Duration::ZERO,
             stands_still: false,
         }
+    }
+
+    /// This worker has `owned` of the `total` partitions now. A part of the platform that is away fails so much of the
+    /// orders of each worker: what is many for the group is many for one of four at a quarter of that.
+    pub fn share(&mut self, owned: usize, total: usize) {
+        let part = (self.orders_of_group * owned).div_ceil(total.max(1));
+        self.orders = part.max(FEW).min(self.orders_of_group);
     }
 
     /// An attempt of `order` has ended; `failing` distinct orders of the app have failed and not been settled since.
@@ -93,8 +110,10 @@ impl Patience {
         if failing <= self.orders {
             return false;
         }
+        let is_many = failing > self.orders_of_group;
+        let percent = if is_many { self.percent } else { self.percent.max(PERCENT_OF_SHARE) };
         let failing = f64::from(u32::try_from(failing).unwrap_or(u32::MAX));
-        failing * 100.0 > self.attempted.estimate() * f64::from(self.percent)
+        failing * 100.0 > self.attempted.estimate() * f64::from(percent)
     }
 }
 
@@ -152,6 +171,26 @@ mod tests {
         check(20_000, 1, CircuitState::HalfOpen, 0);
         check(20_000, 1, CircuitState::Open, 0);
         check(20_000, 1, CircuitState::Suspended, 0);
+    }
+
+    #[test]
+    fn many_is_by_the_workers_share_of_the_partitions() {
+        let check = |owned: usize, total: usize, many: usize| {
+            let mut patience = patience();
+            patience.share(owned, total);
+            let stands_still = |patience: &mut Patience, failing: usize| {
+                patience.note(OrderPrint::of("0"), failing, CircuitState::Closed, S);
+                patience.stands_still
+            };
+            assert!(stands_still(&mut patience, many), "{many} with {owned} of {total}");
+            assert!(!stands_still(&mut patience, many - 1), "{} with {owned} of {total}", many - 1);
+        };
+        check(12, 12, 21);
+        check(3, 12, 6);
+        check(1, 3, 8);
+        check(1, 96, 4);
+        check(0, 12, 4);
+        check(2, 1, 21);
     }
 
     #[test]

@@ -204,6 +204,21 @@ fn a_partial_outage_dead_letters_nothing() {
     }
 }
 
+/// The same to a worker that has one of two partitions, with too few orders for the group's own measure: fifteen of 150.
+#[test]
+fn a_tenth_of_a_workers_share_is_a_partial_outage() {
+    let (mut world, source) = World::with_partition(&Scene::default());
+    for second in 0..1800 {
+        let turn = (0..10).map(|n| (second * 10 + n) % 150);
+        world.produce(&source, &turn.map(|n| event("tt1", &format!("o{n}"), second)).collect::<Vec<_>>());
+        world.run_with_latency(S, 200 * MS, &mut |attempt| {
+            if order_of(attempt).ends_with('7') { answer(200, r#"{"err_code":-1}"#) } else { ok() }
+        });
+    }
+    world.run_with_latency(120 * S, 200 * MS, &mut |_| ok());
+    assert_eq!((world.letters.len(), world.owed_in_store()), (0, 0));
+}
+
 /// Ten poison orders beside a healthy flow in which one attempt in five fails by chance: they, and they alone, are
 /// given up when their time has come.
 #[test]

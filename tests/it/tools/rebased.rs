@@ -61,7 +61,8 @@ fn copy(from: &Path, to: &Path) {
 fn real_kafka_a_rebase_leaves_what_another_store_knows_better() {
     let Some(kafka) = RealKafka::shared() else { return };
     let world = World::new(kafka, true);
-    let (store, older, newest) = (world.site.home().join("store"), world.site.home().join("a"), world.site.home().join("b"));
+    let (store, older, newest) =
+        (world.site.home().join("store"), world.site.home().join("a"), world.site.home().join("b"));
     copy(&store, &older);
     world.goes_on(kafka, &[("G-2", event("G-2", 5, "redeemed"))]);
     fs::rename(&store, &newest).unwrap();
