@@ -9,6 +9,9 @@ use super::ports::TokenGeneration;
 
 const REFRESH_AFTER: Duration = Duration::from_secs(60 * 60);
 const REFRESH_BEFORE_END: Duration = Duration::from_secs(10 * 60);
+/// Before its end by our count a token is not used any more: it was given out a moment before we had it, and a push is checked
+/// a moment after it was started. Of a token that lives shortly it is a tenth at most.
+const MARGIN: Duration = Duration::from_secs(5);
 /// The least time between two fetches after a refusal: fetching cuts the other workers' token short.
 const FETCH_GAP: Duration = Duration::from_secs(30);
 /// Below this age a refusal may be the platform's own delay in spreading the token.
@@ -51,9 +54,10 @@ pub struct TokenDesk {
 }
 
 impl TokenDesk {
-    /// Whether attempts may be started with what is at hand.
+    /// Whether attempts may be started with what is at hand: it is not refused, and will still be good when they arrive.
     pub fn is_usable(&self, now: Duration) -> bool {
-        self.current.is_some_and(|c| !c.refused && now < c.fetched_at + c.lifetime)
+        let good = |c: Current| c.lifetime.saturating_sub(MARGIN.min(c.lifetime / 10));
+        self.current.is_some_and(|c| !c.refused && now < c.fetched_at + good(c))
     }
 
     /// The current token's name; 0 where there is none yet.

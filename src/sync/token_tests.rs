@@ -44,6 +44,27 @@ fn an_old_token_goes_on_while_the_new_one_is_fetched() {
     assert!(!desk.is_usable(s(7200)), "an expired token is of no use");
 }
 
+/// No new token can be had. What is started with the old one arrives while it is good at the platform, which counts from
+/// when it gave it out: `answer` before we had it. A push is `on_its_way` for a while.
+fn check_margin(lifetime_ms: u64, answer_ms: u64, on_its_way_ms: u64) {
+    let ms = Duration::from_millis;
+    let mut desk = TokenDesk::default();
+    assert!(desk.start_fetch(s(0)));
+    desk.fetched(GEN1, ms(lifetime_ms), ms(answer_ms));
+    let starts = (answer_ms..lifetime_ms * 2).step_by(10).filter(|at| desk.is_usable(ms(*at)));
+    let last = starts.max().expect("it is used");
+    assert!(last + on_its_way_ms < lifetime_ms, "started at {last} ms, it came too late");
+    assert!(last + 10 >= lifetime_ms * 9 / 10, "{last} ms is too early to give it up");
+}
+
+#[test]
+fn a_token_is_not_used_to_its_last_second() {
+    check_margin(7_200_000, 2000, 2900);
+    check_margin(60_000, 2000, 2900);
+    check_margin(20_000, 900, 1000);
+    check_margin(1000, 40, 40);
+}
+
 #[test]
 fn a_refusal_of_an_old_token_uses_the_newer() {
     let mut desk = with_token(7200);
