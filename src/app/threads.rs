@@ -1,11 +1,32 @@
 //! The threads beside the engine: each is named, and tells the engine when it dies.
 
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
-use super::worker::WorkerError;
+use super::log_mode::Closing;
+use super::worker::{WorkerError, wall_ms};
 use crate::sync::commit::{CommitThread, CutCommit};
+use crate::sync::engine::{Ended, Engine};
 use crate::sync::ports::{Inbox, Input, PortError};
+use crate::sync::runner;
+
+/// Runs the engine to its end, then waits for the threads beside it.
+pub(super) fn run_beside(
+    engine: Engine,
+    inputs: Receiver<Input>,
+    closing: &Closing,
+    threads: Vec<JoinHandle<()>>,
+) -> Ended {
+    let ended = runner::run(engine, &inputs, wall_ms);
+    // The queue is gone with `inputs`: the consumer's last words to the engine are not waited for.
+    drop(inputs);
+    closing.close();
+    for thread in threads {
+        thread.join().ok();
+    }
+    ended
+}
 
 /// Starts the commit's thread.
 pub(super) fn spawn_commit(
@@ -48,3 +69,7 @@ impl Drop for DeathNotice {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "threads_tests.rs"]
+mod tests;

@@ -171,21 +171,15 @@ impl Site {
         } else {
             self.local_parts(&consumer, store, &inbox)?
         };
-        let Parts { reader, commits, restore, mut threads } = parts;
-        threads.extend(sweeping);
+        let Parts { reader, commits, restore, threads: mut beside } = parts;
+        beside.extend(sweeping);
         let (attempts, token_topic) = self.attempts(&inbox)?;
         let commands = self.commands(&consumer, &inbox)?;
         let feed = commands.as_ref().map(|topic| Box::new(topic.feed()) as Box<dyn CommandFeed>);
         let engine = self.engine(&consumer, reader, commits, (restore, sweeper), (attempts, feed), budget)?;
         self.health.set_phase(Phase::Running(consumer.status()));
         self.forward_stop(queue);
-        let ended = runner::run(engine, &inputs, wall_ms);
-        // The queue is gone with `inputs`: the consumer's last words to the engine are not waited for.
-        drop(inputs);
-        closing.close();
-        for thread in threads {
-            thread.join().ok();
-        }
+        let ended = threads::run_beside(engine, inputs, &closing, beside);
         drop((token_topic, commands));
         consumer.stop();
         self.concluded(ended)

@@ -125,3 +125,25 @@ fn conclude(result: Result<Ended, WorkerError>) -> anyhow::Result<Exit> {
 const fn is_clean(left: Drained) -> bool {
     left.in_flight == 0 && left.uncommitted == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit;
+    use crate::sync::ports::PortError;
+
+    fn check(error: Result<Ended, WorkerError>, expected: Exit, words: &str) {
+        let error = conclude(error).unwrap_err();
+        assert_eq!((exit::of(&error), format!("{error:#}").as_str()), (expected, words));
+    }
+
+    #[test]
+    fn a_worker_that_fails_never_ends_with_0_and_says_why() {
+        let why = || PortError::Fatal("the commit thread has panicked".to_owned());
+        let ended = "the worker cannot go on: the commit thread has panicked";
+        check(Ok(Ended::Failed(why())), Exit::Failure, ended);
+        check(Err(WorkerError::Engine(why())), Exit::Failure, ended);
+        check(Err(WorkerError::Store(why())), Exit::Store, "the store cannot be used: the commit thread has panicked");
+        check(Err(WorkerError::Kafka(why())), Exit::Kafka, "Kafka cannot be used: the commit thread has panicked");
+    }
+}
