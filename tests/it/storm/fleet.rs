@@ -21,14 +21,14 @@ const STOPPED_FOR: Duration = Duration::from_secs(12);
 const SIGTERM: i32 = 15;
 /// How long one act may take until its effect is seen.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long partitions move after an act: a transaction that a killed worker left open, which is longer than its session;
-/// the restore; an attempt of the old owner that is still under way.
-const SETTLES_MS: i64 = 10_000 + 5_000 + 2_000;
+/// How long partitions move after an act: a transaction that a killed worker left open, which is longer than its session, and
+/// the time until the broker looks for such; the restore; an attempt of the old owner that is still under way.
+const SETTLES_MS: i64 = 10_000 + 10_000 + 5_000 + 2_000;
 
 pub struct Fleet<'s> {
-    kafka: &'s RealKafka,
-    stage: &'s Stage,
-    workers: Vec<Child>,
+    pub(super) kafka: &'s RealKafka,
+    pub(super) stage: &'s Stage,
+    pub(super) workers: Vec<Child>,
     rng: fastrand::Rng,
     since: Instant,
     windows: Vec<Window>,
@@ -56,18 +56,26 @@ impl<'s> Fleet<'s> {
         fleet
     }
 
+    /// One more worker.
+    pub fn grow(&mut self, args: &[&str]) {
+        let worker = self.workers.len();
+        self.workers.push(self.stage.spawn(worker, args));
+        self.say(&format!("worker {worker}"), "comes");
+        self.note(wall_ms());
+    }
+
     /// True once it has ended.
     pub fn ended(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.ended)
     }
 
-    fn say(&self, worker: &str, what: &str) {
+    pub(super) fn say(&self, worker: &str, what: &str) {
         let applied = self.stage.applied();
         println!("{:>6.1} s {applied:>7} applied  {worker:<9} {what}", self.since.elapsed().as_secs_f64());
     }
 
     /// From `from_ms` until now the world was not as usual; what follows from it may be seen a little later.
-    fn note(&mut self, from_ms: i64) {
+    pub(super) fn note(&mut self, from_ms: i64) {
         self.windows.push(Window { from_ms, until_ms: wall_ms() + SETTLES_MS });
     }
 
@@ -128,7 +136,7 @@ impl<'s> Fleet<'s> {
         assert!(signal == "-KILL" || asked, "worker {worker} ended with {status}:\n{}", self.stage.last_words());
     }
 
-    fn come_back(&mut self, worker: usize, what: &str) {
+    pub(super) fn come_back(&mut self, worker: usize, what: &str) {
         self.workers[worker] = self.stage.spawn(worker, &[]);
         self.say(&format!("worker {worker}"), what);
         self.note(wall_ms());

@@ -6,6 +6,7 @@
 mod acts;
 mod changelog;
 mod fleet;
+mod held;
 mod history;
 mod history_tests;
 mod log;
@@ -23,6 +24,7 @@ use order_sync::cli::exit::Exit;
 use crate::support::real_kafka::RealKafka;
 use acts::{Act, script};
 use fleet::Fleet;
+use held::{SLOW_COMMITS, Then};
 use history::Window;
 use stage::{Commit, Stage, Storm};
 
@@ -89,6 +91,32 @@ fn long_storm() {
     let often = [Act::Kill, Act::KillOntoEmpty, Act::Stop, Act::Terminate, Act::TerminateOntoEmpty];
     let acts = [&often[..], &often, &[Act::Kill, Act::Stop, Act::Broker, outage]].concat();
     ride_out(kafka, &storm(100_000, 250), 3, &acts);
+}
+
+/// A worker is killed between the records of a commit and its end. The other one waits until the broker has ended the
+/// transaction, then has the partition.
+#[test]
+fn real_kafka_a_takeover_waits_for_the_transaction_that_a_killed_worker_left_open() {
+    take_over(Then::Dies);
+}
+
+/// A worker stands still at that place for longer than its session, and goes on when the other one waits: whether its
+/// transaction is committed or aborted, the other one knows.
+#[test]
+fn real_kafka_a_takeover_waits_for_the_transaction_that_a_stopped_worker_ends_late() {
+    take_over(Then::GoesOn);
+}
+
+fn take_over(then: Then) {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let storm = Storm { partitions: 4, poison: 0, ..storm(6_000, 100) };
+    let stage = Stage::set(kafka, &storm);
+    let mut fleet = Fleet::start(kafka, &stage, 0, storm.seed);
+    fleet.grow(&SLOW_COMMITS);
+    stage.wait_for_applied(&mut fleet.workers, 0.05);
+    fleet.grow(&[]);
+    fleet.take_over_from_one_in_a_transaction(then);
+    oracle::check(kafka, &stage, &fleet.end());
 }
 
 fn storm(records: usize, pace: u32) -> Storm {
