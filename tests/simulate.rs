@@ -11,6 +11,8 @@
     reason = "tests stop where the world is not as they made it, and a planted bug is asked for only where it bites"
 )]
 
+#[path = "simulate/accounting.rs"]
+mod accounting;
 #[path = "simulate/answers.rs"]
 mod answers;
 #[path = "simulate/audit.rs"]

@@ -318,4 +318,20 @@ impl Kafka {
         let seen = |place: &&Place| self.transactions[place.transaction].fate == Fate::Committed;
         self.changelog[partition][range].iter().filter(seen).filter_map(|place| place.record.clone()).collect()
     }
+
+    /// What is committed and was not compacted away, each with its place.
+    pub(crate) fn standing(&self, partition: usize) -> Vec<(i64, ChangelogRecord)> {
+        let seen = |place: &Place| self.transactions[place.transaction].fate == Fate::Committed;
+        let places = self.changelog[partition].iter().zip(0..).filter(|(place, _)| seen(place));
+        places.filter_map(|(place, offset)| Some((offset, place.record.clone()?))).collect()
+    }
+
+    /// The dead letters of a partition, in the order in which they were committed.
+    pub(crate) fn letters(&self, partition: usize) -> Vec<Letter> {
+        let mut committed: Vec<&Transaction> =
+            self.transactions.iter().filter(|transaction| transaction.fate == Fate::Committed).collect();
+        committed.sort_by_key(|transaction| transaction.decided);
+        let letters = committed.into_iter().flat_map(|transaction| &transaction.written.letters);
+        letters.filter(|letter| usize::try_from(letter.partition) == Ok(partition)).cloned().collect()
+    }
 }

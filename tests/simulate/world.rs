@@ -127,6 +127,8 @@ impl World {
             self.happen();
             self.step(Duration::from_millis(millis))?;
         }
+        // While much is owed and in pieces, and once all has come to its end.
+        self.account()?;
         self.clear_up();
         // Where orders leave, the log goes on when some have left.
         while self.retains {
@@ -156,7 +158,8 @@ impl World {
             life.check();
         }
         self.kafka.lock().unwrap().audit.history();
-        self.judge()
+        self.judge()?;
+        self.account()
     }
 
     /// Lets time pass until everything that is produced is committed and delivered.

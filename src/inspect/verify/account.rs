@@ -157,6 +157,7 @@ impl<'a> Account<'a> {
             way: FoldAs::Event,
             variants: &variants,
             removed: self.facts.removed(&identity.app_id),
+            removed_then: 0,
             letter: letter.as_ref(),
             owed: &owed,
             is_commanded: &|stamp| commanded.contains(&(key, stamp)),

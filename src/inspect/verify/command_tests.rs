@@ -103,6 +103,33 @@ fn a_state_that_a_command_made_and_that_is_lost_is_a_hole() {
     });
 }
 
+/// On an operator's word: above what has left, and under the stamp of what stands as a dead letter.
+#[test]
+fn a_fold_of_an_order_that_has_left_or_was_given_up_is_accounted_for() {
+    let mut worker = FakeWorker::default();
+    worker.event("A", "a1", "redeemed", 1_700_000_009);
+    let stale = worker.record("A", "a2", "refunding", 1_700_000_001);
+    worker.event("B", "b1", "redeemed", 1_700_000_019);
+    for _ in 0..2 {
+        worker.cut();
+    }
+    worker.leave("A");
+    worker.leave("B");
+    worker.cut();
+    worker.fold_on_word("A", stale);
+    worker.cut();
+    each_way(&worker, |_| ());
+    let mut worker = FakeWorker::default();
+    worker.event("A", "a1", "paid", 1_700_000_009);
+    let stale = worker.record("A", "a2", "paid", 1_700_000_001);
+    worker.cut();
+    worker.give_up("A");
+    worker.cut();
+    worker.fold_on_word("A", stale);
+    worker.cut();
+    each_way(&worker, |_| ());
+}
+
 /// What each command owes: the record may be gone, its bytes, its stamp and its event may be other ones.
 #[test]
 fn what_a_command_owes_is_held_against_what_the_log_has_owed() {

@@ -176,7 +176,12 @@ impl FakeWorker {
         let state = self.states.get(&identity);
         let (state, request) = match fold_as(way, state, &event, offset, fold_rules, &mapper).unwrap() {
             Transition::Advanced(advanced) => (advanced.state, Some(advanced.request)),
-            Transition::Unchanged(unchanged) => (unchanged.state, None),
+            Transition::Unchanged(unchanged) => {
+                // What stands as a dead letter is owed again.
+                let (mut state, request) = (unchanged.state, unchanged.request);
+                let is_dead = state.dead_letter.take().is_some();
+                (state, is_dead.then_some(request))
+            }
             Transition::Duplicate | Transition::Stale => return None,
         };
         let stamp = request.as_ref().map(|_| state.update_time.0);

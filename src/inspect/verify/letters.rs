@@ -80,6 +80,8 @@ impl LetterSeen {
 pub(super) struct LettersSeen {
     /// By the offsets of their originals, each offset's in the order of the log.
     letters: Vec<LetterSeen>,
+    /// Orders and stamps of the deliveries that were given up.
+    given_up: HashSet<(u64, i64), RandomState>,
     /// Originals that were asked for.
     pub(super) originals: HashMap<i64, Record, RandomState>,
 }
@@ -101,6 +103,7 @@ impl LettersSeen {
             }
             ControlFlow::Continue(())
         })?;
+        letters.given_up = letters.letters.iter().filter_map(|letter| Some((letter.names, letter.stamp()?))).collect();
         // The sort is stable.
         letters.letters.sort_by_key(|letter| letter.offset);
         Ok(letters)
@@ -143,6 +146,11 @@ impl LettersSeen {
         let letters = self.letters.get(from..).unwrap_or_default();
         let count = letters.iter().take_while(|letter| letter.offset == offset).count();
         letters.get(..count).unwrap_or_default()
+    }
+
+    /// Whether a delivery of the order under this stamp was ever given up.
+    pub(super) fn has_given_up(&self, order: u64, stamp: i64) -> bool {
+        self.given_up.contains(&(order, stamp))
     }
 
     /// The offsets of their originals, the least first.

@@ -4,7 +4,7 @@ use super::account::Account;
 use super::debts::Due;
 use super::evidence::order_key;
 use super::outcome::Reason;
-use super::step::{Step, What};
+use super::step::{Candidate, Step, What};
 use super::worlds::World;
 use crate::order::again::resync;
 use crate::order::fold::FoldAs;
@@ -104,25 +104,34 @@ impl Account<'_> {
             way,
             variants: &variants,
             removed,
+            // On an operator's word an event of an unknown order is folded above what has left.
+            removed_then: done.update_time.map_or(0, |given| given.0 - 1),
             letter: None,
             owed: &[],
             is_commanded: &|_| true,
             is_whole: false,
         };
+        let (letters, key) = (self.letters, order_key(&identity));
         let track = self.track(&identity);
         let candidates = step.candidates(&track.worlds);
+        let is_given = |stamp: i64| done.update_time.is_none_or(|given| given.0 == stamp);
         let fits = |what: What| match (what, done.outcome) {
-            (What::Advanced { stamp, .. }, Outcome::Folded) => done.update_time.is_none_or(|given| given.0 == stamp),
+            (What::Advanced { stamp, .. }, Outcome::Folded) => is_given(stamp),
+            // What stands as a dead letter is owed again.
+            (What::Unchanged { stamp }, Outcome::Folded) => is_given(stamp) && letters.has_given_up(key, stamp),
             // A delivery that is owed already changes nothing.
             (What::Unchanged { .. } | What::Duplicate | What::Stale, Outcome::Unchanged) | (What::Unknown, _) => true,
             _ => false,
         };
         let next: Vec<World> = candidates.iter().filter(|c| fits(c.what)).map(|c| c.after.clone()).collect();
-        let due = |what: What| match what {
-            What::Advanced { request, .. } => Some(Due { offset, request: Some(request) }),
-            What::Unchanged { .. } | What::Duplicate | What::Stale | What::Aside(_) | What::Unknown => None,
+        let due = |candidate: &Candidate| match (candidate.what, candidate.after.state()) {
+            (What::Advanced { request, .. }, _) => Some(Due { offset, request: Some(request) }),
+            (What::Unchanged { .. }, Some(state)) if done.outcome == Outcome::Folded => {
+                Some(Due::of(state, &identity, offset, &variants))
+            }
+            (What::Unchanged { .. } | What::Duplicate | What::Stale | What::Aside(_) | What::Unknown, _) => None,
         };
-        let due: Option<Vec<Due>> = candidates.iter().filter(|c| fits(c.what)).map(|c| due(c.what)).collect();
+        let due: Option<Vec<Due>> = candidates.iter().filter(|c| fits(c.what)).map(due).collect();
         if next.is_empty() {
             let given = candidates.first().map_or("nothing", |candidate| candidate.what.words());
             let words = format!("a {} has come to {}, and folding gives {given}", done.command, done.outcome.as_str());

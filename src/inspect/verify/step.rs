@@ -54,6 +54,8 @@ pub(super) struct Step<'a> {
     pub(super) variants: &'a [Variant<'a>],
     /// The greatest stamp that retention has removed.
     pub(super) removed: i64,
+    /// The one that it had removed when a command folded this, as far as the stamp of its outcome says; else 0.
+    pub(super) removed_then: i64,
     /// The letter that set it aside.
     pub(super) letter: Option<&'a LetterSeen>,
     /// The deliveries that the log has owed for it.
@@ -76,12 +78,12 @@ impl Step<'_> {
         for world in worlds {
             match world {
                 World::Unknown => {}
-                World::New => self.variants.iter().for_each(|v| put(self.folded(world, None, UpdateTime::ZERO, *v))),
+                World::New => self.anew(UpdateTime::ZERO).for_each(&mut put),
                 World::Known(state) => {
                     self.variants.iter().for_each(|v| put(self.folded(world, Some(state), UpdateTime::ZERO, *v)));
                     if left_below(state, self.removed) {
                         // It may have left before this event.
-                        self.variants.iter().for_each(|v| put(self.folded(&World::New, None, state.update_time, *v)));
+                        self.anew(state.update_time).for_each(&mut put);
                     }
                 }
             }
@@ -90,6 +92,13 @@ impl Step<'_> {
             put(Candidate { before: World::Unknown, after: World::Unknown, what: What::Unknown });
         }
         found
+    }
+
+    /// As the first event of an order of which this stamp or a later one has left, or none.
+    fn anew(&self, removed: UpdateTime) -> impl Iterator<Item = Candidate> {
+        let then = Some(self.removed_then).filter(|then| *then > removed.0 && *then <= self.removed);
+        let all = [Some(removed), then.map(UpdateTime)].into_iter().flatten();
+        all.flat_map(move |removed| self.variants.iter().map(move |v| self.folded(&World::New, None, removed, *v)))
     }
 
     fn folded(
