@@ -10,16 +10,18 @@ use order_sync::record::{NextOffset, Record, RecordOffset};
 use order_sync::sync::scan::{LogScan, ScanError, Span, Visit};
 
 use super::audit::TOPIC;
+use super::commands::command_of;
 use super::edge::Mapper;
 use super::ports::{record, source};
 use super::world::World;
 
-/// One partition of the source, the changelog and the dead letters.
+/// One partition of all topics.
 struct Topics {
     partition: i32,
     source: Vec<Record>,
     changelog: Vec<Record>,
     letters: Vec<Record>,
+    commands: Vec<Record>,
 }
 
 impl Topics {
@@ -27,6 +29,7 @@ impl Topics {
         match topic {
             TOPIC => &self.source,
             "changelog" => &self.changelog,
+            "commands" => &self.commands,
             _ => &self.letters,
         }
     }
@@ -79,6 +82,7 @@ impl World {
             partitions_of_topic: i32::try_from(self.lengths.len()).unwrap(),
             changelog: "changelog".to_owned(),
             dead_letters: "letters".to_owned(),
+            commands: "commands".to_owned(),
             range: (0, i64::MAX),
         };
         let mut topics = self.topics(partition);
@@ -99,6 +103,14 @@ impl World {
             value: standing.value.map(Into::into),
             headers: Vec::new(),
         });
+        let commands = kafka.audit.script[partition].commands.iter().take(self.given[partition]).zip(0..);
+        let commands = commands.map(|((id, command), offset)| Record {
+            offset: RecordOffset::new(offset),
+            timestamp_ms: None,
+            key: Some(id.as_bytes().into()),
+            value: Some(command_of(partition, id, command).encode().unwrap().into()),
+            headers: Vec::new(),
+        });
         let letters = kafka.letters(partition).into_iter().zip(0..).map(|(letter, offset)| Record {
             offset: RecordOffset::new(offset),
             timestamp_ms: None,
@@ -111,6 +123,7 @@ impl World {
             source: records.map(|(event, offset)| record(offset, event)).collect(),
             changelog: changelog.collect(),
             letters: letters.collect(),
+            commands: commands.collect(),
         }
     }
 }

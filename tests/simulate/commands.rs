@@ -19,7 +19,8 @@ pub(crate) enum Ask {
     Leave(TopicPartition),
 }
 
-fn read(partition: usize, id: &str, command: &script::Command) -> Read {
+/// The command as an operator gives it.
+pub(crate) fn command_of(partition: usize, id: &str, command: &script::Command) -> Command {
     let (app_id, at) = (AppId::new("tt1"), |offset: i64| RecordOffset::new(offset));
     let mut at_ms = 1_700_000_000_000;
     let action = match command {
@@ -33,7 +34,7 @@ fn read(partition: usize, id: &str, command: &script::Command) -> Read {
         script::Command::Pause => Action::Pause { app_id },
         script::Command::Resume => Action::Resume { app_id },
     };
-    Read::Command(Command { id: id.into(), source: source(partition), action, who: "a".into(), why: "".into(), at_ms })
+    Command { id: id.into(), source: source(partition), action, who: "a".into(), why: "".into(), at_ms }
 }
 
 impl Life {
@@ -63,7 +64,7 @@ impl Life {
                 }
                 let (id, command) = &script[partition].commands[offset];
                 let at = RecordOffset::new(i64::try_from(offset).unwrap());
-                self.take(partition, at, &read(partition, id, command));
+                self.take(partition, at, &Read::Command(command_of(partition, id, command)));
             }
         }
         while rng.u8(..3) > 0 && self.take_turn() {}

@@ -106,6 +106,7 @@ fn partition(
         source,
         changelog: reading.config.kafka.changelog_topic.clone(),
         dead_letters: reading.config.kafka.dead_letter_topic.clone(),
+        commands: reading.config.kafka.commands_topic(),
         range,
     };
     let bar = reading.bar.clone();

@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use super::eras::Eras;
 use super::evidence::{Brief, order_key};
 use super::facts::Facts;
+use super::given::Lost;
 use super::letters::{LetterSeen, LettersSeen};
 use super::outcome::{Kind, Reason};
 use super::rules::VerifyRules;
@@ -25,6 +26,8 @@ pub(super) struct Account<'a> {
     pub(super) eras: &'a Eras,
     pub(super) facts: &'a mut Facts,
     pub(super) letters: &'a LettersSeen,
+    /// Commands that have no outcome.
+    pub(super) lost: &'a [Lost],
     pub(super) partitions_of_topic: i32,
     /// The oldest offset of the source.
     pub(super) low: i64,

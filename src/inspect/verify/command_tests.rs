@@ -271,3 +271,48 @@ fn a_letter_that_came_back_has_a_status_that_knows_of_it() {
         }
     });
 }
+
+/// Whatever it came to, and compacted or not: each has left its outcome, from where the log says that they were executed.
+#[test]
+fn a_command_that_was_executed_and_has_no_outcome_is_told_of_whatever_kind_it_was() {
+    let mut worker = FakeWorker::default();
+    worker.set("k0");
+    worker.event("A", "a1", "paid", 1_700_000_000);
+    let aside = worker.set_aside("A", "a2", "redeemed");
+    worker.event("B", "b1", "paid", 1_700_000_000);
+    worker.cut();
+    worker.refuse("B", 2);
+    worker.pause_and_resume();
+    worker.redrive("A", aside);
+    worker.discard("A", aside);
+    worker.resync("A");
+    worker.cut();
+    each_way(&worker, |planted| {
+        for (id, at) in [("c1", 2), ("c2", 2), ("c3", 2), ("c4", aside), ("c5", aside), ("c6", aside)] {
+            let found = planted.without(&[("command", &format!("\"{id}\""))]);
+            assert!(found.contains(&(at, "command_missing")), "{id}: {found:?}");
+        }
+    });
+    // What is not passed yet, and what retention has taken.
+    let mut log = worker.log.clone();
+    log.put("commands", b"c7", log.topics["commands"][0].value.clone().map(Vec::from));
+    assert_eq!(found(&log), []);
+    let at = last(&log.topics["changelog"], "command", "\"c1\"");
+    log.topics.get_mut("changelog").unwrap().remove(at);
+    log.topics.get_mut("commands").unwrap().remove(0);
+    assert_eq!(found(&log), []);
+    // A changelog that begins with a rebase says nothing of commands before that.
+    let mut log = worker.log.clone();
+    let all = log.topics.get_mut("changelog").unwrap();
+    for record in all.iter_mut().filter(|record| record.key.as_deref().unwrap().starts_with(b"[1,\"settings\"")) {
+        let text = String::from_utf8(record.value.clone().unwrap().into_vec()).unwrap();
+        record.value = Some(text.replacen("\"next\":0,", "\"next\":0,\"commands\":3,", 1).into_bytes().into());
+    }
+    assert_eq!(found(&log), []);
+    for (id, expect) in [("c3", false), ("c4", true)] {
+        let mut log = log.clone();
+        let at = last(&log.topics["changelog"], "command", &format!("\"{id}\""));
+        log.topics.get_mut("changelog").unwrap().remove(at);
+        assert_eq!(found(&log).iter().any(|(_, reason)| *reason == "command_missing"), expect, "{id}");
+    }
+}

@@ -74,6 +74,8 @@ pub(super) struct Eras {
     known: Vec<Rc<InForce>>,
     /// The newest commit: its number, and where it and its commands end.
     last: Option<(u64, i64, i64)>,
+    /// Where the commands topic stood when the newest record was written that follows none.
+    begun: Option<i64>,
 }
 
 impl Eras {
@@ -82,6 +84,9 @@ impl Eras {
         let Ok(SettingsFrom { next, commands, before, by }) = SettingsFrom::decode(value) else {
             return self.begin(number, None, Some(UNREADABLE));
         };
+        if before.is_none() {
+            self.begun = Some(commands.map_or(0, NextOffset::get));
+        }
         let fault = self.follows(number, next.get(), before);
         let settings = match self.known.iter().find(|known| known.fingerprint == by.fingerprint) {
             Some(known) => Rc::clone(known),
@@ -148,6 +153,12 @@ impl Eras {
             Some(_) | None => self.begin(number, named, named.map(|_| MISSING)),
         }
         self.last = Some((number, position.next.get(), position.commands.map_or(0, NextOffset::get)));
+    }
+
+    /// The place in the commands topic from which on each command that the log has passed was executed; `None` where the log
+    /// does not say it.
+    pub(super) fn executed_from(&self, position: &Position) -> Option<i64> {
+        position.settings.and(self.begun)
     }
 
     /// Whether the log says of every commit by which settings it folded.

@@ -14,6 +14,7 @@ use foldhash::fast::RandomState;
 use super::debts::{Debt, Place, owes};
 use super::eras::Eras;
 use super::evidence::{Brief, OwedSeen, names_key, order_key, short};
+use super::given::Outcomes;
 use super::rules::VerifyRules;
 use super::unread::Unread;
 use crate::order::{AppId, DeadLetterReason, Identity, OrderState, UpdateTime};
@@ -76,6 +77,8 @@ pub(super) struct Facts {
     pub(super) alive: HashMap<(u64, i64), OwedSeen, RandomState>,
     pub(super) statuses: BTreeMap<i64, StatusSeen>,
     pub(super) commands: Vec<CommandDone>,
+    /// Which commands have an outcome.
+    pub(super) outcomes: Outcomes,
     /// How often a command has made a letter of the record at an offset.
     pub(super) failed: HashMap<i64, usize, RandomState>,
     /// By the places of commands that owe one: what the commits say of it that hold everything which they ever held.
@@ -168,7 +171,8 @@ impl Facts {
                     Err(_) => self.cannot_read("the status of its dead letter", Some(offset.get()), seen),
                 }
             }
-            (Some(ChangelogKey::Command(_)), Some(value)) => {
+            (Some(ChangelogKey::Command(id)), Some(value)) => {
+                self.outcomes.put(&id);
                 let Ok(done) = CommandDone::decode(value) else {
                     self.cannot_read("the outcome of a command", None, seen);
                     return Ok(());

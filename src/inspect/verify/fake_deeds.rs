@@ -7,7 +7,7 @@ use crate::order::state::DeadLetterMark;
 use crate::order::{DeadLetterReason, Identity, OrderState, Stage, TimeUnit, UpdateTime};
 use crate::record::{Header, NextOffset, Record, RecordOffset, TopicPartition};
 use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
-use crate::sync::command::{CommandDone, Outcome};
+use crate::sync::command::{Action, Command, CommandDone, Outcome};
 use crate::sync::dead_letter::{DeadLetter, DeliveryRecord};
 use crate::sync::letter::Origin;
 use crate::sync::{Owed, OwedKey};
@@ -147,6 +147,18 @@ impl FakeWorker {
         self.besides(key, LetterStatus { state, ..status }.encode().unwrap());
     }
 
+    /// Nothing is done.
+    pub(super) fn refuse(&mut self, order: &str, offset: i64) {
+        self.done("redrive", Outcome::Refused, order, Some(offset), None);
+    }
+
+    /// An app is paused, and goes on.
+    pub(super) fn pause_and_resume(&mut self) {
+        for action in [Action::Pause { app_id: app() }, Action::Resume { app_id: app() }] {
+            self.done(action.as_str(), Outcome::Done, "", None, None);
+        }
+    }
+
     fn done(&mut self, command: &str, outcome: Outcome, order: &str, offset: Option<i64>, stamp: Option<i64>) {
         self.commands += 1;
         let next = self.log.topics["orders"].last().map_or(0, |last| last.offset.get() + 1);
@@ -164,11 +176,33 @@ impl FakeWorker {
             who: "w".into(),
             why: "y".into(),
         };
-        let key = ChangelogKey::Command(format!("c{}", self.commands).into());
-        self.besides(key, done.encode().unwrap());
+        let id: Box<str> = format!("c{}", self.commands).into();
+        let given = Command {
+            id: id.clone(),
+            source: TopicPartition::new("orders", 0),
+            action: action(&done),
+            who: "w".into(),
+            why: "y".into(),
+            at_ms: NOW_MS,
+        };
+        self.log.put("commands", id.as_bytes(), Some(given.encode().unwrap()));
+        self.besides(ChangelogKey::Command(id), done.encode().unwrap());
     }
 
     fn besides(&mut self, key: ChangelogKey, value: Vec<u8>) {
         self.besides.push((key, value));
+    }
+}
+
+/// What was asked for.
+fn action(done: &CommandDone) -> Action {
+    match (&*done.command, done.offset) {
+        ("redrive", Some(offset)) => Action::Redrive { offset, letter: None },
+        ("fold", Some(offset)) => Action::Fold { offset },
+        ("discard", Some(offset)) => Action::Discard { offset },
+        ("resync", None) => Action::Resync { app_id: app(), order_id: done.order_id.clone().unwrap() },
+        ("pause", None) => Action::Pause { app_id: app() },
+        ("resume", None) => Action::Resume { app_id: app() },
+        other => panic!("{other:?}"),
     }
 }

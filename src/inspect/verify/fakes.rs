@@ -237,6 +237,7 @@ impl FakeWorker {
         let mut position = Position { commit_number: self.commit_number, ..Position::before(NextOffset::new(next)) };
         position.last = self.last;
         position.settings = self.recorded;
+        position.commands = (self.commands > 0).then(|| NextOffset::new(self.commands));
         self.next = next;
         if self.removed > 0 {
             position.removed_stamps = [(app(), UpdateTime(self.removed))].into();

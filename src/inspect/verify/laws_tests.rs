@@ -15,6 +15,7 @@ pub(super) fn asked(range: (i64, i64)) -> Asked {
         partitions_of_topic: 1,
         changelog: "changelog".to_owned(),
         dead_letters: "letters".to_owned(),
+        commands: "commands".to_owned(),
         range,
     }
 }

@@ -7,6 +7,7 @@ mod debts;
 mod eras;
 mod evidence;
 mod facts;
+mod given;
 mod letters;
 mod obey;
 mod outcome;

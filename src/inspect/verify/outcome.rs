@@ -113,6 +113,8 @@ pub enum Reason {
     StatusMissing,
     /// The source's record is another one than was read.
     RecordChanged,
+    /// A command that was executed has no outcome.
+    CommandMissing,
     /// A command's outcome is another one, or a letter's status is not what commands have left.
     CommandDiffers,
     /// The record of the settings by which the log was folded is missing, or another one.
@@ -121,7 +123,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Hole,
         Self::NeverOwed,
         Self::UnexplainedDelivery,
@@ -136,6 +138,7 @@ impl Reason {
         Self::LetterDiffers,
         Self::StatusMissing,
         Self::RecordChanged,
+        Self::CommandMissing,
         Self::CommandDiffers,
         Self::SettingsDiffer,
     ];
@@ -157,6 +160,7 @@ impl Reason {
             Self::LetterDiffers => "letter_differs",
             Self::StatusMissing => "status_missing",
             Self::RecordChanged => "record_changed",
+            Self::CommandMissing => "command_missing",
             Self::CommandDiffers => "command_differs",
             Self::SettingsDiffer => "settings_differ",
         }
@@ -200,6 +204,11 @@ impl Reason {
                 "a record is not what it was: the topic was made anew, was written by another hand, or a disk is failing. \
                  Take the record from the merchant, not from Kafka"
             }
+            Self::CommandMissing => {
+                "the changelog has lost what a command came to: whoever wrote to it or has deleted from it, only workers may. \
+                 What the command did stands as it is; do not give it again before `order-sync orders show` or `apps list` says \
+                 what it has left"
+            }
             Self::CommandDiffers => {
                 "was a setting or the release changed? The finding begins with it where that may be all. Else what the command says it did is not what the log gives: see `order-sync orders show`, and resync the order"
             }
@@ -228,6 +237,7 @@ impl Reason {
             | Self::LetterDiffers
             | Self::StatusMissing
             | Self::RecordChanged
+            | Self::CommandMissing
             | Self::SettingsDiffer => false,
         }
     }

@@ -11,6 +11,7 @@ use super::account::Account;
 use super::bases::read_bases;
 use super::eras::Eras;
 use super::facts::Facts;
+use super::given::{Lost, Which, read_lost};
 use super::letters::LettersSeen;
 use super::outcome::Reason;
 use super::rules::{Start, VerifyRules};
@@ -36,6 +37,8 @@ pub struct Asked {
     pub changelog: String,
     /// The dead-letter topic's name.
     pub dead_letters: String,
+    /// The commands topic's name.
+    pub commands: String,
     /// The first offset, and the one behind the last.
     pub range: (i64, i64),
 }
@@ -92,6 +95,8 @@ pub(super) fn verify_within(
         None => LettersSeen::default(),
     };
     let eras = std::mem::take(&mut facts.eras);
+    let executed_from = facts.position.as_ref().and_then(|position| eras.executed_from(position));
+    let lost = read_lost(reader, asked, &facts, executed_from)?;
     let pass = Pass {
         rules,
         eras: &eras,
@@ -99,6 +104,7 @@ pub(super) fn verify_within(
         source,
         begin: begin(rules, &facts, &letters, source),
         letters: &letters,
+        lost: &lost,
         needed: &needed,
     };
     let parts = facts.parts(document_bytes_max, STATE_BYTES);
@@ -147,6 +153,7 @@ struct Pass<'a> {
     source: Extent,
     begin: i64,
     letters: &'a LettersSeen,
+    lost: &'a [Lost],
     needed: &'a HashSet<i64, RandomState>,
 }
 
@@ -203,6 +210,7 @@ impl Pass<'_> {
             eras: self.eras,
             facts,
             letters: self.letters,
+            lost: self.lost,
             partitions_of_topic: self.asked.partitions_of_topic,
             low,
             range: self.asked.range,
@@ -222,6 +230,7 @@ impl Pass<'_> {
         if part.0 == 0 {
             account.tell_of_settings();
             account.tell_unread();
+            account.tell_lost(Which::OfOrders);
         }
         if next > end && part.0 == 0 {
             let words = format!(
@@ -242,6 +251,9 @@ impl Pass<'_> {
         })?;
         account.count_gap(until);
         account.close();
+        if part.0 == 0 {
+            account.tell_lost(Which::Others);
+        }
         spread.take(source, account.tracks.values().map(|track| &track.identity));
         Ok((account.report, account.findings))
     }
