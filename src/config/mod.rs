@@ -51,4 +51,4 @@ pub use outside::PREFIX;
 pub use properties::is_hidden;
 pub use schema::schema;
 pub use settings::Config;
-pub use store::Store;
+pub use store::{RETAIN_MIN, Store};

@@ -20,7 +20,7 @@ pub struct Store {
 /// The shortest `retain`. A refund after the redemption, or a correction, comes within days as a matter of course; without
 /// its order it is refused, or begins with nothing. A store holds the last week's orders in any case, so that less than a
 /// week would save little and cost such events.
-const RETAIN_MIN: Duration = Duration::from_secs(7 * 86_400);
+pub const RETAIN_MIN: Duration = Duration::from_secs(7 * 86_400);
 /// The longest, ten years: beyond it, "never" is meant.
 const RETAIN_MAX: Duration = Duration::from_secs(3_650 * 86_400);
 

@@ -76,6 +76,7 @@ impl World {
             mappers: vec![&mapper],
             mapping: |settings| Box::new(Mapper { release: settings.release.parse().unwrap() }),
             start: Start::Beginning,
+            statuses_stay_ms: 0,
         };
         let asked = Asked {
             source: source(partition),

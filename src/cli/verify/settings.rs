@@ -1,11 +1,16 @@
 //! By which settings a log that does not say it may have been written: today's, and every other choice of what changes a
 //! request.
 
+use std::time::Duration;
+
 use crate::app::settings;
-use crate::config::{Config, GoodsEntryType, StartFrom, TextLimit, TicketLists};
+use crate::config::{Config, GoodsEntryType, RETAIN_MIN, StartFrom, TextLimit, TicketLists};
 use crate::douyin::Mapper;
 use crate::inspect::{Start, VerifyRules};
 use crate::order::MapOrder;
+
+/// How much the clocks of workers and brokers may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(86_400);
 
 /// Today's mapping first, then the others.
 pub(in crate::cli) fn mappers(config: &Config) -> Vec<Mapper> {
@@ -34,5 +39,7 @@ pub(super) fn rules<'m>(config: &Config, mappers: &'m [Mapper]) -> VerifyRules<'
             StartFrom::Earliest => Start::Beginning,
             StartFrom::Latest | StartFrom::Time(_) => Start::Later,
         },
+        // Whatever it was set to; clocks may differ by a day.
+        statuses_stay_ms: i64::try_from(RETAIN_MIN.saturating_sub(CLOCKS_DIFFER).as_millis()).unwrap_or(i64::MAX),
     }
 }

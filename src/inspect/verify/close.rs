@@ -38,6 +38,8 @@ impl Account<'_> {
             self.close_statuses();
             self.close_letters();
         }
+        self.close_settled();
+        self.close_unsaid();
     }
 
     fn close_order(&mut self, track: &Track, last: Option<LastState>) {
@@ -119,7 +121,7 @@ impl Account<'_> {
             .filter(|(key, _)| self.wants(**key) && !self.tracks.contains_key(key))
             .map(|(_, last)| last.clone())
             .collect();
-        for LastState { identity, state, is_sound } in others {
+        for LastState { identity, state, is_sound, .. } in others {
             let (offset, reason, words) = match state {
                 None => (-1, Reason::Unreadable, "a state in the changelog cannot be read"),
                 Some(state) if state.applied_offset >= begin => {

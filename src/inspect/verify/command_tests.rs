@@ -5,14 +5,14 @@ use super::laws_tests::report;
 use crate::record::Record;
 
 /// What of the changelog one has lost or changed.
-struct Planted<'a> {
-    worker: &'a FakeWorker,
-    cleaned: usize,
+pub(super) struct Planted<'a> {
+    pub(super) worker: &'a FakeWorker,
+    pub(super) cleaned: usize,
 }
 
 impl Planted<'_> {
     /// The offsets that are found and their reasons, without the last record whose key is of this kind and names this.
-    fn without(&self, kinds: &[(&str, &str)]) -> Vec<(i64, &'static str)> {
+    pub(super) fn without(&self, kinds: &[(&str, &str)]) -> Vec<(i64, &'static str)> {
         let mut log = self.worker.log.clone();
         for (kind, names) in kinds {
             let records = log.topics.get_mut("changelog").unwrap();
@@ -23,7 +23,7 @@ impl Planted<'_> {
     }
 
     /// The same after this text in its value has become another one.
-    fn changed(&self, kind: &str, names: &str, from: &str, to: &str) -> Vec<(i64, &'static str)> {
+    pub(super) fn changed(&self, kind: &str, names: &str, from: &str, to: &str) -> Vec<(i64, &'static str)> {
         let mut log = self.worker.log.clone();
         let records = log.topics.get_mut("changelog").unwrap();
         let at = last(records, kind, names);
@@ -38,17 +38,17 @@ impl Planted<'_> {
         String::from_utf8(records[last(records, kind, names)].value.clone().unwrap().into_vec()).unwrap()
     }
 
-    fn found(&self, mut log: FakeLog) -> Vec<(i64, &'static str)> {
+    pub(super) fn found(&self, mut log: FakeLog) -> Vec<(i64, &'static str)> {
         log.compact("changelog", self.cleaned);
         found(&log)
     }
 }
 
-fn found(log: &FakeLog) -> Vec<(i64, &'static str)> {
+pub(super) fn found(log: &FakeLog) -> Vec<(i64, &'static str)> {
     report(log, u64::MAX).unaccounted.iter().map(|found| (found.offset, found.reason.code())).collect()
 }
 
-fn last(records: &[Record], kind: &str, names: &str) -> usize {
+pub(super) fn last(records: &[Record], kind: &str, names: &str) -> usize {
     let is_it = |record: &Record| {
         let key = String::from_utf8_lossy(record.key.as_deref().unwrap()).into_owned();
         key.starts_with(&format!("[1,\"{kind}\"")) && key.contains(names) && record.value.is_some()
@@ -57,7 +57,7 @@ fn last(records: &[Record], kind: &str, names: &str) -> usize {
 }
 
 /// Compacted not at all, and wholly.
-fn each_way(worker: &FakeWorker, check: impl Fn(&Planted<'_>)) {
+pub(super) fn each_way(worker: &FakeWorker, check: impl Fn(&Planted<'_>)) {
     for cleaned in [0, usize::MAX] {
         let planted = Planted { worker, cleaned };
         assert_eq!(planted.without(&[]), [], "a healthy log");

@@ -17,6 +17,7 @@ use super::evidence::{Brief, OwedSeen, names_key, order_key, short};
 use super::given::Outcomes;
 use super::rules::VerifyRules;
 use super::unread::Unread;
+use crate::order::state::DeadLetterMark;
 use crate::order::{AppId, DeadLetterReason, Identity, OrderState, UpdateTime};
 use crate::record::TopicPartition;
 use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
@@ -43,6 +44,8 @@ pub(super) struct LastState {
     pub(super) state: Option<Brief>,
     /// Whether its document gives its request, where that was asked.
     pub(super) is_sound: bool,
+    /// The dead letter as which its last delivery stands.
+    pub(super) mark: Option<DeadLetterMark>,
 }
 
 /// The last word on a dead letter.
@@ -76,6 +79,10 @@ pub(super) struct Facts {
     /// What is owed now.
     pub(super) alive: HashMap<(u64, i64), OwedSeen, RandomState>,
     pub(super) statuses: BTreeMap<i64, StatusSeen>,
+    /// Letters whose status was removed last, as far as that still stands there.
+    pub(super) forgotten: HashSet<i64, RandomState>,
+    /// The newest time of a record.
+    pub(super) newest_ms: Option<i64>,
     pub(super) commands: Vec<CommandDone>,
     /// Which commands have an outcome.
     pub(super) outcomes: Outcomes,
@@ -154,6 +161,7 @@ impl Facts {
         };
         let offset = seen.offset().get();
         self.gapless += i64::from(offset == self.gapless);
+        self.newest_ms = self.newest_ms.max(seen.timestamp_ms());
         let key = ChangelogKey::decode(seen.key().unwrap_or_default(), topic).map_err(|e| unreadable(&e))?;
         match (key, seen.value()) {
             (None, _) | (Some(ChangelogKey::Position | ChangelogKey::Command(_) | ChangelogKey::Settings(_)), None) => {
@@ -163,9 +171,13 @@ impl Facts {
                 self.state(identity, value, low, rules, seen.timestamp_ms());
             }
             (Some(ChangelogKey::Owed(key)), value) => self.debt(&key, value),
-            (Some(ChangelogKey::Letter(offset)), None) => drop(self.statuses.remove(&offset.get())),
+            (Some(ChangelogKey::Letter(offset)), None) => {
+                self.statuses.remove(&offset.get());
+                self.forgotten.insert(offset.get());
+            }
             (Some(ChangelogKey::Letter(offset)), Some(value)) => {
                 self.statuses.remove(&offset.get());
+                self.forgotten.remove(&offset.get());
                 match LetterStatus::decode(value) {
                     Ok(status) => drop(self.statuses.insert(offset.get(), StatusSeen::of(&status))),
                     Err(_) => self.cannot_read("the status of its dead letter", Some(offset.get()), seen),
@@ -217,7 +229,8 @@ impl Facts {
         let is_asked = low > 0 || self.group.reborn_ms.or(self.reborn_ms).is_some();
         let is_sound = !is_asked || state.as_ref().is_some_and(gives_its_request);
         self.group.states.push((key, brief.clone()));
-        self.states.insert(key, LastState { identity, state: brief, is_sound });
+        let mark = state.as_ref().and_then(|state| state.dead_letter);
+        self.states.insert(key, LastState { identity, state: brief, is_sound, mark });
     }
 
     fn debt(&mut self, key: &OwedKey, value: Option<&[u8]>) {
@@ -320,6 +333,11 @@ impl Facts {
     pub(super) fn is_whole_at(&self, offset: i64) -> bool {
         let at = self.commits.partition_point(|commit| commit.next <= offset);
         self.commits.get(at).is_some_and(|commit| commit.whole)
+    }
+
+    /// Whether every record of every commit is still there.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.commits.iter().all(|commit| commit.whole)
     }
 
     /// The greatest stamp of the app that retention has removed; 0 where none.

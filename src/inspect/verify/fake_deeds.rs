@@ -37,6 +37,7 @@ impl FakeWorker {
         let before = u32::try_from(before).unwrap();
         state.dead_letter = Some(DeadLetterMark { offset, reason, times: before + 1 });
         let request = last_request(state, &identity, &mapper).unwrap();
+        self.given_up.push(OwedKey { identity: identity.clone(), stamp });
         self.dirty.insert(identity);
         self.letter((offset, before + 1), reason, Stage::Deliver, order, Some((stamp, request)));
         offset
@@ -72,7 +73,7 @@ impl FakeWorker {
             first_failed_ms: NOW_MS,
             last_failed_ms: NOW_MS,
         };
-        self.besides(ChangelogKey::Letter(letter.offset), LetterStatus::open(&letter).encode().unwrap());
+        self.put_status(offset, LetterStatus::open(&letter));
         let letter = letter.into_letter(&Origin { group: "g".to_owned(), version: "1".to_owned() });
         let at = self.log.put("letters", b"", None);
         *self.log.topics.get_mut("letters").unwrap().last_mut().unwrap() = Record {
@@ -130,21 +131,37 @@ impl FakeWorker {
     }
 
     fn close_letter(&mut self, offset: i64, state: LetterState) {
+        let status = LetterStatus { state, ..self.letters[&offset].clone() };
+        self.put_status(offset, status);
+    }
+
+    /// What was owed is accepted, but for what was given up, and says what the order's letters said.
+    pub(super) fn supersede(&mut self) {
+        let given_up = std::mem::take(&mut self.given_up);
+        for key in self.owed.clone().iter().filter(|key| !given_up.contains(key)) {
+            let said = |status: &LetterStatus| {
+                status.identity().as_ref() == Some(&key.identity) && status.is_superseded_by(key.stamp)
+            };
+            let letters: Vec<i64> =
+                self.letters.iter().filter(|(_, status)| said(status)).map(|(offset, _)| *offset).collect();
+            for offset in letters {
+                self.close_letter(offset, LetterState::Superseded);
+            }
+        }
+    }
+
+    /// Retention forgets a letter's status.
+    pub(super) fn forget(&mut self, offset: i64) {
+        self.letters.remove(&offset);
+        self.log.put("changelog", &ChangelogKey::Letter(RecordOffset::new(offset)).encode("orders"), None);
+    }
+
+    /// As a cut does, the last word alone is written.
+    fn put_status(&mut self, offset: i64, status: LetterStatus) {
         let key = ChangelogKey::Letter(RecordOffset::new(offset));
-        let fresh = self.besides.iter().rev().find(|(other, _)| *other == key).map(|(_, value)| value.clone());
-        let stored = || {
-            let all = self.log.topics["changelog"].iter().rev();
-            let key = key.encode("orders");
-            all.into_iter()
-                .find(|record| record.key.as_deref() == Some(&*key))
-                .unwrap()
-                .value
-                .clone()
-                .unwrap()
-                .into_vec()
-        };
-        let status = LetterStatus::decode(&fresh.unwrap_or_else(stored)).unwrap();
-        self.besides(key, LetterStatus { state, ..status }.encode().unwrap());
+        self.besides.retain(|(other, _)| *other != key);
+        self.besides(key, status.encode().unwrap());
+        self.letters.insert(offset, status);
     }
 
     /// Nothing is done.

@@ -8,7 +8,7 @@ use crate::order::event::{EventRules, decode};
 use crate::order::fold::{FoldAs, FoldRules, fold_as};
 use crate::order::{AppId, Fault, Identity, MapInput, MapOrder, Mapped, OrderState, TimeUnit, Transition, UpdateTime};
 use crate::record::{NextOffset, Record, RecordOffset};
-use crate::sync::changelog::{ChangelogKey, SettingsFrom};
+use crate::sync::changelog::{ChangelogKey, LetterStatus, SettingsFrom};
 use crate::sync::fold_settings::{Fingerprint, FoldSettings, FoldedBy};
 use crate::sync::last_record::LastRecord;
 use crate::sync::ports::Position;
@@ -45,6 +45,7 @@ pub(super) fn rules(mapper: &dyn MapOrder) -> VerifyRules<'_> {
         mappers: vec![mapper],
         mapping: |by| Box::new(statuses(by)),
         start: Start::Beginning,
+        statuses_stay_ms: i64::MIN,
     }
 }
 
@@ -119,6 +120,10 @@ pub(super) struct FakeWorker {
     pub(super) owed: Vec<OwedKey>,
     /// What else the next cut holds: statuses of letters and outcomes of commands.
     pub(super) besides: Vec<(ChangelogKey, Vec<u8>)>,
+    /// The statuses of letters.
+    pub(super) letters: BTreeMap<i64, LetterStatus>,
+    /// What was given up since the last cut.
+    pub(super) given_up: Vec<OwedKey>,
     /// How many commands were executed.
     pub(super) commands: i64,
     removed: i64,
@@ -206,6 +211,7 @@ impl FakeWorker {
 
     /// A cut: what is owed since the last one, what is settled of it, the states, the position.
     pub(super) fn cut(&mut self) {
+        self.supersede();
         let mut put = |key: ChangelogKey, value| {
             self.log.put("changelog", &key.encode("orders"), value);
         };

@@ -14,11 +14,13 @@ mod outcome;
 mod partition;
 mod rules;
 mod said;
+mod settled;
 mod spread;
 mod step;
 mod tally;
 mod tracks;
 mod unread;
+mod unsaid;
 mod worlds;
 
 #[cfg(test)]
@@ -29,6 +31,8 @@ mod fake_deeds;
 mod fakes;
 #[cfg(test)]
 mod laws_tests;
+#[cfg(test)]
+mod settled_tests;
 
 pub use outcome::{Kind, Reason};
 pub use partition::{Asked, verify_partition};

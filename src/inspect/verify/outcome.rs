@@ -111,6 +111,10 @@ pub enum Reason {
     LetterDiffers,
     /// The changelog has no status of the letter.
     StatusMissing,
+    /// A delivery that was settled stands as owed.
+    TombstoneMissing,
+    /// A letter's status is not what deliveries have made of it since.
+    StatusDiffers,
     /// The source's record is another one than was read.
     RecordChanged,
     /// A command that was executed has no outcome.
@@ -123,7 +127,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Hole,
         Self::NeverOwed,
         Self::UnexplainedDelivery,
@@ -137,6 +141,8 @@ impl Reason {
         Self::LetterUnexplained,
         Self::LetterDiffers,
         Self::StatusMissing,
+        Self::TombstoneMissing,
+        Self::StatusDiffers,
         Self::RecordChanged,
         Self::CommandMissing,
         Self::CommandDiffers,
@@ -159,6 +165,8 @@ impl Reason {
             Self::LetterUnexplained => "letter_unexplained",
             Self::LetterDiffers => "letter_differs",
             Self::StatusMissing => "status_missing",
+            Self::TombstoneMissing => "tombstone_missing",
+            Self::StatusDiffers => "status_differs",
             Self::RecordChanged => "record_changed",
             Self::CommandMissing => "command_missing",
             Self::CommandDiffers => "command_differs",
@@ -200,6 +208,14 @@ impl Reason {
                 "the dead letter was written by another hand, or is of another record: take the record from the merchant, and \
                  compare `order-sync dead-letters show` with `order-sync orders show` before you redrive it"
             }
+            Self::TombstoneMissing => {
+                "the changelog has lost the record that settles this delivery: a worker that restores by it sends the same \
+                 bytes under the same stamp again, which Douyin ignores. Who wrote to the changelog? Only workers may"
+            }
+            Self::StatusDiffers => {
+                "the changelog has lost the newest status of this dead letter, which a later push has said: look at \
+                 `order-sync orders show`, then `order-sync dead-letters discard` it. Who wrote to the changelog?"
+            }
             Self::RecordChanged => {
                 "a record is not what it was: the topic was made anew, was written by another hand, or a disk is failing. \
                  Take the record from the merchant, not from Kafka"
@@ -236,6 +252,8 @@ impl Reason {
             | Self::Unreadable
             | Self::LetterDiffers
             | Self::StatusMissing
+            | Self::TombstoneMissing
+            | Self::StatusDiffers
             | Self::RecordChanged
             | Self::CommandMissing
             | Self::SettingsDiffer => false,

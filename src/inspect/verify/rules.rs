@@ -34,6 +34,8 @@ pub struct VerifyRules<'m> {
     pub mapping: fn(&FoldSettings) -> Box<dyn MapOrder>,
     /// Where the group has begun.
     pub start: Start,
+    /// The status of a superseded letter stays for so long at least, in milliseconds.
+    pub statuses_stay_ms: i64,
 }
 
 /// One setting under which an event may have been folded.

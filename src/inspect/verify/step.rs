@@ -192,7 +192,12 @@ impl Step<'_> {
 
 /// Whether an order with this state may have left, where `removed` is the greatest stamp that has.
 pub(super) fn left_below(state: &OrderState, removed: i64) -> bool {
-    let stamp = state.update_time;
+    is_below(state.update_time.0, removed)
+}
+
+/// The same of an order with this stamp.
+pub(super) fn is_below(stamp: i64, removed: i64) -> bool {
+    let stamp = UpdateTime(stamp);
     let unit = if UpdateTime(removed).is_milliseconds() { TimeUnit::Milliseconds } else { TimeUnit::Seconds };
     removed > 0 && stamp.in_unit(unit).0 <= removed
 }
