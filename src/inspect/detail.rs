@@ -1,11 +1,8 @@
 //! One dead letter as a whole: the original record on one side, what was learnt of it on the other.
 
-use std::ops::ControlFlow;
-
-use super::backward::Backward;
-use super::letter::{LetterId, LetterRow};
+use super::letter::LetterRow;
 use crate::record::{Header, Record};
-use crate::sync::scan::{LogScan, ScanError, Seen, Span};
+use crate::sync::scan::Seen;
 
 /// Where our headers begin: behind all of the original's.
 const OURS: &str = "__connect.errors.topic";
@@ -65,8 +62,22 @@ impl LetterDetail {
 
     /// The attempts that the letter tells of, the oldest first.
     pub fn attempt_log(&self) -> Vec<AttemptLine> {
-        self.text("order-sync.attempt-log").unwrap_or_default().lines().filter_map(attempt).collect()
+        attempts(self.text("order-sync.attempt-log").unwrap_or_default())
     }
+
+    /// The same without the original record and without the request: so many of them lie in little memory.
+    #[must_use]
+    pub fn brief(mut self) -> Self {
+        self.record.headers.drain(..self.originals);
+        self.record.headers.retain(|header| header.name != "order-sync.request");
+        (self.originals, self.record.key, self.record.value) = (0, None, None);
+        self
+    }
+}
+
+/// The lines of an attempt log, the oldest first.
+pub(super) fn attempts(log: &str) -> Vec<AttemptLine> {
+    log.lines().filter_map(attempt).collect()
 }
 
 /// Reads `time latency status code`.
@@ -74,28 +85,6 @@ fn attempt(line: &str) -> Option<AttemptLine> {
     let mut words = line.split(' ').map(str::to_owned);
     let (at, latency, status, code) = (words.next()?, words.next()?, words.next()?, words.next()?);
     Some(AttemptLine { at, latency, status, code: code.parse().ok() })
-}
-
-/// The newest letter of an id, read backwards in its partition of the dead-letter topic. `progress` is told how much has
-/// been read, and of how much.
-pub fn find_letter(
-    scan: &mut dyn LogScan,
-    topic: &str,
-    within: Span,
-    id: &LetterId,
-    progress: &mut dyn FnMut((u64, u64)),
-) -> Result<Option<LetterDetail>, ScanError> {
-    let mut back = Backward::new(topic, &[within]);
-    loop {
-        let mut keep = |seen: &dyn Seen| {
-            let is_it = LetterRow::read(seen).is_some_and(|row| row.id == *id);
-            if is_it { LetterDetail::read(seen) } else { None }
-        };
-        match back.step(scan, &mut keep, &mut |_| true)? {
-            ControlFlow::Continue(()) => progress(back.progress()),
-            ControlFlow::Break(found) => return Ok(found.map(|(_, letter)| letter)),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ const MET_MAX: usize = 4_000_000;
 /// Which letters are wanted; what is not given does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
+    /// Of a record that came back.
+    pub copies: Copies,
     /// One of these; all where it is empty.
     pub ids: BTreeSet<LetterId>,
     /// One of these reasons.
@@ -79,6 +81,7 @@ impl Listed {
             (Word::Status(status), _) => status.state,
             (Word::Forgotten, Some(_)) => LetterState::Superseded,
             (Word::Forgotten, None) => LetterState::Discarded,
+            (Word::CameBack, _) => LetterState::Redriven,
             (Word::Unreadable | Word::Unknown, _) => LetterState::Open,
         }
     }
@@ -87,6 +90,16 @@ impl Listed {
     pub fn state_at_ms(&self) -> Option<i64> {
         if let Word::Status(status) = self.word { Some(status.at_ms) } else { None }
     }
+}
+
+/// Which letters of a record are told that came back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Copies {
+    /// The newest, which is the one that counts.
+    #[default]
+    Newest,
+    /// Every one of them.
+    Every,
 }
 
 /// The letters, the newest first.
@@ -117,7 +130,10 @@ impl Letters {
                 *foreign += u64::from(row.is_none());
                 row
             };
-            let mut choose = |row: &LetterRow| met.is_new(&row.id) && filter.wants(row);
+            let mut choose = |row: &LetterRow| match filter.copies {
+                Copies::Newest => met.is_new(&row.id) && filter.wants(row),
+                Copies::Every => filter.wants(row),
+            };
             let row = match self.rows.step(scan, &mut keep, &mut choose)? {
                 ControlFlow::Continue(()) => {
                     progress(self.rows.progress());
@@ -126,7 +142,9 @@ impl Letters {
                 ControlFlow::Break(None) => return Ok(None),
                 ControlFlow::Break(Some((_, row))) => row,
             };
-            let word = self.statuses.take(scan, &row.id, row.written_ms)?;
+            let is_newest = self.filter.copies == Copies::Newest || self.met.is_new(&row.id);
+            // A status is told once, and it is that of the newest.
+            let word = if is_newest { self.statuses.take(scan, &row.id, row.written_ms)? } else { Word::CameBack };
             let listed = Listed { row, word };
             if self.filter.statuses.is_empty() || self.filter.statuses.contains(&listed.state()) {
                 return Ok(Some(listed));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::{Filter, Letters, Statuses};
+use super::{Copies, Filter, Letters, Statuses, find_letters};
 use crate::order::DeadLetterReason;
 use crate::record::{Header, NextOffset, Record, RecordOffset};
 use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
@@ -49,7 +49,16 @@ impl FakeLog {
 
     fn status_of(&mut self, topic: &str, (partition, offset): (usize, i64), state: LetterState, ms: i64) {
         let reason = DeadLetterReason::RetriesExhausted;
-        let status = LetterStatus { state, reason, at_ms: ms, times: 1, app_id: None, order_id: None, stamp: None };
+        let status = LetterStatus {
+            state,
+            reason,
+            at_ms: ms,
+            times: 1,
+            first_failed_ms: None,
+            app_id: None,
+            order_id: None,
+            stamp: None,
+        };
         let key = ChangelogKey::Letter(RecordOffset::new(offset)).encode(topic);
         let value = Some(status.encode().unwrap().into());
         self.put("changelog", partition, Record { key: Some(key.into()), value, ..record(ms) });
@@ -203,4 +212,45 @@ fn a_status_that_cannot_be_read_stops_nothing_and_its_letter_stands_as_open() {
     let states: Vec<LetterState> = log.list(Filter::default()).into_iter().map(|(_, _, state)| state).collect();
     assert_eq!(states, [LetterState::Open, LetterState::Discarded]);
     assert_eq!(log.unread, [(0, 1, r#"[1,"letter","orders",2]"#.to_owned())]);
+}
+
+#[test]
+fn of_a_record_that_came_back_every_letter_is_found_and_the_first_failure_is_that_of_the_first() {
+    let mut log = FakeLog::default();
+    log.letter(0, 7, 1, Some(5), 100);
+    for other in 20..400 {
+        log.letter(0, other, 1, None, 150);
+    }
+    for (times, ms) in [(2, 200), (2, 210), (3, 300)] {
+        log.letter(0, 7, times, Some(5), ms);
+    }
+    for (letter, log) in log.topics.get_mut("letters").unwrap()[0].iter_mut().enumerate() {
+        // As older releases wrote it: each with its own first failure.
+        log.headers.push(header("order-sync.first-failed-at", &format!("2026-01-01T00:{:02}:00Z", letter / 10)));
+        log.headers.push(header("order-sync.attempt-log", &format!("2026-01-01T00:00:00Z {letter}ms 200 40003")));
+    }
+    let find = |log: &mut FakeLog, from: i64| {
+        let whole = log.extents("letters", &[0]).unwrap()[0];
+        let within = Span { from: NextOffset::new(from), ..whole };
+        let life = find_letters(log, "letters", within, &"orders/0/7".parse().unwrap(), &mut |_| {}).unwrap().unwrap();
+        let of = |once: &super::LetterOnce| (once.row.times, once.attempts[0].latency.clone());
+        let first = life.first_failed_at().unwrap_or_default().to_owned();
+        (life.letters.iter().map(of).collect::<Vec<_>>(), life.missing(), first, life.newest.row.times)
+    };
+    let (letters, missing, first, newest) = find(&mut log, 0);
+    let expect = [(1, "0ms"), (2, "382ms"), (3, "383ms")].map(|(times, latency)| (times, latency.to_owned()));
+    assert_eq!(
+        (letters, missing, newest),
+        (expect.to_vec(), 0, 3),
+        "of two of the same number the one that lies behind"
+    );
+    assert_eq!(first, "2026-01-01T00:00:00Z");
+    let (letters, missing, first, _) = find(&mut log, 1);
+    assert_eq!((letters, missing), (expect[1..].to_vec(), 1), "the first is gone");
+    assert_eq!(first, "2026-01-01T00:38:00Z");
+    let every = Filter { copies: Copies::Every, ids: ["orders/0/7".parse().unwrap()].into(), ..Filter::default() };
+    log.status(0, 7, LetterState::Discarded, 310);
+    let told: Vec<_> = log.list(every).into_iter().map(|(_, times, state)| (times, state)).collect();
+    let redriven = LetterState::Redriven;
+    assert_eq!(told, [(3, LetterState::Discarded), (2, redriven), (2, redriven), (1, redriven)]);
 }

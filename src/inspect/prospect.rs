@@ -97,6 +97,9 @@ impl Foresight<'_> {
             Word::Forgotten => {
                 return Prospect::new(Will::Refused, "it is closed, and so old that nothing is known of it");
             }
+            Word::CameBack => {
+                return Prospect::new(Will::Refused, "its record has come to a later letter");
+            }
             Word::Unreadable => {
                 return Prospect::new(Will::Refused, "its status in the changelog cannot be read");
             }

@@ -46,6 +46,8 @@ pub enum Word {
     Forgotten,
     /// Something that cannot be read: it counts as open, so that nobody forgets it.
     Unreadable,
+    /// A later letter of the same record: what this one told was folded again, or its delivery was owed again.
+    CameBack,
     /// Nothing: no worker with transactions has committed its partition.
     Unknown,
 }

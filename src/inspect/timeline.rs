@@ -57,6 +57,8 @@ pub enum Happened {
         status: String,
         /// The platform's code.
         err_code: Option<i64>,
+        /// Of which of its record's letters, counted from 1.
+        times: u32,
     },
     /// It was set aside.
     DeadLetter {
@@ -149,8 +151,7 @@ pub fn timeline(
         entries.extend(letter.attempt_log().iter().map(|line| attempt(line, letter)));
         entries.push(dead_letter(letter, *state));
     }
-    entries.extend(commands.iter().map(|executed| command(executed)));
-    entries.extend(waiting.iter().map(|given| waits(given)));
+    entries.extend(commands.iter().map(|executed| command(executed)).chain(waiting.iter().map(|given| waits(given))));
     for (stamp, owed) in &log.owed {
         let what = Happened::Owed { update_time: stamp.0, offset: owed.offset };
         entries.push(Entry { at_ms: owed.timestamp_ms.unwrap_or_default(), what });
@@ -174,9 +175,8 @@ pub fn timeline(
 }
 
 fn same(state: &OrderState, folded: &OrderState) -> bool {
-    state.applied_offset == folded.applied_offset
-        && state.update_time == folded.update_time
-        && state.digest == folded.digest
+    let of = |state: &OrderState| (state.applied_offset, state.update_time, state.digest);
+    of(state) == of(folded)
 }
 
 /// The events in log order, and the state that they leave.
@@ -189,9 +189,8 @@ fn events(
 ) -> (Vec<Entry>, Option<OrderState>) {
     let (mut state, mut entries): (Option<OrderState>, _) = (None, Vec::new());
     for record in records {
-        let at_ms = record.timestamp_ms.unwrap_or_default();
+        let (at_ms, offset) = (record.timestamp_ms.unwrap_or_default(), record.offset.get());
         let value = record.value.as_deref().unwrap_or_default();
-        let offset = record.offset.get();
         let letter = letters.iter().map(|(letter, _)| letter).find(|letter| letter.row.id.offset == record.offset);
         // A letter of a delivery belongs to an event that was folded.
         let aside = letter.filter(|letter| letter.text("__connect.errors.stage") != Some("deliver"));
@@ -287,6 +286,7 @@ fn attempt(line: &AttemptLine, letter: &LetterDetail) -> Entry {
             latency: line.latency.clone(),
             status: line.status.clone(),
             err_code: line.code,
+            times: letter.row.times,
         },
     }
 }

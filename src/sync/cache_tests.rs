@@ -195,6 +195,7 @@ fn letter(number: u64, state: LetterState) -> CutPart {
         reason: DeadLetterReason::RejectedByPlatform,
         at_ms: 1,
         times: 1,
+        first_failed_ms: None,
         app_id: Some(identity("A").app_id),
         order_id: Some("A".into()),
         stamp: None,

@@ -30,7 +30,8 @@ pub struct DeadLetter {
     pub delivery: Option<DeliveryRecord>,
     /// How often this record has been dead-lettered, this time included.
     pub times: u32,
-    /// Wall clock of the first failure, milliseconds since the epoch.
+    /// Wall clock of the first failure, milliseconds since the epoch; of a record that comes to a letter once more, that of all
+    /// its times.
     pub first_failed_ms: i64,
     /// Wall clock of the last failure, milliseconds since the epoch.
     pub last_failed_ms: i64,

@@ -43,7 +43,8 @@ struct DeadLetterHeaders {
     /// The last attempts, one line each: time, latency, status, code. At most 4 KiB; the newest lines are kept.
     #[schemars(rename = "order-sync.attempt-log")]
     attempt_log: Option<String>,
-    /// Time of the first failure, RFC 3339 in UTC with milliseconds.
+    /// Time of the first failure, RFC 3339 in UTC with milliseconds; where the record has been dead-lettered before, that of the
+    /// first time.
     #[schemars(rename = "order-sync.first-failed-at")]
     first_failed_at: String,
     /// Time of the last failure, RFC 3339 in UTC with milliseconds.

@@ -92,6 +92,7 @@ mod tests {
             reason: DeadLetterReason::RejectedByPlatform,
             at_ms: 1,
             times: 1,
+            first_failed_ms: None,
             app_id: Some(AppId::new("tt1")),
             order_id: Some(order.into()),
             stamp: Some(UpdateTime(1)),

@@ -1,5 +1,5 @@
-//! What becomes of a dead letter's status while the worker goes on: how often its record has come to one, and whether a
-//! later push has said what it said.
+//! What becomes of a dead letter's status while the worker goes on: how often its record has come to one and since when, and
+//! whether a later push has said what it said.
 //!
 //! A letter whose event was folded is superseded by an accepted push of its order with its stamp or a later one, for that
 //! push carries the merged document. One that was never folded stays open until a person deals with it.
@@ -26,6 +26,8 @@ impl Engine {
             && !are_of_two_orders(old, &LetterStatus::open(&letter))
         {
             letter.times = old.times.saturating_add(1);
+            letter.first_failed_ms =
+                old.first_failed_ms.map_or(letter.first_failed_ms, |first| first.min(letter.first_failed_ms));
         }
         let times = letter.times;
         partition.open_letters += u64::from(!old.is_some_and(|old| old.is_open()));

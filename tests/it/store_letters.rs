@@ -18,6 +18,7 @@ fn status(order: Option<&str>, state: LetterState, times: u32) -> LetterStatus {
         reason: DeadLetterReason::RejectedByPlatform,
         at_ms: 1,
         times,
+        first_failed_ms: None,
         app_id: order.map(|_| AppId::new("tt1")),
         order_id: order.map(Into::into),
         stamp: order.map(|_| UpdateTime(1)),

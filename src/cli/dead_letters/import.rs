@@ -183,7 +183,7 @@ fn judge(known: &mut HashMap<LetterId, Known>, spans: &[Span], reading: &mut Rea
                 // Without a changelog nobody knows; with one, its partition has no position yet.
                 if statuses.are_kept() { Fate::Unknown } else { Fate::Imported }
             }
-            Word::Unreadable | Word::Unknown => Fate::Unknown,
+            Word::CameBack | Word::Unreadable | Word::Unknown => Fate::Unknown,
         };
     }
     Ok(())

@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 
 use crate::cli::reading::Reading;
 use crate::cli::{times, unknown};
-use crate::inspect::{Filter, LetterId, Letters};
+use crate::inspect::{Copies, Filter, LetterId, Letters};
 use crate::order::DeadLetterReason;
 use crate::sync::changelog::LetterState;
 
@@ -78,6 +78,7 @@ impl Select {
         let statuses = reading.statuses(&spans)?;
         reading.bar.set_message(topic.clone());
         let filter = Filter {
+            copies: Copies::Newest,
             ids: self.ids.clone(),
             reasons: self.reason.clone(),
             statuses: self.status.clone(),

@@ -4,11 +4,11 @@ use super::show_text;
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
 use crate::cli::reading::{self, Reading};
-use crate::cli::render::Output;
+use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
 use crate::douyin::table::{OutcomeTable, Rule};
 use crate::douyin::verdict::{Answer, Break, Exchange, judge_push};
-use crate::inspect::{AttemptLine, LetterDetail, LetterId, Listed, Mask, Personal, advice, find_letter};
+use crate::inspect::{AttemptLine, LetterDetail, LetterId, LetterLife, Listed, Mask, Personal, advice, find_letters};
 use crate::sync::changelog::LetterState;
 
 /// Options of `order-sync dead-letters show`.
@@ -24,8 +24,8 @@ pub struct Args {
 }
 
 const HELP: &str = "\
-Times are UTC. The request is what was mapped, without the access token. Of a letter that came back the
-newest is shown. With --output json it is one object; docs/cli-json.md describes it.
+Times are UTC. The request is what was mapped, without the access token. Of a record that came back every
+letter's attempts are told, the oldest first, and everything else by the newest letter. With --output json it is one object; docs/cli-json.md describes it.
 
 Examples:
   order-sync dead-letters show order-events/3/1024
@@ -33,11 +33,11 @@ Examples:
 
 /// What `show` tells, before it is text or JSON.
 pub(super) struct Shown {
-    pub(super) letter: LetterDetail,
+    /// All of the record's letters; the newest counts.
+    pub(super) life: LetterLife,
     pub(super) state: LetterState,
     /// When it became so, milliseconds since the epoch, where the changelog says.
     pub(super) state_at_ms: Option<i64>,
-    pub(super) attempts: Vec<AttemptLine>,
     /// The rule that judged the last answer, by the settings of today.
     pub(super) rule: Option<Rule>,
     pub(super) mask: Mask,
@@ -66,28 +66,41 @@ fn find(id: &LetterId, personal: Personal, reading: &mut Reading) -> anyhow::Res
     let mut found = None;
     for span in spans.iter().copied() {
         let mut progress = |read| Reading::progress(&bar, read);
-        found = find_letter(&mut reading.scan, &topic, span, id, &mut progress).map_err(reading::kafka)?;
+        found = find_letters(&mut reading.scan, &topic, span, id, &mut progress).map_err(reading::kafka)?;
     }
-    let Some(letter) = found else {
+    let Some(life) = found else {
         let words = format!(
             "there is no dead letter {id} in partition {partition} of {topic}; `order-sync dead-letters list` names those \
              there are"
         );
         return Err(exit::fail(Exit::Failure, anyhow::anyhow!(words)));
     };
+    note_missing(&life, reading);
+    let letter = &life.newest;
     let word = reading.statuses(&spans)?.take(&mut reading.scan, id, letter.row.written_ms);
     let listed = Listed { row: letter.row.clone(), word: word.map_err(reading::kafka)? };
     let attempts = letter.attempt_log();
     let table = settings::outcomes(&reading.config)?;
-    let rule = exchange(&letter, &attempts).and_then(|exchange| rule(&exchange, &table));
-    Ok(Shown {
-        state: listed.state(),
-        state_at_ms: listed.state_at_ms(),
-        letter,
-        attempts,
-        rule,
-        mask: Mask::new(personal),
-    })
+    let rule = exchange(letter, &attempts).and_then(|exchange| rule(&exchange, &table));
+    Ok(Shown { state: listed.state(), state_at_ms: listed.state_at_ms(), life, rule, mask: Mask::new(personal) })
+}
+
+/// Says how many of the letters that the newest speaks of were not found.
+fn note_missing(life: &LetterLife, reading: &Reading) {
+    let (missing, times) = (life.missing(), life.newest.row.times);
+    if missing == 0 {
+        return;
+    }
+    let topic = printable(&reading.config.kafka.dead_letter_topic);
+    let words = if life.is_cut() {
+        format!("note: of its {times} letters the newest {} are told", life.letters.len())
+    } else {
+        format!(
+            "note: of its {times} letters {missing} are no longer in {topic} (retention, or another hand): their attempts are \
+             not known"
+        )
+    };
+    reading.bar.suspend(|| render::note(words));
 }
 
 /// What the last attempt came to.
@@ -105,7 +118,10 @@ fn rule(exchange: &Exchange, table: &OutcomeTable) -> Option<Rule> {
 }
 
 fn json(shown: &mut Shown) -> serde_json::Value {
-    let Shown { letter, mask, .. } = shown;
+    let first_failed_at = shown.life.first_failed_at().map(str::to_owned);
+    let (letters, attempt_log) = letters_json(&shown.life);
+    let Shown { life, mask, .. } = shown;
+    let letter = &life.newest;
     let row = &letter.row;
     // What is learnt from any of them is masked in all.
     for header in ["order-sync.request", "order-sync.response"] {
@@ -138,9 +154,10 @@ fn json(shown: &mut Shown) -> serde_json::Value {
         "err_code": row.err_code,
         "attempts": row.attempts,
         "times": row.times,
-        "first_failed_at": row.first_failed_at,
+        "first_failed_at": first_failed_at,
         "last_failed_at": row.last_failed_at,
-        "attempt_log": shown.attempts,
+        "letters": letters,
+        "attempt_log": attempt_log,
         "rule": shown.rule.as_ref().map(|rule| serde_json::json!({
             "name": &*rule.name, "verdict": rule.verdict.as_str(), "meaning": rule.meaning, "source": rule.source,
         })),
@@ -157,6 +174,23 @@ fn json(shown: &mut Shown) -> serde_json::Value {
         "group": letter.text("order-sync.group"),
         "version": letter.text("order-sync.version"),
     })
+}
+
+/// The record's letters in short, and all of their attempts.
+fn letters_json(life: &LetterLife) -> (Vec<serde_json::Value>, Vec<serde_json::Value>) {
+    let letters = life.letters.iter().map(|letter| {
+        let row = &letter.row;
+        serde_json::json!({
+            "times": row.times, "letter_offset": row.place.1.get(), "reason": row.reason, "err_code": row.err_code,
+            "update_time": row.update_time, "attempts": row.attempts, "last_failed_at": row.last_failed_at,
+        })
+    });
+    let lines = life.letters.iter().flat_map(|letter| letter.attempts.iter().map(|line| (letter.row.times, line)));
+    let attempts = lines.map(|(times, line)| {
+        let AttemptLine { at, latency, status, code } = line;
+        serde_json::json!({"times": times, "at": at, "latency": latency, "status": status, "code": code})
+    });
+    (letters.collect(), attempts.collect())
 }
 
 /// JSON as it is; UTF-8 as a text; of other bytes their length and digest: `export` has them.

@@ -5,7 +5,7 @@ use crate::cli::map_text::unfold;
 use crate::cli::render::printable;
 use crate::cli::shell::Shell;
 use crate::cli::times;
-use crate::inspect::{Mask, advice};
+use crate::inspect::{LetterOnce, Mask, advice};
 use crate::sync::changelog::LetterState;
 
 /// Prints it.
@@ -15,20 +15,39 @@ pub(super) fn print(shown: &mut Shown, shell: &mut Shell) -> std::io::Result<()>
     let request = request(shown);
     shell.out.line(head(shown))?;
     shell.out.line("")?;
-    if !shown.attempts.is_empty() {
-        shell.out.line(format!("attempts{}", kept(shown)))?;
-        let rows = shown.attempts.iter().map(|attempt| {
-            let code = attempt.code.map_or_else(|| "-".to_owned(), |code| code.to_string());
-            [&attempt.at, &attempt.latency, &attempt.status, &code].map(|text| format!("  {}", printable(text))).into()
-        });
-        shell.out.table(&["  TIME", "  LATENCY", "  STATUS", "  CODE"], rows)?;
-        shell.out.line("")?;
+    let came_back = shown.life.newest.row.times > 1;
+    for letter in &shown.life.letters {
+        let heading = if came_back { once(letter) } else { "attempts".to_owned() };
+        if came_back || !letter.attempts.is_empty() {
+            shell.out.line(format!("{heading}{}", kept(letter)))?;
+        }
+        if !letter.attempts.is_empty() {
+            let rows = letter.attempts.iter().map(|attempt| {
+                let code = attempt.code.map_or_else(|| "-".to_owned(), |code| code.to_string());
+                [&attempt.at, &attempt.latency, &attempt.status, &code]
+                    .map(|text| format!("  {}", printable(text)))
+                    .into()
+            });
+            shell.out.table(&["  TIME", "  LATENCY", "  STATUS", "  CODE"], rows)?;
+            shell.out.line("")?;
+        } else if came_back {
+            shell.out.line("")?;
+        }
     }
     shell.out.line(record + &request)
 }
 
-fn kept(shown: &Shown) -> String {
-    let (kept, made) = (shown.attempts.len(), shown.letter.row.attempts);
+/// What one of several letters came to.
+fn once(letter: &LetterOnce) -> String {
+    let row = &letter.row;
+    let code = row.err_code.map(|code| format!(", code {code}")).unwrap_or_default();
+    let last = row.last_failed_at.as_deref().map(|at| format!(" at {}", printable(at))).unwrap_or_default();
+    let attempts = if letter.attempts.is_empty() { "; it never came to a delivery" } else { "; attempts" };
+    format!("{}: {}{code}{last}{attempts}", times_in_words(row.times), printable(&row.reason))
+}
+
+fn kept(letter: &LetterOnce) -> String {
+    let (kept, made) = (letter.attempts.len(), letter.row.attempts);
     if u32::try_from(kept).is_ok_and(|kept| kept < made) {
         format!(" (the last {kept} of {made})")
     } else {
@@ -38,10 +57,11 @@ fn kept(shown: &Shown) -> String {
 
 /// The facts, one line each.
 fn head(shown: &Shown) -> String {
-    let (letter, row, mask) = (&shown.letter, &shown.letter.row, &shown.mask);
+    let (letter, mask) = (&shown.life.newest, &shown.mask);
+    let row = &letter.row;
     let words = advice(&row.reason);
     let unknown = "a reason that this release does not know";
-    let (first, last) = (row.first_failed_at.as_deref(), row.last_failed_at.as_deref());
+    let (first, last) = (shown.life.first_failed_at(), row.last_failed_at.as_deref());
     let failed = match (first, last) {
         (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
         (first, last) => last.or(first).unwrap_or("-").to_owned(),
@@ -97,7 +117,7 @@ fn times_in_words(times: u32) -> String {
 }
 
 fn record(shown: &mut Shown) -> String {
-    let (letter, mask) = (&shown.letter, &mut shown.mask);
+    let (letter, mask) = (&shown.life.newest, &mut shown.mask);
     let value = letter.record.value.as_deref().map(|bytes| pretty(bytes, mask));
     let mut lines = vec!["original record".to_owned()];
     let at = letter.text("order-sync.original-timestamp").and_then(|text| text.parse().ok()).map(times::rfc3339);
@@ -119,7 +139,7 @@ fn record(shown: &mut Shown) -> String {
 }
 
 fn request(shown: &mut Shown) -> String {
-    let Some(bytes) = shown.letter.header("order-sync.request") else { return String::new() };
+    let Some(bytes) = shown.life.newest.header("order-sync.request") else { return String::new() };
     format!("\n\nrequest (without the token){}", pretty(bytes, &mut shown.mask))
 }
 

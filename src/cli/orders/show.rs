@@ -16,8 +16,8 @@ use crate::cli::render::{self, Output};
 use crate::cli::shell::Shell;
 use crate::cli::times;
 use crate::inspect::{
-    Agreement, Entry, Executed, Filter, Judge, Judged, LetterDetail, Letters, Mask, OrderLog, OrderRead, Personal,
-    candidates, read_newest_commands, read_order, timeline, waits_for,
+    Agreement, Copies, Entry, Executed, Filter, Judge, Judged, LetterDetail, Letters, Mask, OrderLog, OrderRead,
+    Personal, candidates, read_newest_commands, read_order, timeline, waits_for,
 };
 use crate::order::event::EventRules;
 use crate::order::fold::FoldRules;
@@ -89,6 +89,7 @@ pub(super) struct Shown {
     /// Entries that are older than those.
     pub(super) left_out: usize,
     pub(super) agreement: Agreement,
+    /// Records of it that came to letters.
     pub(super) letters: usize,
     /// Letters among them whose event was folded.
     pub(super) folded_letters: usize,
@@ -195,8 +196,12 @@ fn letters(args: &Args, reading: &mut Reading, partitions: &[Span]) -> anyhow::R
             render::note(format!("note: of {topic}/{} the newest {LETTERS_READ} offsets are read", span.partition));
         }
     }
-    let filter =
-        Filter { orders: vec![args.order_id.clone()], apps: args.app.iter().cloned().collect(), ..Filter::default() };
+    let filter = Filter {
+        copies: Copies::Every,
+        orders: vec![args.order_id.clone()],
+        apps: args.app.iter().cloned().collect(),
+        ..Filter::default()
+    };
     let statuses = reading.statuses(&spans)?;
     let mut letters = Letters::new(&topic, &spans, statuses, filter);
     let bar = reading.bar.clone();
@@ -208,7 +213,7 @@ fn letters(args: &Args, reading: &mut Reading, partitions: &[Span]) -> anyhow::R
         let (partition, offset) = listed.row.place;
         let span = Span { partition, from: NextOffset::new(offset.get()), until: offset.next() };
         let read = reading.scan.read(&topic, &[span], &mut |seen| {
-            found.extend(LetterDetail::read(seen).map(|letter| (letter, listed.state())));
+            found.extend(LetterDetail::read(seen).map(|letter| (letter.brief(), listed.state())));
             ControlFlow::Continue(())
         });
         read.map_err(reading::kafka)?;
@@ -256,6 +261,7 @@ fn judge(
     let (mut entries, agreement) = timeline(&identity, &log, &events.records, letters, (&commands, &given), &judge);
     let left_out = entries.len().saturating_sub(args.limit);
     entries.drain(..left_out);
+    let ids: BTreeSet<i64> = letters.iter().map(|(letter, _)| letter.row.id.offset.get()).collect();
     let folded_letters = letters.iter().filter(|(letter, _)| letter.row.update_time.is_some()).count();
     Ok(Shown {
         place,
@@ -265,7 +271,7 @@ fn judge(
         timeline: entries,
         left_out,
         agreement,
-        letters: letters.len(),
+        letters: ids.len(),
         folded_letters,
     })
 }

@@ -100,7 +100,7 @@ fn row(entry: &Entry) -> Vec<String> {
             let detail = format!("{outcome}{why}: {status}, offset {offset}, event {}{occurred}{key}", text(event_id));
             ("event", stamp(update_time), detail)
         }
-        Happened::Attempt { update_time, latency, status, err_code } => {
+        Happened::Attempt { update_time, latency, status, err_code, times: _ } => {
             let code = err_code.map(|code| format!(", code {code}")).unwrap_or_default();
             ("attempt", stamp(update_time), format!("{} after {}{code}", printable(status), printable(latency)))
         }

@@ -114,7 +114,16 @@ impl Log {
     fn letter(&mut self, offset: i64, state: LetterState, stamp: Option<i64>) {
         let reason = DeadLetterReason::TimeInFuture;
         let stamp = stamp.map(UpdateTime);
-        let status = LetterStatus { state, reason, at_ms: T0, times: 1, app_id: None, order_id: None, stamp };
+        let status = LetterStatus {
+            state,
+            reason,
+            at_ms: T0,
+            times: 1,
+            first_failed_ms: None,
+            app_id: None,
+            order_id: None,
+            stamp,
+        };
         self.put(&ChangelogKey::Letter(RecordOffset::new(offset)), Some(status.encode().unwrap()));
     }
 

@@ -229,7 +229,7 @@ fn a_cut_is_each_thing_once_and_the_position_last() {
             r#"[1,"owed","orders","tt1","A\"1",6] {"format":1,"offset":6,"timestamp_ms":6,"request":{"update_time":6}}"#.to_owned(),
             r#"[1,"owed","orders","tt1","A\"3",3] {"format":1,"offset":3,"timestamp_ms":3,"request":{"update_time":3}}"#.to_owned(),
             r#"[1,"letter","orders",7] gone"#.to_owned(),
-            r#"[1,"letter","orders",9] {"format":1,"state":"open","reason":"unknown_app","at_ms":2,"times":1}"#.to_owned(),
+            r#"[1,"letter","orders",9] {"format":1,"state":"open","reason":"unknown_app","at_ms":2,"times":1,"first_failed_ms":1}"#.to_owned(),
             r#"[1,"state","orders","tt1","A\"4"] gone"#.to_owned(),
             r#"[1,"command","orders","c1"] {"format":1,"command":"pause","outcome":"done","message":"","next":9,"command_offset":1,"at_ms":3,"who":"a","why":""}"#.to_owned(),
             r#"[1,"position","orders"] {"format":1,"next":10,"commit_number":1}"#.to_owned(),

@@ -38,6 +38,9 @@ pub struct LetterStatus {
     pub at_ms: i64,
     /// How often the record has been dead-lettered.
     pub times: u32,
+    /// Wall clock of the record's first failure of all those times, milliseconds since the epoch; `None` in statuses of older
+    /// releases.
+    pub first_failed_ms: Option<i64>,
     /// The app, where it is one of ours.
     pub app_id: Option<AppId>,
     /// The order, where the event could be read so far.
@@ -76,6 +79,10 @@ pub(super) struct StoredStatus {
     #[serde(default = "once")]
     #[schemars(range(min = 1))]
     times: u32,
+    /// Wall clock of the record's first failure of all those times, milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
+    first_failed_ms: Option<i64>,
     /// The app, where it is one of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -119,6 +126,7 @@ impl LetterStatus {
             reason: letter.reason,
             at_ms: letter.last_failed_ms,
             times: letter.times,
+            first_failed_ms: Some(letter.first_failed_ms),
             app_id: letter.app_id.as_deref().map(AppId::new),
             order_id: letter.order_id.as_deref().map(Into::into),
             stamp: letter.update_time.map(UpdateTime),
@@ -142,9 +150,11 @@ impl LetterStatus {
 
     /// The stored form: one JSON object, `format` first.
     pub fn encode(&self) -> Result<Vec<u8>, StatusError> {
-        let Self { state, reason, at_ms, times, stamp, .. } = *self;
+        let Self { state, reason, at_ms, times, first_failed_ms, stamp, .. } = *self;
         let (app_id, order_id) = (self.app_id.clone(), self.order_id.clone());
-        Ok(serde_json::to_vec(&StoredStatus { format: FORMAT, state, reason, at_ms, times, app_id, order_id, stamp })?)
+        let stored =
+            StoredStatus { format: FORMAT, state, reason, at_ms, times, first_failed_ms, app_id, order_id, stamp };
+        Ok(serde_json::to_vec(&stored)?)
     }
 
     /// Reads the stored form.
@@ -153,9 +163,9 @@ impl LetterStatus {
         if format != FORMAT {
             return Err(StatusError::Format(format));
         }
-        let StoredStatus { format: _, state, reason, at_ms, times, app_id, order_id, stamp } =
+        let StoredStatus { format: _, state, reason, at_ms, times, first_failed_ms, app_id, order_id, stamp } =
             serde_json::from_slice(bytes)?;
-        Ok(Self { state, reason, at_ms, times, app_id, order_id, stamp })
+        Ok(Self { state, reason, at_ms, times, first_failed_ms, app_id, order_id, stamp })
     }
 }
 
@@ -171,17 +181,28 @@ mod tests {
             assert_eq!(LetterStatus::decode(&stored).unwrap(), *status);
         };
         let (state, reason) = (LetterState::Open, DeadLetterReason::UnknownApp);
-        let mut status = LetterStatus { state, reason, at_ms: 7, times: 1, app_id: None, order_id: None, stamp: None };
+        let mut status = LetterStatus {
+            state,
+            reason,
+            at_ms: 7,
+            times: 1,
+            first_failed_ms: None,
+            app_id: None,
+            order_id: None,
+            stamp: None,
+        };
         check(&status, r#"{"format":1,"state":"open","reason":"unknown_app","at_ms":7,"times":1}"#);
         status.order_id = Some("A\"1".into());
         assert_eq!(status.identity(), None);
         check(&status, r#"{"format":1,"state":"open","reason":"unknown_app","at_ms":7,"times":1,"order_id":"A\"1"}"#);
         (status.state, status.reason) = (LetterState::Superseded, DeadLetterReason::RetriesExhausted);
+        status.first_failed_ms = Some(5);
         (status.times, status.app_id, status.stamp) = (3, Some(AppId::new("tt1")), Some(UpdateTime(1_700_000_000)));
         check(
             &status,
             concat!(
                 r#"{"format":1,"state":"superseded","reason":"retries_exhausted","at_ms":7,"times":3,"#,
+                r#""first_failed_ms":5,"#,
                 r#""app_id":"tt1","order_id":"A\"1","stamp":1700000000}"#
             ),
         );
@@ -190,7 +211,7 @@ mod tests {
     #[test]
     fn entries_without_the_later_members_are_read_and_other_formats_refused() {
         let old = LetterStatus::decode(br#"{"format":1,"state":"open","reason":"unknown_app","at_ms":7}"#).unwrap();
-        assert_eq!((old.times, old.identity(), old.stamp), (1, None, None));
+        assert_eq!((old.times, old.first_failed_ms, old.identity(), old.stamp), (1, None, None, None));
         let error = LetterStatus::decode(br#"{"format":2}"#).unwrap_err();
         assert_eq!(error.to_string(), "unknown format 2 of a dead letter's status");
     }
@@ -202,6 +223,7 @@ mod tests {
             reason: DeadLetterReason::RejectedByPlatform,
             at_ms: 7,
             times: 1,
+            first_failed_ms: None,
             app_id: None,
             order_id: None,
             stamp: stamp.map(UpdateTime),

@@ -102,10 +102,19 @@ fn what_is_open_is_known_after_a_restart() {
 #[test]
 fn a_record_that_comes_back_says_how_often_it_has() {
     let (mut world, source) = World::with_partition(&Scene::default());
+    let mut first_failed_ms = 0;
     for times in 1..=3 {
+        // A world's clock begins anew with it.
+        (1..times).for_each(|_| world.run(S, &mut |_| ok()));
         world.produce(&source, &["{".to_owned()]);
         world.run(S, &mut |_| ok());
-        assert_eq!(world.letters.last().unwrap().times, times);
+        let letter = world.letters.last().unwrap();
+        assert_eq!(letter.times, times);
+        assert_eq!(letter.first_failed_ms < letter.last_failed_ms, times > 1, "each time is later");
+        if times == 1 {
+            first_failed_ms = letter.first_failed_ms;
+        }
+        assert_eq!(letter.first_failed_ms, first_failed_ms, "the first failure of all");
         assert_eq!(statuses(&world, &source)[0].1.times, times);
         assert_eq!(open(&mut world), "1", "one letter, however often");
         // It is folded again, as by a redrive.

@@ -1,5 +1,6 @@
 //! The operators' tools as processes on a real Kafka: text and JSON, what they hide, and how they end.
 
+mod came_back;
 mod commands;
 mod dead_letters;
 mod fixture;
