@@ -35,6 +35,7 @@ pub mod store;
 mod times;
 pub mod topics;
 mod unknown;
+mod unread;
 pub mod verify;
 
 pub use entry::main;

@@ -11,7 +11,8 @@ use foldhash::fast::RandomState;
 
 use super::backward::Backward;
 use super::letter::{LetterId, LetterRow};
-use super::statuses::{Statuses, Unread, Word};
+use super::statuses::{Statuses, Word};
+use super::unread::Unread;
 use crate::sync::changelog::LetterState;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 

@@ -17,6 +17,7 @@ pub mod replay;
 mod standing;
 mod statuses;
 mod timeline;
+mod unread;
 mod verify;
 mod waiting;
 
@@ -36,7 +37,8 @@ pub use partitioner::candidates;
 pub use prospect::{Foresight, Prospect, Will, identity_of};
 pub use reasons::{Advice, advice};
 pub use standing::{OrderPlace, Standing, read_positions, read_standing};
-pub use statuses::{Statuses, Unread, Word};
+pub use statuses::{Statuses, Word};
 pub use timeline::{Agreement, Entry, Happened, Judge, Judged, timeline};
+pub use unread::Unread;
 pub use verify::{Asked, Kind, Reason, Report, Spread, Start, Unaccounted, VerifyRules, verify_partition};
 pub use waiting::{RecordPlace, read_newest_commands, read_waiting};

@@ -7,12 +7,12 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::FixedState;
 
+use super::unread::Unread;
 use crate::order::json::write_string;
 use crate::order::{AppId, Identity, OrderState, UpdateTime};
 use crate::record::{RecordOffset, TopicPartition};
 use crate::sync::changelog::ChangelogKey;
 use crate::sync::command::{self, Command, CommandDone};
-use crate::sync::ports::PortError;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 use crate::sync::{Acceptance, Owed, OwedKey};
 
@@ -103,6 +103,8 @@ pub struct OrderRead {
     pub orders: OrderLogs,
     /// Commands that may be about it, in the order of their execution within a partition; the newest of them.
     pub commands: VecDeque<Executed>,
+    /// What could not be read: such a state counts as none.
+    pub unread: Unread,
     /// The ids of all commands that were executed, as digests.
     executed: HashSet<u64, FixedState>,
 }
@@ -144,7 +146,7 @@ pub fn read_order(
     let mut text = String::new();
     write_string(order_id, &mut text);
     let (state_end, owed_part) = (format!(",{text}]"), format!(",{text},"));
-    let (mut found, mut failed, mut read) = (OrderRead::default(), None, 0_u64);
+    let (mut found, mut read) = (OrderRead::default(), 0_u64);
     scan.read(changelog, within, &mut |seen| {
         read += 1;
         if read.is_multiple_of(4096) {
@@ -154,31 +156,27 @@ pub fn read_order(
         let is_state = key.starts_with(b"[1,\"state\",") && key.ends_with(state_end.as_bytes());
         let is_owed = key.starts_with(b"[1,\"owed\",") && contains(key, owed_part.as_bytes());
         let is_command = key.starts_with(b"[1,\"command\",");
-        if (is_state || is_owed || is_command)
-            && let Err(error) = take(seen, sources, order_id, &mut found)
-        {
-            failed = Some(error);
-            return ControlFlow::Break(());
+        if (is_state || is_owed || is_command) && take(seen, sources, order_id, &mut found).is_none() {
+            found.unread.put(seen);
         }
         ControlFlow::Continue(())
     })?;
     progress(read);
     found.orders.retain(|_, log| log.state.is_some() || !log.owed.is_empty() || !log.accepted.is_empty());
-    failed.map_or(Ok(found), |error| Err(error.into()))
+    Ok(found)
 }
 
-/// Takes a record that is the order's, or looks like it.
-fn take(seen: &dyn Seen, sources: &[String], order_id: &str, found: &mut OrderRead) -> Result<(), PortError> {
-    let unreadable = |error: &dyn std::error::Error| PortError::Fatal(error.to_string());
+/// Takes a record that is the order's, or looks like it; `None` where it cannot be read.
+fn take(seen: &dyn Seen, sources: &[String], order_id: &str, found: &mut OrderRead) -> Option<()> {
     for source in sources {
         let place = || TopicPartition::new(source.as_str(), seen.partition());
-        match ChangelogKey::decode(seen.key().unwrap_or_default(), source).map_err(|e| unreadable(&e))? {
+        match ChangelogKey::decode(seen.key().unwrap_or_default(), source).ok()? {
             Some(ChangelogKey::State(identity)) if *identity.order_id == *order_id => {
-                let state = seen.value().map(OrderState::decode).transpose().map_err(|e| unreadable(&e))?;
+                let state = seen.value().map(OrderState::decode).transpose().ok()?;
                 found.orders.entry((place(), identity)).or_default().state = state;
             }
             Some(ChangelogKey::Owed(OwedKey { identity, stamp })) if *identity.order_id == *order_id => {
-                let owed = seen.value().map(Owed::decode).transpose().map_err(|e| unreadable(&e))?;
+                let owed = seen.value().map(Owed::decode).transpose().ok()?;
                 let log = found.orders.entry((place(), identity)).or_default();
                 if let Some(owed) = owed {
                     log.owed.insert(stamp, owed);
@@ -190,7 +188,7 @@ fn take(seen: &dyn Seen, sources: &[String], order_id: &str, found: &mut OrderRe
             Some(ChangelogKey::Command(id)) => {
                 let Some(value) = seen.value() else { continue };
                 found.executed.insert(digest(seen.partition(), &id));
-                let done = CommandDone::decode(value).map_err(|e| unreadable(&e))?;
+                let done = CommandDone::decode(value).ok()?;
                 if done.order_id.as_deref().is_none_or(|order| *order == *order_id) {
                     executed(found, Executed { source: place(), id, done });
                 }
@@ -198,7 +196,7 @@ fn take(seen: &dyn Seen, sources: &[String], order_id: &str, found: &mut OrderRe
             _ => {}
         }
     }
-    Ok(())
+    Some(())
 }
 
 /// Keeps a command. One that was given again has its outcome written again, and counts once.

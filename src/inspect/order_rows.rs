@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
+use super::unread::Unread;
 use crate::order::{Identity, OrderState, OrderType, Status, UpdateTime};
 use crate::record::TopicPartition;
 use crate::sync::Owed;
 use crate::sync::changelog::ChangelogKey;
-use crate::sync::ports::PortError;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 
 /// An order in brief.
@@ -70,15 +70,16 @@ struct Orders {
     owed: HashMap<(usize, Identity, UpdateTime), Option<i64>, RandomState>,
 }
 
-/// The orders of one partition of the changelog. `progress` is told how many offsets of it have been read.
+/// The orders of one partition of the changelog, and what could not be read: an order whose state cannot be read is left out, as far
+/// as nothing else is known of it. `progress` is told how many offsets of it have been read.
 pub fn read_rows(
     scan: &mut dyn LogScan,
     changelog: &str,
     within: Span,
     sources: &[String],
     progress: &mut dyn FnMut(u64),
-) -> Result<Vec<OrderRow>, ScanError> {
-    let (mut orders, mut failed) = (Orders::default(), None);
+) -> Result<(Vec<OrderRow>, Unread), ScanError> {
+    let (mut orders, mut unread) = (Orders::default(), Unread::default());
     scan.read(changelog, &[within], &mut |seen| {
         let read = seen.offset().get() - within.from.get();
         if read % 4096 == 0 {
@@ -86,40 +87,40 @@ pub fn read_rows(
         }
         let key = seen.key().unwrap_or_default();
         if (key.starts_with(b"[1,\"state\",") || key.starts_with(b"[1,\"owed\","))
-            && let Err(error) = orders.take(seen, sources)
+            && orders.take(seen, sources).is_none()
         {
-            failed = Some(error);
-            return ControlFlow::Break(());
+            unread.put(seen);
         }
         ControlFlow::Continue(())
     })?;
-    failed.map_or_else(|| Ok(orders.into_rows(sources, within.partition)), |error| Err(error.into()))
+    Ok((orders.into_rows(sources, within.partition), unread))
 }
 
 impl Orders {
-    fn take(&mut self, seen: &dyn Seen, sources: &[String]) -> Result<(), PortError> {
-        let unreadable = |error: &dyn std::error::Error| PortError::Fatal(error.to_string());
+    /// Takes a record; `None` where it cannot be read.
+    fn take(&mut self, seen: &dyn Seen, sources: &[String]) -> Option<()> {
         for (source, topic) in sources.iter().enumerate() {
-            match ChangelogKey::decode(seen.key().unwrap_or_default(), topic).map_err(|e| unreadable(&e))? {
+            match ChangelogKey::decode(seen.key().unwrap_or_default(), topic).ok()? {
                 Some(ChangelogKey::State(identity)) => {
-                    let state = seen.value().map(OrderState::decode).transpose().map_err(|e| unreadable(&e))?;
-                    let Some(state) = state.map(|state| brief(&state, seen.offset().get())) else {
+                    let state = seen.value().map(OrderState::decode).transpose();
+                    let Ok(Some(state)) = state.as_ref().map(|state| state.as_ref()) else {
                         self.rows.remove(&(source, identity));
-                        return Ok(());
+                        return state.ok().map(|_| ());
                     };
+                    let state = brief(state, seen.offset().get());
                     let place = TopicPartition::new(topic.as_str(), seen.partition());
                     let row = OrderRow { identity: identity.clone(), place, state: None, owed: 0, owed_since_ms: None };
                     self.rows.entry((source, identity)).or_insert(row).state = Some(state);
-                    return Ok(());
+                    return Some(());
                 }
                 Some(ChangelogKey::Owed(key)) => {
-                    let owed = seen.value().map(Owed::peek).transpose().map_err(|e| unreadable(&e))?;
+                    let owed = seen.value().map(Owed::peek).transpose().ok()?;
                     let key = (source, key.identity, key.stamp);
                     match owed {
                         Some(owed) => drop(self.owed.insert(key, owed.timestamp_ms)),
                         None => drop(self.owed.remove(&key)),
                     }
-                    return Ok(());
+                    return Some(());
                 }
                 Some(
                     ChangelogKey::Position
@@ -130,7 +131,7 @@ impl Orders {
                 | None => {}
             }
         }
-        Ok(())
+        Some(())
     }
 
     fn into_rows(mut self, sources: &[String], partition: i32) -> Vec<OrderRow> {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use super::unread::Unread;
 use crate::order::{Identity, OrderState};
 use crate::record::TopicPartition;
 use crate::sync::changelog::ChangelogKey;
-use crate::sync::ports::PortError;
 use crate::sync::position::Position;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 
@@ -23,6 +23,8 @@ pub struct Standing {
     pub positions: BTreeMap<TopicPartition, Position>,
     /// Of the orders that were asked for. The document is empty where there was no room for it.
     pub states: BTreeMap<OrderPlace, OrderState>,
+    /// What of it could not be read: such a position or state counts as none.
+    pub unread: Unread,
 }
 
 /// Reads spans of the changelog for their positions and for these orders. `progress` is told how many offsets were read.
@@ -34,7 +36,7 @@ pub fn read_standing(
     wanted: &BTreeSet<OrderPlace>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Standing, ScanError> {
-    let (mut standing, mut documents, mut read, mut failed) = (Standing::default(), 0, 0_u64, None);
+    let (mut standing, mut documents, mut read) = (Standing::default(), 0, 0_u64);
     scan.read(changelog, spans, &mut |seen| {
         read += 1;
         if read.is_multiple_of(4096) {
@@ -43,64 +45,60 @@ pub fn read_standing(
         let key = seen.key().unwrap_or_default();
         let is_state = !wanted.is_empty() && key.starts_with(b"[1,\"state\",");
         if (is_state || key.starts_with(b"[1,\"position\","))
-            && let Err(error) = standing.take(seen, sources, wanted, &mut documents)
+            && standing.take(seen, sources, wanted, &mut documents).is_none()
         {
-            failed = Some(error);
-            return ControlFlow::Break(());
+            standing.unread.put(seen);
         }
         ControlFlow::Continue(())
     })?;
-    failed.map_or(Ok(standing), |error| Err(error.into()))
+    Ok(standing)
 }
 
-/// The positions alone.
+/// The positions alone, and what could not be read of them.
 pub fn read_positions(
     scan: &mut dyn LogScan,
     changelog: &str,
     within: Span,
     sources: &[String],
-) -> Result<BTreeMap<TopicPartition, Position>, ScanError> {
-    let standing = read_standing(scan, changelog, &[within], sources, &BTreeSet::new(), &mut |_| {})?;
-    Ok(standing.positions)
+) -> Result<Standing, ScanError> {
+    read_standing(scan, changelog, &[within], sources, &BTreeSet::new(), &mut |_| {})
 }
 
 impl Standing {
+    /// Takes a record; `None` where it cannot be read.
     fn take(
         &mut self,
         seen: &dyn Seen,
         sources: &[String],
         wanted: &BTreeSet<OrderPlace>,
         documents: &mut usize,
-    ) -> Result<(), PortError> {
-        let unreadable = |error: &dyn std::error::Error| {
-            PortError::Fatal(format!("{error}: it was written by another release; use that one's tools"))
-        };
+    ) -> Option<()> {
         for topic in sources {
             let place = TopicPartition::new(topic.as_str(), seen.partition());
-            match ChangelogKey::decode(seen.key().unwrap_or_default(), topic).map_err(|e| unreadable(&e))? {
+            match ChangelogKey::decode(seen.key().unwrap_or_default(), topic).ok()? {
                 Some(ChangelogKey::Position) => {
-                    let position = seen.value().map(Position::decode).transpose().map_err(|e| unreadable(&e))?;
+                    let position = seen.value().map(Position::decode).transpose().ok()?;
                     if let Some(position) = position {
                         self.positions.insert(place, position);
                     }
-                    return Ok(());
+                    return Some(());
                 }
                 Some(ChangelogKey::State(identity)) => {
                     let key = (place, identity);
                     if !wanted.contains(&key) {
-                        return Ok(());
+                        return Some(());
                     }
                     if let Some(old) = self.states.remove(&key) {
                         *documents -= old.document.len();
                     }
-                    let Some(value) = seen.value() else { return Ok(()) };
-                    let mut state = OrderState::decode(value).map_err(|e| unreadable(&e))?;
+                    let Some(value) = seen.value() else { return Some(()) };
+                    let mut state = OrderState::decode(value).ok()?;
                     if *documents + state.document.len() > DOCUMENT_BYTES_MAX {
                         state.document = Box::default();
                     }
                     *documents += state.document.len();
                     self.states.insert(key, state);
-                    return Ok(());
+                    return Some(());
                 }
                 Some(
                     ChangelogKey::Owed(_)
@@ -111,6 +109,6 @@ impl Standing {
                 | None => {}
             }
         }
-        Ok(())
+        Some(())
     }
 }

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::letter::LetterId;
+use super::unread::Unread;
 use crate::record::{NextOffset, RecordOffset};
 use crate::sync::changelog::{ChangelogKey, KeyError, LetterState, LetterStatus};
-use crate::sync::ports::PortError;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 
 /// The clocks of a group's workers may differ by so much.
@@ -20,8 +20,6 @@ const CLOCKS_MS: i64 = 60_000;
 /// Windows of one partition, in offsets.
 const WINDOW_MIN: i64 = 2048;
 const WINDOW_MAX: i64 = 65_536;
-/// Of statuses that cannot be read so many are named.
-const UNREAD_MAX: usize = 20;
 /// How the keys of letters' statuses and of positions begin.
 const LETTER_KEY: &[u8] = b"[1,\"letter\",";
 const POSITION_KEY: &[u8] = b"[1,\"position\",";
@@ -50,15 +48,6 @@ pub enum Word {
     CameBack,
     /// Nothing: no worker with transactions has committed its partition.
     Unknown,
-}
-
-/// Statuses that cannot be read: the places of the first, and how many there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unread {
-    /// Partition, offset and key in the changelog.
-    pub first: Vec<(i32, i64, String)>,
-    /// All of them.
-    pub count: u64,
 }
 
 /// What a record of the changelog is about, as far as it matters here.
@@ -185,7 +174,6 @@ impl Statuses {
         }
         let mut newest = HashMap::<i32, i64>::new();
         let mut met = HashMap::<Place, Word, RandomState>::default();
-        let mut failed = None;
         let (sources, kept, unread) = (&mut self.sources, &mut self.kept, &mut self.unread);
         scan.read(topic, &spans, &mut |seen| {
             let time = newest.entry(seen.partition()).or_insert(i64::MIN);
@@ -202,13 +190,10 @@ impl Statuses {
                     met.insert(Place::new(seen.partition(), source, offset), status);
                 }
                 Ok(None) => {}
-                Err(error) => failed = Some(error),
+                Err(_) => unread.put(seen),
             }
-            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            ControlFlow::Continue(())
         })?;
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
         for (place, status) in met {
             self.found.entry(place).or_insert(status);
         }
@@ -221,24 +206,11 @@ impl Statuses {
     }
 }
 
-impl Unread {
-    fn put(&mut self, seen: &dyn Seen) {
-        self.count += 1;
-        if self.first.len() < UNREAD_MAX {
-            let key = String::from_utf8_lossy(seen.key().unwrap_or_default()).into_owned();
-            self.first.push((seen.partition(), seen.offset().get(), key));
-        }
-    }
-}
-
 /// What the record is about. A topic that is met for the first time is added to `sources`.
-fn about(seen: &dyn Seen, sources: &mut Vec<Arc<str>>) -> Result<Option<About>, PortError> {
+fn about(seen: &dyn Seen, sources: &mut Vec<Arc<str>>) -> Result<Option<About>, KeyError> {
     let is_one = |key: &&[u8]| key.starts_with(LETTER_KEY) || key.starts_with(POSITION_KEY);
     let Some(key) = seen.key().filter(is_one) else { return Ok(None) };
-    let unreadable = |error: &dyn std::error::Error| {
-        PortError::Fatal(format!("{error}: it was written by another release; use that one's tools"))
-    };
-    let Some((source, key)) = decode(key, sources).map_err(|e| unreadable(&e))? else { return Ok(None) };
+    let Some((source, key)) = decode(key, sources)? else { return Ok(None) };
     Ok(match key {
         ChangelogKey::Letter(offset) => {
             let word = match seen.value().map(LetterStatus::decode) {

@@ -11,6 +11,7 @@ use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
 use crate::cli::times;
+use crate::cli::unread::ORDERS_WITHOUT;
 use crate::http::worker;
 use crate::inspect::read_positions;
 
@@ -126,7 +127,8 @@ fn collect(reading: &mut Reading, apps: &mut BTreeMap<String, App>) -> anyhow::R
             };
         }
         let positions = read_positions(&mut reading.scan, &changelog, span, &sources).map_err(reading::kafka)?;
-        for position in positions.values() {
+        reading.note_unread(&positions.unread, ORDERS_WITHOUT);
+        for position in positions.positions.values() {
             partitions += 1;
             for paused in &position.paused_apps {
                 apps.entry(paused.as_str().to_owned()).or_default().paused += 1;

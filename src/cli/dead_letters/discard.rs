@@ -8,6 +8,7 @@ use crate::cli::giving::{self, Give, Given, Giver};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, printable};
 use crate::cli::shell::Shell;
+use crate::cli::unread::LETTERS_OPEN;
 use crate::inspect::{LetterId, Listed};
 use crate::sync::changelog::LetterState;
 use crate::sync::command::Action;
@@ -81,6 +82,7 @@ pub(super) fn find(ids: &BTreeSet<LetterId>, reading: &mut Reading) -> anyhow::R
         let Some(listed) = letters.next(&mut reading.scan, &mut progress).map_err(reading::kafka)? else { break };
         found.insert(listed.row.id.clone(), listed);
     }
+    reading.note_unread(letters.unread(), LETTERS_OPEN);
     if let Some(missing) = ids.iter().find(|id| !found.contains_key(id)) {
         let words = format!(
             "there is no dead letter {missing} in {}; `order-sync dead-letters list` names those there are. Nothing was written",

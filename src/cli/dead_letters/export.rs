@@ -17,6 +17,7 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
+use crate::cli::unread::LETTERS_OPEN;
 use crate::inspect::{EXPORT_FORMAT, ExportedLetter, LetterDetail, Listed};
 use crate::record::{NextOffset, RecordOffset};
 use crate::sync::scan::{LogScan as _, Span};
@@ -111,6 +112,7 @@ fn write(select: &Select, reading: &mut Reading, out: &mut dyn Write) -> anyhow:
             page.insert(listed.row.place, listed);
         }
         if page.is_empty() {
+            reading.note_unread(letters.unread(), LETTERS_OPEN);
             return Ok(count);
         }
         count += copy(&page, &topic, reading, out)?;

@@ -10,7 +10,8 @@ use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
 use crate::cli::times;
-use crate::inspect::{Letters, Listed, Unread};
+use crate::cli::unread::LETTERS_OPEN;
+use crate::inspect::{Letters, Listed};
 
 /// Rows of one table; a longer list is several tables, so that the first rows need not wait for the last.
 const PAGE: usize = 100;
@@ -73,27 +74,6 @@ pub(super) struct Line<'a> {
     last_failed_at: Option<&'a str>,
 }
 
-/// Says which statuses could not be read; their letters stand as open.
-fn note_unread(unread: &Unread, reading: &Reading) {
-    if unread.count == 0 {
-        return;
-    }
-    let topic = &reading.config.kafka.changelog_topic;
-    let named = unread.first.iter().map(|(partition, offset, key)| {
-        format!("{}/{partition}/{offset} with the key {}", printable(topic), printable(key))
-    });
-    let named: Vec<String> = named.collect();
-    let more = if unread.count > named.len() as u64 { ", …" } else { "" };
-    reading.bar.suspend(|| {
-        render::note(format!(
-            "note: the statuses of {} letters cannot be read, and those letters stand as open: {}{more}; another release or \
-             another hand has written them",
-            unread.count,
-            named.join(", ")
-        ));
-    });
-}
-
 /// Runs `order-sync dead-letters list`.
 pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
@@ -102,7 +82,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
             Some(by) => count(&mut letters, by, args, reading, shell)?,
             None => list(&mut letters, args, reading, shell)?,
         }
-        note_unread(letters.unread(), reading);
+        reading.note_unread(letters.unread(), LETTERS_OPEN);
         if letters.foreign() > 0 {
             let foreign = letters.foreign();
             reading.bar.suspend(|| {

@@ -13,6 +13,7 @@ use crate::cli::giving::{self, GiveMany, Given, Giver};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
+use crate::cli::unread::{LETTERS_OPEN, ORDERS_WITHOUT};
 use crate::inspect::{
     Foresight, LetterDetail, LetterId, Listed, OrderPlace, Prospect, Will, identity_of, read_standing,
 };
@@ -123,6 +124,7 @@ fn choose(args: &Args, reading: &mut Reading) -> anyhow::Result<BTreeMap<LetterI
             last.map(|last| chosen.remove(&last));
         }
     }
+    reading.note_unread(letters.unread(), LETTERS_OPEN);
     if matching > chosen.len() {
         let words = format!("note: {matching} letters match, {} are taken up: --limit, or once more", chosen.len());
         bar.suspend(|| render::note(words));
@@ -155,6 +157,7 @@ fn plan(letters: BTreeMap<LetterId, Listed>, reading: &mut Reading) -> anyhow::R
     let standing = read_standing(&mut reading.scan, &topic, &spans, &sources, &wanted, &mut progress);
     let (units, mapper) = (settings::units(&reading.config), settings::mapper(&reading.config));
     let standing = standing.map_err(reading::kafka)?;
+    reading.note_unread(&standing.unread, ORDERS_WITHOUT);
     let mut foresight = Foresight { standing, events, units, mapper: &mapper, now_ms };
     let one = |(id, listed): (LetterId, Listed)| {
         if !sources.iter().any(|topic| **topic == *id.source.topic) {

@@ -6,6 +6,7 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
+use crate::cli::unread::LETTERS_OPEN;
 use crate::douyin::table::{OutcomeTable, Rule};
 use crate::douyin::verdict::{Answer, Break, Exchange, judge_push};
 use crate::inspect::{AttemptLine, LetterDetail, LetterId, LetterLife, Listed, Mask, Personal, advice, find_letters};
@@ -77,7 +78,9 @@ fn find(id: &LetterId, personal: Personal, reading: &mut Reading) -> anyhow::Res
     };
     note_missing(&life, reading);
     let letter = &life.newest;
-    let word = reading.statuses(&spans)?.take(&mut reading.scan, id, letter.row.written_ms);
+    let mut statuses = reading.statuses(&spans)?;
+    let word = statuses.take(&mut reading.scan, id, letter.row.written_ms);
+    reading.note_unread(statuses.unread(), LETTERS_OPEN);
     let listed = Listed { row: letter.row.clone(), word: word.map_err(reading::kafka)? };
     let attempts = letter.attempt_log();
     let table = settings::outcomes(&reading.config)?;

@@ -11,6 +11,7 @@ use crate::cli::giving::{self, Give, Given, Giver};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{Output, printable};
 use crate::cli::shell::Shell;
+use crate::cli::unread::ORDERS_WITHOUT;
 use crate::inspect::{Foresight, LetterId, Prospect, identity_of, read_standing};
 use crate::order::fold::FoldAs;
 use crate::record::{NextOffset, Record};
@@ -92,6 +93,7 @@ fn prospect(id: &LetterId, reading: &mut Reading) -> anyhow::Result<Prospect> {
     let mut progress = |read| Reading::progress(&bar, (read, total));
     let standing = read_standing(&mut reading.scan, &topic, &spans, &sources, &wanted, &mut progress);
     let standing = standing.map_err(reading::kafka)?;
+    reading.note_unread(&standing.unread, ORDERS_WITHOUT);
     let (units, mapper) = (settings::units(&reading.config), settings::mapper(&reading.config));
     let mut foresight = Foresight { standing, events, units, mapper: &mapper, now_ms };
     Ok(foresight.fold(&id.source, id.offset, record.as_ref(), FoldAs::Word))

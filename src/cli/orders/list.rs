@@ -9,6 +9,7 @@ use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
+use crate::cli::unread::ORDERS_WITHOUT;
 use crate::cli::{times, unknown};
 use crate::inspect::{OrderRow, read_rows};
 use crate::order::Status;
@@ -99,7 +100,10 @@ pub(in crate::cli) fn rows(reading: &mut Reading, span: Span) -> anyhow::Result<
     let bar = reading.bar.clone();
     bar.set_message(format!("{topic}/{}", span.partition));
     let mut progress = |read| Reading::progress(&bar, (read, span.offsets()));
-    read_rows(&mut reading.scan, &topic, span, &sources, &mut progress).map_err(reading::kafka)
+    let read = read_rows(&mut reading.scan, &topic, span, &sources, &mut progress);
+    let (rows, unread) = read.map_err(reading::kafka)?;
+    reading.note_unread(&unread, ORDERS_WITHOUT);
+    Ok(rows)
 }
 
 fn tell(oldest: &Oldest, shell: &mut Shell) -> std::io::Result<()> {

@@ -15,6 +15,7 @@ use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output};
 use crate::cli::shell::Shell;
 use crate::cli::times;
+use crate::cli::unread::{LETTERS_OPEN, ORDERS_WITHOUT};
 use crate::inspect::{
     Agreement, Copies, Entry, Executed, Filter, Judge, Judged, LetterDetail, Letters, Mask, OrderLog, OrderRead,
     Personal, candidates, read_newest_commands, read_order, timeline, waits_for,
@@ -170,6 +171,7 @@ fn look(
     let mut progress = |read| Reading::progress(&bar, (read, total));
     let mut read = read_order(&mut reading.scan, &changelog, &spans, sources, &args.order_id, &mut progress)
         .map_err(reading::kafka)?;
+    reading.note_unread(&read.unread, ORDERS_WITHOUT);
     read.orders.retain(|(_, identity), _| args.app.as_deref().is_none_or(|app| app == identity.app_id.as_str()));
     let letters = letters(args, reading, &spans)?;
     for (letter, _) in &letters {
@@ -218,6 +220,7 @@ fn letters(args: &Args, reading: &mut Reading, partitions: &[Span]) -> anyhow::R
         });
         read.map_err(reading::kafka)?;
     }
+    reading.note_unread(letters.unread(), LETTERS_OPEN);
     Ok(found)
 }
 

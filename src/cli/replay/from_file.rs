@@ -16,6 +16,7 @@ use crate::cli::map_lines::{Line, next_line};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
+use crate::cli::unread::REPLAYED_WITHOUT;
 use crate::cli::verify::mappers;
 use crate::inspect::replay::{Against, FileFold, Looks, read_held};
 use crate::record::TopicPartition;
@@ -57,6 +58,7 @@ pub(super) fn replay(
         bar.set_message(format!("{changelog}/{}", within.partition));
         let mut progress = |more| bar.inc(more);
         let held = read_held(&mut reading.scan, &changelog, within, topic, &mut progress).map_err(reading::kafka)?;
+        reading.note_unread(&held.unread, REPLAYED_WITHOUT);
         let source = TopicPartition::new(topic.as_str(), within.partition);
         let against = Against { source: &source, held: &held, changelog: (&changelog, within) };
         let told = fold.compare(&mut reading.scan, &against, looks, &mut |finding| {

@@ -11,6 +11,7 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
+use crate::cli::unread::REPLAYED_WITHOUT;
 use crate::cli::verify::mappers;
 use crate::inspect::replay::{Looks, Range, read_held, replay_partition};
 use crate::record::{NextOffset, TopicPartition};
@@ -45,6 +46,7 @@ pub(super) fn replay(
         bar.set_message(format!("{topic}/{}", span.partition));
         let mut progress = |more| bar.inc(more);
         let held = read_held(&mut reading.scan, &changelog, within, topic, &mut progress).map_err(reading::kafka)?;
+        reading.note_unread(&held.unread, REPLAYED_WITHOUT);
         let source = TopicPartition::new(topic.as_str(), span.partition);
         if held.position.is_none() && span.offsets() > 0 {
             uncommitted.push(source.to_string());

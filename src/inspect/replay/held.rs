@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
+use crate::inspect::unread::Unread;
 use crate::order::{Digest, EventTime, Identity, OrderState, OrderType, Sequence, Status, UpdateTime};
 use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
 use crate::sync::command::{CommandDone, Outcome};
-use crate::sync::ports::PortError;
 use crate::sync::position::Position;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 
@@ -56,6 +56,8 @@ pub struct Held {
     pub(super) letters: HashMap<i64, HeldLetter, RandomState>,
     /// By the place at which they acted.
     pub(super) taken_up: BTreeMap<(i64, i64), TakenUp>,
+    /// What could not be read.
+    pub unread: Unread,
     owed: HashSet<(Identity, UpdateTime), RandomState>,
     owing: HashMap<Identity, u32, RandomState>,
 }
@@ -69,25 +71,19 @@ pub fn read_held(
     topic: &str,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Held, ScanError> {
-    let (mut held, mut failed, mut told) = (Held::default(), None, within.from.get());
+    let (mut held, mut told) = (Held::default(), within.from.get());
     scan.read(changelog, &[within], &mut |seen| {
         let offset = seen.offset().get();
         if offset - told >= 4096 {
             progress(u64::try_from(offset - told).unwrap_or_default());
             told = offset;
         }
-        match held.take(seen, topic) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
+        if held.take(seen, topic).is_none() {
+            held.unread.put(seen);
         }
+        ControlFlow::Continue(())
     })?;
     progress(u64::try_from(within.until.get() - told).unwrap_or_default());
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
     for (identity, _) in held.owed.drain() {
         *held.owing.entry(identity).or_default() += 1;
     }
@@ -110,23 +106,22 @@ impl Held {
         self.states.values().any(|state| state.applied_offset < 0)
     }
 
-    fn take(&mut self, seen: &dyn Seen, topic: &str) -> Result<(), PortError> {
-        let unreadable = |error: &dyn std::error::Error| {
-            PortError::Fatal(format!("{error}: it was written by another release; use that one's tools"))
-        };
-        let key = ChangelogKey::decode(seen.key().unwrap_or_default(), topic).map_err(|e| unreadable(&e))?;
+    /// Takes a record; `None` where it cannot be read.
+    fn take(&mut self, seen: &dyn Seen, topic: &str) -> Option<()> {
+        let key = ChangelogKey::decode(seen.key().unwrap_or_default(), topic).ok()?;
         match key {
             None | Some(ChangelogKey::Settings(_)) => {}
             Some(ChangelogKey::Position) => {
-                let position = seen.value().map(Position::decode).transpose().map_err(|e| unreadable(&e))?;
+                let position = seen.value().map(Position::decode).transpose().ok()?;
                 self.position = position.or(self.position.take());
             }
             Some(ChangelogKey::State(identity)) => {
-                let state = seen.value().map(OrderState::decode).transpose().map_err(|e| unreadable(&e))?;
-                match state {
-                    Some(state) => drop(self.states.insert(identity, brief(&state, seen.offset().get()))),
-                    None => drop(self.states.remove(&identity)),
+                let state = seen.value().map(OrderState::decode).transpose();
+                match state.as_ref().map(Option::as_ref) {
+                    Ok(Some(state)) => drop(self.states.insert(identity, brief(state, seen.offset().get()))),
+                    Ok(None) | Err(_) => drop(self.states.remove(&identity)),
                 }
+                state.ok()?;
             }
             Some(ChangelogKey::Owed(key)) => {
                 let key = (key.identity, key.stamp);
@@ -136,24 +131,32 @@ impl Held {
                 }
             }
             Some(ChangelogKey::Letter(offset)) => {
-                let status = seen.value().map(LetterStatus::decode).transpose().map_err(|e| unreadable(&e))?;
-                match status {
-                    Some(status) => {
-                        let letter = HeldLetter { state: status.state, was_folded: status.stamp.is_some() };
-                        self.letters.insert(offset.get(), letter);
-                    }
-                    None => drop(self.letters.remove(&offset.get())),
-                }
+                let Some(value) = seen.value() else {
+                    self.letters.remove(&offset.get());
+                    return Some(());
+                };
+                let status = LetterStatus::decode(value);
+                let letter = match &status {
+                    Ok(status) => HeldLetter { state: status.state, was_folded: status.stamp.is_some() },
+                    Err(_) => HeldLetter { state: LetterState::Open, was_folded: has_stamp(value) },
+                };
+                self.letters.insert(offset.get(), letter);
+                status.ok()?;
             }
             Some(ChangelogKey::Command(_)) => {
-                let done = seen.value().map(CommandDone::decode).transpose().map_err(|e| unreadable(&e))?;
+                let done = seen.value().map(CommandDone::decode).transpose().ok()?;
                 if let Some(taken_up) = done.and_then(|done| taken_up(&done)) {
                     self.taken_up.insert(taken_up.0, taken_up.1);
                 }
             }
         }
-        Ok(())
+        Some(())
     }
+}
+
+/// Whether a status that cannot be read has a stamp all the same: only what was folded has one.
+fn has_stamp(status: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(status).is_ok_and(|status| status.get("stamp").is_some())
 }
 
 fn brief(state: &OrderState, lies_at: i64) -> HeldState {

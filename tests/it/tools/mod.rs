@@ -20,4 +20,5 @@ mod replay_apply;
 mod replay_pace;
 mod scan;
 mod settings;
+mod unread;
 mod verify;

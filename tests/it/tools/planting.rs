@@ -32,8 +32,8 @@ impl Planting<'_> {
         format!(r#"[1,"{kind}","{}"{comma}{ids}]"#, self.world.topic)
     }
 
-    /// Verifies by this changelog.
-    pub fn verify_by(&self, entries: &[Entry]) -> Told {
+    /// A topic with this changelog; an entry's offset is its place.
+    pub fn copy(&self, entries: &[Entry]) -> String {
         let copy = self.kafka.topic("planted", 1, &[]);
         let producer = Producer::connect(&self.kafka.brokers).unwrap();
         for (key, value) in entries {
@@ -41,6 +41,12 @@ impl Planting<'_> {
             producer.send(&copy, Outgoing { partition: Some(0), key, value, ..Outgoing::default() }).unwrap();
         }
         producer.flush().unwrap();
+        copy
+    }
+
+    /// Verifies by this changelog.
+    pub fn verify_by(&self, entries: &[Entry]) -> Told {
+        let copy = self.copy(entries);
         self.verify(&["--set", &format!("kafka.changelog_topic={copy}")])
     }
 
