@@ -23,6 +23,7 @@ mod map_rules;
 mod map_text;
 mod needed;
 pub mod orders;
+mod range;
 mod reading;
 pub mod render;
 pub mod replay;

@@ -84,9 +84,9 @@ impl Reading {
         self.extents(&topic, None)?.ok_or_else(|| self.missing(Needed::Changelog, &topic))
     }
 
-    /// How far a source topic reaches: all of its partitions, or one.
-    pub(super) fn source(&mut self, topic: &str, only: Option<i32>) -> anyhow::Result<Vec<Span>> {
-        self.extents(topic, only)?.ok_or_else(|| self.missing(Needed::Sources, topic))
+    /// How far a source topic reaches.
+    pub(super) fn source(&mut self, topic: &str) -> anyhow::Result<Vec<Span>> {
+        self.extents(topic, None)?.ok_or_else(|| self.missing(Needed::Sources, topic))
     }
 
     /// How far a topic reaches, all of its partitions or one; `None` where it does not exist.

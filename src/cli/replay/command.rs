@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::edge::Edge;
 use super::plan::Plan;
 use super::progress_file::{ProgressFile, default_path};
-use super::{apply, edge, from_file, from_topic, text};
+use super::{apply, from_file, from_topic, text};
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
 use crate::cli::giving::{self, Give, Round};
 use crate::cli::needed::Needed;
+use crate::cli::range::Range;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output};
 use crate::cli::shell::Shell;
@@ -25,18 +25,9 @@ use crate::order::MapOrder;
 #[command(after_help = HELP)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct Args {
-    /// Begin here in each partition [default: earliest]
-    #[arg(long, value_name = "earliest|OFFSET|TIME", value_parser = edge::from)]
-    pub from: Option<Edge>,
-    /// End before this offset, or before the first record of this time [default: the end now]
-    #[arg(long, value_name = "OFFSET|TIME", value_parser = edge::until)]
-    pub until: Option<Edge>,
-    /// Of this source topic only
-    #[arg(long, value_name = "TOPIC")]
-    pub topic: Option<String>,
-    /// Of these partitions only; may be repeated
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
-    pub partition: Vec<i32>,
+    /// What is read.
+    #[command(flatten)]
+    pub range: Range,
     /// Of these orders only; may be repeated
     #[arg(long, value_name = "ORDER_ID")]
     pub order: Vec<String>,

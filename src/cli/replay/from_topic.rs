@@ -1,13 +1,12 @@
 //! The plan from the source topics: one partition after another, each with its partition of the changelog.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{Args, rules};
-use super::edge::{self, Edge};
 use super::plan::Plan;
 use crate::app::settings;
-use crate::cli::emptiness::{self, End};
-use crate::cli::exit::{self, Exit};
+use crate::cli::emptiness::Within;
+use crate::cli::range::Place;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
@@ -73,33 +72,22 @@ pub(super) fn replay(
 
 /// What is read of which partitions.
 fn ranges(args: &Args, reading: &mut Reading) -> anyhow::Result<Vec<(String, Span)>> {
-    let topics = reading.config.kafka.topics.clone();
-    let usage = |words: String| exit::fail(Exit::Usage, anyhow::anyhow!(words));
-    if let Some(topic) = args.topic.as_ref().filter(|topic| !topics.contains(topic)) {
-        return Err(usage(format!("{topic} is no source topic of these settings; there are {}", topics.join(", "))));
+    let partitions = args.range.partitions(reading)?;
+    let mut lowest: BTreeMap<&str, i64> = BTreeMap::new();
+    for (source, within) in &partitions {
+        let low = lowest.entry(&source.topic).or_default();
+        *low = (*low).max(within.whole.from.get());
     }
-    let (mut ranges, mut within) = (Vec::new(), Vec::new());
-    for topic in topics.iter().filter(|topic| args.topic.as_ref().is_none_or(|only| only == *topic)) {
-        let mut spans = reading.source(topic, None)?;
-        if let Some(missing) = args.partition.iter().find(|n| !spans.iter().any(|span| span.partition == **n)) {
-            let count = spans.len();
-            return Err(usage(format!(
-                "{topic} has {count} partitions, counted from 0: there is no partition {missing}"
-            )));
-        }
-        spans.retain(|span| args.partition.is_empty() || args.partition.contains(&span.partition));
-        let lowest = spans.iter().map(|span| span.from.get()).max().unwrap_or_default();
-        let from = args.from.unwrap_or(Edge::Earliest);
-        within.extend(edge::narrow(reading, topic, &mut spans, from, args.until)?);
-        if lowest > 0 && args.from.is_none_or(|from| from == Edge::Earliest) {
-            render::note(format!(
-                "note: retention has removed the beginning of {topic} (up to offset {lowest}): of an order that may have begun \
-                 there the last event is compared, and not the whole of it"
-            ));
-        }
-        ranges.extend(spans.into_iter().map(|span| (topic.clone(), span)));
+    for (topic, lowest) in lowest.into_iter().filter(|(_, low)| *low > 0 && args.range.from == Place::Earliest) {
+        render::note(format!(
+            "note: retention has removed the beginning of {topic} (up to offset {lowest}): of an order that may have begun \
+             there the last event is compared, and not the whole of it"
+        ));
     }
-    let from = args.from.unwrap_or(Edge::Earliest);
-    emptiness::check((from.end(), args.until.map_or(End::OfLog, Edge::end)), &within)?;
-    Ok(ranges)
+    let span = |within: &Within| {
+        let Span { partition, from: low, until: high } = within.whole;
+        let from = NextOffset::new(within.asked.0).clamp(low, high);
+        Span { partition, from, until: NextOffset::new(within.asked.1).clamp(from, high) }
+    };
+    Ok(partitions.iter().map(|(source, within)| (source.topic.to_string(), span(within))).collect())
 }

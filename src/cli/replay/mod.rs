@@ -2,7 +2,6 @@
 
 mod apply;
 mod command;
-mod edge;
 mod from_file;
 mod from_topic;
 mod plan;

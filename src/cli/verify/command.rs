@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::range::{self, Place};
 use super::{settings, tell};
-use crate::cli::emptiness::{self, Within};
-use crate::cli::exit::{self, Exit};
+use crate::cli::exit::Exit;
 use crate::cli::needed::Needed;
+use crate::cli::range::Range;
 use crate::cli::reading::{self, Reading};
 use crate::cli::shell::Shell;
 use crate::inspect::{Asked, Report, Spread, VerifyRules, verify_partition};
@@ -20,18 +19,9 @@ const LOOKS: u32 = 4;
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub struct Args {
-    /// Account for offsets from here on: an offset, a time, or `earliest`
-    #[arg(long, value_name = "PLACE", default_value = "earliest")]
-    pub from: Place,
-    /// And before this place: an offset, a time, or `latest`
-    #[arg(long, value_name = "PLACE", default_value = "latest")]
-    pub until: Place,
-    /// Only this source topic
-    #[arg(long, value_name = "TOPIC")]
-    pub topic: Option<String>,
-    /// Only this partition
-    #[arg(long, value_name = "N")]
-    pub partition: Option<i32>,
+    /// What is accounted for.
+    #[command(flatten)]
+    pub range: Range,
     /// Show at most so many offsets that are not accounted for; 0 for all, up to 10,000 of a partition
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
@@ -60,16 +50,7 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         let mappers = settings::mappers(&reading.config);
         let rules = settings::rules(&reading.config, &mappers);
         reading.needs(&[Needed::Sources, Needed::Changelog, Needed::DeadLetters])?;
-        let mut partitions = Vec::new();
-        for topic in topics(args, reading)? {
-            for span in reading.source(&topic, args.partition)? {
-                let range = range::offsets(reading, &topic, span, (args.from, args.until))?;
-                partitions
-                    .push((TopicPartition::new(topic.as_str(), span.partition), Within { whole: span, asked: range }));
-            }
-        }
-        let within: Vec<Within> = partitions.iter().map(|(_, within)| *within).collect();
-        emptiness::check((args.from.end(), args.until.end()), &within)?;
+        let partitions = args.range.partitions(reading)?;
         let (mut report, mut spread) = (Report::default(), Spread::default());
         for (source, within) in partitions {
             report.absorb(partition(reading, &rules, source, within.asked, &mut spread)?);
@@ -78,18 +59,6 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         tell::tell(&report, &spread, args.limit, shell)?;
         Ok(if report.unaccounted_count() > 0 { Exit::Unaccounted } else { Exit::Done })
     })
-}
-
-fn topics(args: &Args, reading: &Reading) -> anyhow::Result<Vec<String>> {
-    let all = reading.config.kafka.topics.clone();
-    match &args.topic {
-        None => Ok(all),
-        Some(topic) if all.contains(topic) => Ok(vec![topic.clone()]),
-        Some(topic) => {
-            let words = format!("{topic} is none of the source topics (kafka.topics): {}", all.join(", "));
-            Err(exit::fail(Exit::Usage, anyhow::anyhow!(words)))
-        }
-    }
 }
 
 /// Accounts for one partition. What cannot be explained while workers write is looked at again: a commit reaches one topic

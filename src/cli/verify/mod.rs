@@ -1,7 +1,6 @@
 //! `order-sync verify`: is every offset accounted for?
 
 mod command;
-mod range;
 mod settings;
 mod tell;
 

@@ -43,6 +43,10 @@ fn real_kafka_a_range_that_can_hold_nothing_is_refused_and_an_empty_one_is_noted
         refused(&["--from", "1694761323"], &["lies beyond the end of every partition", meant, "13 digits"]);
         refused(&["--until", "1694761323"], &["--until 1694761323 lies beyond", meant]);
         refused(&["--from", "999999"], &["--from 999999 lies beyond the end of every partition"]);
+        refused(&["--from", "yesterday"], &["is no place: write an offset (1024), a time", "earliest or latest"]);
+        refused(&["--topic", "nowhere"], &["nowhere is no source topic of these settings; there are ", &world.topic]);
+        let unknown = ["--partition", "0", "--partition", "7"];
+        refused(&unknown, &["1 partitions, counted from 0: there is no partition 7"]);
         refused(&["--from", "5", "--until", "3"], &["--until 3 does not lie behind --from 5"]);
         let (later, sooner) = ("2026-11-25T08:00:00Z", "2026-11-24T08:00:00Z");
         refused(&["--from", later, "--until", sooner], &["does not lie behind --from 2026-11-25T08:00:00"]);
@@ -51,6 +55,15 @@ fn real_kafka_a_range_that_can_hold_nothing_is_refused_and_an_empty_one_is_noted
             let noted = told.err.contains("no record lies in this range, so nothing was looked at");
             assert!(told.code == Some(0) && noted, "{told:?}");
             assert!(!told.out.contains("every offset is accounted for"), "{told:?}");
+        }
+        // Every form of a place, and a partition named twice.
+        let summary = |args: &[&str]| {
+            let told = world.run(&[&[tool, "--output", "json", "--partition", "0", "--partition", "0"], args].concat());
+            told.lines().last().unwrap().clone()
+        };
+        let whole = summary(&[]);
+        for until in ["latest", "7", "2099-01-01T00:00:00Z", "4070908800000"] {
+            assert_eq!(summary(&["--from", "earliest", "--until", until]), whole, "{tool} {until}");
         }
         let told = world.run(&[tool, "--from", "6"]);
         assert!(told.code == Some(0) && !told.err.contains("no record lies"), "{told:?}");

@@ -268,7 +268,8 @@ fn real_kafka_what_cannot_be_replayed_is_said() {
     check(&["--set", "kafka.topics=[\"nowhere\"]"], 7, &["source topic nowhere does not exist"]);
     check(&["--topic", "nowhere"], 2, &["no source topic of these settings", &world.topic]);
     check(&["--partition", "1"], 2, &["1 partitions, counted from 0: there is no partition 1"]);
-    check(&["--from", "yesterday"], 2, &["neither an offset nor a time"]);
+    check(&["--from", "yesterday"], 2, &["is no place"]);
+    check(&["--file", "-", "--until", "latest"], 2, &["cannot be used with"]);
     check(&["--resume"], 2, &["no plan to go on with"]);
     check(&["--apply", "--verify-only"], 2, &["cannot be used with"]);
 }
