@@ -9,6 +9,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use secrecy::ExposeSecret;
 
+use super::consumer::TOPIC_ID_CONTEXT;
 use super::properties::RECORD_BYTES_MAX;
 use super::property_faults;
 use crate::config;
@@ -64,6 +65,16 @@ pub(super) fn consumer(config: &config::Kafka) -> Result<ClientConfig, PortError
         .set("auto.offset.reset", "error")
         .set("isolation.level", "read_committed")
         .set("allow.auto.create.topics", "false");
+    Ok(client)
+}
+
+/// The group's member: the consumer, with the lines of the library's log that tell of topics made anew
+/// ([`TOPIC_ID_CONTEXT`]). What the user wants to see besides stays.
+pub(super) fn member(config: &config::Kafka) -> Result<ClientConfig, PortError> {
+    let mut client = consumer(config)?;
+    let debug = client.get("debug").filter(|contexts| !contexts.trim().is_empty());
+    let debug = debug.map_or(TOPIC_ID_CONTEXT.to_owned(), |contexts| format!("{contexts},{TOPIC_ID_CONTEXT}"));
+    client.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
     Ok(client)
 }
 
@@ -148,6 +159,9 @@ pub(super) mod tests {
         assert_eq!(client.get("partition.assignment.strategy"), Some("range"));
         assert_eq!(client.get("auto.offset.reset"), Some("error"));
         assert_eq!(client.get("isolation.level"), Some("read_committed"));
+        let client = member(&with("debug", "cgrp,fetch")).unwrap();
+        assert_eq!(client.get("debug"), Some("cgrp,fetch,metadata"));
+        client.create_native_config().unwrap();
         let client = consumer(&with("group.protocol", "consumer")).unwrap();
         assert_eq!(client.get("partition.assignment.strategy"), None);
         let refused = consumer(&with("enable.auto.commit", "true")).unwrap_err().to_string();
@@ -158,7 +172,7 @@ pub(super) mod tests {
     fn every_kind_of_client_is_understood_by_the_library() {
         let config = settings("127.0.0.1:1");
         let commits = transactions(&config, "id", Duration::from_secs(10));
-        for client in [consumer(&config), reader(&config), producer(&config), commits] {
+        for client in [consumer(&config), member(&config), reader(&config), producer(&config), commits] {
             client.unwrap().create_native_config().unwrap();
         }
     }

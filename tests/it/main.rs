@@ -43,6 +43,7 @@ mod run_refused;
 mod run_retention;
 mod run_secured;
 mod run_source;
+mod run_source_live;
 mod run_tokens;
 mod run_tokens_fleet;
 mod schemas;

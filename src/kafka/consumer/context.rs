@@ -1,7 +1,7 @@
 //! librdkafka's callbacks for the group's consumer. They note what happened; the consumer thread acts on it.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::bindings::rd_kafka_resp_err_t as ResponseCode;
@@ -11,6 +11,8 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::shared::Shared;
+use super::topic_ids::TopicIds;
+use crate::config;
 use crate::kafka::chatter::Chatter;
 use crate::kafka::failure::describe;
 use crate::kafka::status::Problem;
@@ -27,12 +29,39 @@ pub(super) struct GroupContext {
     chatter: Chatter,
     shared: Arc<Shared>,
     rebalances: Mutex<VecDeque<Rebalance>>,
+    topic_ids: Mutex<TopicIds>,
+    /// How many events the binding has taken for itself and handed to this context.
+    served: AtomicU64,
+    /// Whether the user wants to see what `debug` makes the library say.
+    debugging: bool,
     closing: AtomicBool,
 }
 
 impl GroupContext {
-    pub(super) fn new(chatter: Chatter, shared: Arc<Shared>) -> Self {
-        Self { chatter, shared, rebalances: Mutex::default(), closing: AtomicBool::new(false) }
+    pub(super) fn new(config: &config::Kafka, chatter: Chatter, shared: Arc<Shared>) -> Self {
+        Self {
+            chatter,
+            shared,
+            rebalances: Mutex::default(),
+            topic_ids: Mutex::default(),
+            served: AtomicU64::new(0),
+            debugging: config.properties.contains_key("debug"),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    /// Grows with each event that went to this context: a poll that answers nothing has found none where it stays.
+    pub(super) fn served(&self) -> u64 {
+        self.served.load(Ordering::Acquire)
+    }
+
+    fn serving(&self) {
+        self.served.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The topics that were deleted and created again, as far as the group's queue has told; each once.
+    pub(super) fn take_renewed(&self) -> BTreeSet<String> {
+        self.topic_ids.lock().unwrap_or_else(PoisonError::into_inner).take_renewed()
     }
 
     pub(super) fn next_rebalance(&self) -> Option<Rebalance> {
@@ -47,12 +76,22 @@ impl GroupContext {
 
 impl ClientContext for GroupContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.serving();
+        if matches!(level, RDKafkaLogLevel::Debug) {
+            self.topic_ids.lock().unwrap_or_else(PoisonError::into_inner).hear(facility, message);
+            if !self.debugging {
+                return;
+            }
+        }
         self.chatter.log(level, facility, message);
     }
 
-    fn stats_raw(&self, _statistics: &[u8]) {}
+    fn stats_raw(&self, _statistics: &[u8]) {
+        self.serving();
+    }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.serving();
         self.chatter.error(error, reason);
         self.shared.bell.ring();
     }
@@ -60,6 +99,7 @@ impl ClientContext for GroupContext {
 
 impl ConsumerContext for GroupContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, code: ResponseCode, partitions: &mut TopicPartitionList) {
+        self.serving();
         let assigned = code == ResponseCode::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Acquire) {
             if !assigned {
@@ -77,6 +117,7 @@ impl ConsumerContext for GroupContext {
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        self.serving();
         match result {
             Ok(()) => self.chatter.status().clear(&Problem::Group),
             Err(error) => {

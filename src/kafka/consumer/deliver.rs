@@ -35,24 +35,36 @@ impl Worker {
                 Some(held) => (Some(held), None),
                 None => reading.take(source),
             };
-            if let Some(batch) = batch {
-                if !self.budget.try_draw(batch.cost) {
-                    // One batch per partition is the most that is ever held.
-                    reading.held = Some(batch);
-                    return Ok(Round::Starved);
-                }
-                round = Round::Moved;
-                let Batch { epoch, source, records, .. } = batch;
-                self.tell(Input::Records { epoch, source, records })?;
-            }
+            let handed = batch.map_or(Ok(Round::Idle), |batch| self.hand_on(batch))?;
             if let Some(error) = error {
                 match error {
                     Trouble::Kafka(error) => self.partition_error(source, &error)?,
                     Trouble::AnotherTopic { offset } => self.give_up(source, start::another(source, offset))?,
                 }
             }
+            match handed {
+                Round::Moved => round = Round::Moved,
+                Round::Idle => {}
+                Round::Starved => return Ok(Round::Starved),
+            }
         }
         Ok(round)
+    }
+
+    /// Hands a batch over, or keeps it where the engine has no room.
+    fn hand_on(&mut self, batch: Batch) -> Result<Round, Ended> {
+        // That the topic is another one was said before the first record of the new one could be taken, in another queue.
+        self.poll_dry()?;
+        self.look_for_renewed()?;
+        let Some(Stage::Reading(reading)) = self.partitions.get_mut(&batch.source) else { return Ok(Round::Idle) };
+        if !self.budget.try_draw(batch.cost) {
+            // One batch per partition is the most that is ever held.
+            reading.held = Some(batch);
+            return Ok(Round::Starved);
+        }
+        let Batch { epoch, source, records, .. } = batch;
+        self.tell(Input::Records { epoch, source, records })?;
+        Ok(Round::Moved)
     }
 
     fn partition_error(&mut self, source: &TopicPartition, error: &KafkaError) -> Result<(), Ended> {

@@ -36,8 +36,8 @@ impl Consumer {
     pub fn start(config: &config::Kafka, inbox: Arc<dyn Inbox>, budget: Arc<IntakeBudget>) -> Result<Self, PortError> {
         let status = Status::new();
         let shared = Arc::new(Shared::new(config));
-        let context = GroupContext::new(Chatter::new(config, status.clone()), Arc::clone(&shared));
-        let consumer = open(&client::consumer(config)?, context, &shared)?;
+        let context = GroupContext::new(config, Chatter::new(config, status.clone()), Arc::clone(&shared));
+        let consumer = open(&client::member(config)?, context, &shared)?;
         let worker = Worker::new(config, consumer, Arc::clone(&shared), status.clone(), inbox, budget);
         let thread = std::thread::Builder::new()
             .name("kafka-consumer".to_owned())

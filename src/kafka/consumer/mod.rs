@@ -13,6 +13,7 @@ mod shared;
 mod silence;
 mod start;
 mod starting;
+mod topic_ids;
 mod watch;
 mod worker;
 
@@ -21,3 +22,4 @@ pub use fence::GroupFence;
 pub use handle::Consumer;
 pub use shared::{GroupCommits, IntakeControl};
 pub use silence::GroupMembership;
+pub(super) use topic_ids::CONTEXT as TOPIC_ID_CONTEXT;

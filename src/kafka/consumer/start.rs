@@ -58,6 +58,14 @@ pub(super) fn another(source: &TopicPartition, offset: i64) -> String {
     )
 }
 
+/// That the topic was made anew while it was being read.
+pub(super) fn renewed(topic: &str) -> String {
+    format!(
+        "topic {topic} was deleted and created again while this worker read it: its id is another one. Reading on would take new \
+         events for old ones. Check the topic; {IF_NEW}"
+    )
+}
+
 /// What happened, with both numbers, and what to do.
 pub(super) fn words(refused: Refused, source: &TopicPartition, next: NextOffset, extent: Extent) -> String {
     let (low, high) = (extent.low, extent.high);

@@ -13,6 +13,7 @@ use rdkafka::error::KafkaError;
 use super::alone::Company;
 use super::partition::{GroupConsumer, Reading, Stage};
 use super::shared::Shared;
+use super::start;
 use super::watch::Watch;
 use crate::config::{self, StartFrom};
 use crate::kafka::failure::{describe, port_error};
@@ -115,15 +116,28 @@ impl Worker {
         self.hand_over()
     }
 
-    /// Polls the group's queue dry: rebalances, errors, commit results and log lines. Records have their own queues.
+    /// Rebalances, errors, commit results and log lines. Records have their own queues.
     fn serve_group(&mut self) -> Result<(), Ended> {
+        loop {
+            self.poll_dry()?;
+            let Some(rebalance) = self.consumer.context().next_rebalance() else { break };
+            self.rebalance(rebalance)?;
+        }
+        self.look_for_renewed()
+    }
+
+    /// Polls the group's queue dry; a rebalance waits for [`Self::serve_group`].
+    pub(super) fn poll_dry(&mut self) -> Result<(), Ended> {
         let mut quiet = 0;
-        // The binding answers nothing both for an empty queue and for an event that it took for itself.
-        while quiet < 3 {
+        // Twice, as an event that nobody here is told of answers nothing, too.
+        while quiet < 2 && !self.shared.stopping() {
             // Cloned, as the answer borrows the consumer and what follows changes this worker.
             let consumer = Arc::clone(&self.consumer);
+            let served = consumer.context().served();
             match consumer.poll(Duration::ZERO) {
-                None => quiet += 1,
+                None if consumer.context().served() == served => quiet += 1,
+                // The binding took it for itself: a log line, say.
+                None => quiet = 0,
                 Some(Ok(message)) => {
                     quiet = 0;
                     self.stray(&message);
@@ -133,10 +147,24 @@ impl Worker {
                     self.group_error(&error)?;
                 }
             }
-            while let Some(rebalance) = self.consumer.context().next_rebalance() {
-                quiet = 0;
-                self.rebalance(rebalance)?;
+        }
+        Ok(())
+    }
+
+    /// A topic that was deleted and created again under this worker: nothing more of it is handed on, and the worker stops.
+    /// Partitions that have not begun are looked at when they do.
+    pub(super) fn look_for_renewed(&mut self) -> Result<(), Ended> {
+        for topic in self.consumer.context().take_renewed() {
+            let ours = |source: &TopicPartition| *source.topic == *topic;
+            let has_begun =
+                |stage: &Stage| matches!(stage, Stage::Restoring { .. } | Stage::Told { .. } | Stage::Reading(_));
+            if !self.partitions.iter().any(|(source, stage)| ours(source) && has_begun(stage)) {
+                continue;
             }
+            for (_, stage) in self.partitions.iter_mut().filter(|(source, _)| ours(source)) {
+                *stage = Stage::Broken;
+            }
+            self.tell(Input::Failed(PortError::Fatal(start::renewed(&topic))))?;
         }
         Ok(())
     }

@@ -1,0 +1,83 @@
+//! Source topics that change under a running worker: one that is deleted and made anew, and one that grows.
+
+use std::ops::Range;
+use std::process::Child;
+use std::time::Duration;
+
+use order_sync::app::worker::wall_ms;
+use order_sync::sandbox::SandboxHandle;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+use crate::run::{Site, sandbox};
+use crate::support::kafka::eventually;
+use crate::support::real_kafka::RealKafka;
+
+/// One event of each order, the `round`th, keyed as a producer with this partitioner keys it.
+fn events(kafka: &RealKafka, topic: &str, partitioner: &str, orders: Range<u32>, round: u32) {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &kafka.brokers)
+        .set("partitioner", partitioner)
+        .set("linger.ms", "5")
+        .create()
+        .unwrap();
+    let began = wall_ms() - 3_600_000;
+    for order in orders {
+        let id = format!("n{order}");
+        let event = serde_json::json!({
+            "event_id": format!("e-{id}-{round}"), "order_id": id, "order_type": "normal",
+            "status": if round == 1 { "paid" } else { "redeemed" }, "occurred_at": began + i64::from(round) * 1000,
+            "order": {
+                "open_id": "o", "created_at": began, "total_price": 100, "page": {"path": "p/a"},
+                "items": [{"code": "1", "title": format!("t{round}"), "image_url": "https://e.example/i.png", "price": 100}],
+            },
+        });
+        let value = event.to_string();
+        producer.send(BaseRecord::to(topic).key(&id).payload(&value)).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(Duration::from_secs(30)).unwrap();
+}
+
+fn caught_up(sandbox: &SandboxHandle, site: &Site, pushes: u64) {
+    eventually("every order is there", || sandbox.report().applied >= pushes);
+    assert_eq!(sandbox.report().received, pushes, "{}", site.log());
+}
+
+fn ends_with(worker: &mut Child, site: &Site, code: i32) {
+    eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+    assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", site.log());
+}
+
+/// The new topic has more events than were read of the old one, so that its offsets fit.
+fn check_anew(kafka: &RealKafka, lines: &str) {
+    let topic = kafka.topic("anew", 1, &[]);
+    events(kafka, &topic, "murmur2_random", 0..30, 1);
+    let sandbox = sandbox(Duration::ZERO);
+    let site = Site::with(&kafka.brokers, &topic, &sandbox.base_url(), lines);
+    let mut worker = site.spawn(&[]);
+    caught_up(&sandbox, &site, 30);
+
+    kafka.delete(&topic);
+    kafka.create(&topic, 1, &[]);
+    events(kafka, &topic, "murmur2_random", 0..60, 2);
+    ends_with(&mut worker, &site, 1);
+    let words = format!("topic {topic} was deleted and created again while this worker read it");
+    assert!(site.log().contains(&words), "{}", site.log());
+
+    // Nothing of the new topic is committed: the check at the start finds it, too.
+    ends_with(&mut site.spawn(&[]), &site, 1);
+    let words = format!("{topic}/0 has another record at offset 29 ");
+    assert!(site.log().contains(&words), "{}", site.log());
+    let report = sandbox.report();
+    assert_eq!((report.received, report.violations_total), (30, 0), "an event of the new topic was folded");
+}
+
+/// The library tells that a topic has another id in a line of its log alone. This test is what notices it when an upgrade
+/// changes the words, the facility or the context of that line (`src/kafka/consumer/topic_ids.rs`), or that it comes before
+/// the new topic's records: the worker would read on.
+#[test]
+fn real_kafka_a_source_topic_made_anew_under_a_worker_stops_it() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    check_anew(kafka, "");
+    check_anew(kafka, "exactly_once = false");
+}
