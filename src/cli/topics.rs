@@ -7,7 +7,7 @@ use super::render::Output;
 use super::shell::Shell;
 use crate::app::topics::loss_of_changelog;
 use crate::config::Need;
-use crate::kafka::topics::{Ensured, Topics};
+use crate::kafka::topics::{Ensured, Topics, no_source};
 use crate::sync::ports::PortError;
 
 /// Options of `order-sync topics`.
@@ -38,7 +38,8 @@ states would be missing there.
 
 One line per topic; with --output json one object per line:
   {\"topic\", \"outcome\": \"ok\" | \"created\" | \"fault\", \"message\"}
-A topic that does not fit, or is missing for `check`, ends with exit code 7.
+A topic that does not fit, or is missing for `check`, ends with exit code 7; so does a source topic that
+is missing, as the partitions of all others follow from it.
 
 Examples:
   order-sync topics check --config order-sync.toml
@@ -67,12 +68,25 @@ struct Line<'a> {
 pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     let config = shell.config(Need::Run)?;
     let mut kafka = config.kafka;
-    kafka.create_topics = matches!(args.command, Command::Create);
     let topics = Topics::connect(&kafka).map_err(|error| exit::fail(Exit::Kafka, error))?;
+    let topics = match args.command {
+        Command::Create => {
+            kafka.create_topics = true;
+            topics
+        }
+        Command::Check => topics.looking(),
+    };
     let mut worst = Exit::Done;
+    let sources = topics.sources(&kafka).map_err(|error| exit::fail(Exit::Kafka, error))?;
+    for (topic, _) in sources.iter().filter(|(_, count)| count.is_none()) {
+        worst = tell(shell, topic, Err(PortError::Fatal(no_source(topic))), worst)?;
+    }
+    if worst != Exit::Done {
+        return Ok(worst);
+    }
+    let loss = || loss_of_changelog(&topics, &kafka);
     if kafka.exactly_once {
-        let ensured = topics.ensure_changelog(&kafka, || loss_of_changelog(&topics, &kafka));
-        worst = tell(shell, &kafka.changelog_topic, ensured, worst)?;
+        worst = tell(shell, &kafka.changelog_topic, topics.ensure_changelog(&kafka, loss), worst)?;
         worst = tell(shell, &kafka.commands_topic(), topics.ensure_commands(&kafka), worst)?;
     }
     worst = tell(shell, &kafka.dead_letter_topic, topics.ensure_dead_letters(&kafka), worst)?;

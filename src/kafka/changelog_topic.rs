@@ -35,13 +35,10 @@ impl Topics {
                      `order-sync store rebase`; or begin anew with another group id and an empty store"
                 )));
             }
-            if config.create_topics {
+            if self.makes(config) {
                 return self.create(topic, needed, SETTINGS);
             }
-            return Err(PortError::Fatal(format!(
-                "the changelog topic {topic} does not exist and kafka.create_topics is false. Create it: {}",
-                changelog_command(config, needed)
-            )));
+            return Err(self.missing(&format!("the changelog topic {topic}"), &changelog_command(config, needed)));
         };
         if there != needed {
             return Err(PortError::Fatal(format!(

@@ -21,11 +21,8 @@ impl Topics {
                  partition of the same number. Add partitions: {}",
                 widen_commands_command(config, needed)
             ))),
-            None if config.create_topics => self.create(&topic, needed, SETTINGS),
-            None => Err(PortError::Fatal(format!(
-                "the commands topic {topic} does not exist and kafka.create_topics is false. Create it: {}",
-                create_commands_command(config, needed)
-            ))),
+            None if self.makes(config) => self.create(&topic, needed, SETTINGS),
+            None => Err(self.missing(&format!("the commands topic {topic}"), &create_commands_command(config, needed))),
         }
     }
 }

@@ -28,6 +28,16 @@ pub struct Topics {
     asker: BaseProducer<Chatter>,
     client: ClientConfig,
     chatter: Chatter,
+    missing: Missing,
+}
+
+/// What is done about a topic of the worker's own that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    /// It is made, unless `kafka.create_topics` says otherwise.
+    Made,
+    /// It is told, whatever the settings say.
+    Told,
 }
 
 /// How long the reason of a failed question is waited for; it stands in the queue by then.
@@ -55,7 +65,13 @@ impl Topics {
         let asker = client
             .create_with_context(chatter.clone())
             .map_err(|e| port_error("cannot make a client that asks about topics", &e))?;
-        Ok(Self { asker, client, chatter })
+        Ok(Self { asker, client, chatter, missing: Missing::Made })
+    }
+
+    /// Makes nothing from here on: what is missing is told.
+    #[must_use]
+    pub fn looking(self) -> Self {
+        Self { missing: Missing::Told, ..self }
     }
 
     /// The cluster's id; `None` while no broker answers, or where it has none.
@@ -116,11 +132,8 @@ impl Topics {
                  partition of the same number. Add partitions: {}",
                 widen_command(config, needed)
             ))),
-            None if config.create_topics => self.create(topic, needed, DEAD_LETTERS),
-            None => Err(PortError::Fatal(format!(
-                "the dead-letter topic {topic} does not exist and kafka.create_topics is false. Create it: {}",
-                create_command(config, needed)
-            ))),
+            None if self.makes(config) => self.create(topic, needed, DEAD_LETTERS),
+            None => Err(self.missing(&format!("the dead-letter topic {topic}"), &create_command(config, needed))),
         }
     }
 
@@ -129,12 +142,11 @@ impl Topics {
         let topic = config.token_topic();
         match self.partition_count(&topic)? {
             Some(there) => Ok(Ensured::Present(there)),
-            None if config.create_topics => self.create(&topic, 1, TOKEN_SETTINGS),
-            None => Err(PortError::Fatal(format!(
-                "the token topic {topic} does not exist and kafka.create_topics is false; create it, or set \
-                 douyin.share_tokens = false and run one worker: {}",
-                create_tokens_command(config)
-            ))),
+            None if self.makes(config) => self.create(&topic, 1, TOKEN_SETTINGS),
+            None => Err(self.missing(
+                &format!("the token topic {topic} (needed unless douyin.share_tokens = false, with one worker)"),
+                &create_tokens_command(config),
+            )),
         }
     }
 
@@ -143,13 +155,28 @@ impl Topics {
         let mut widest: Option<(String, i32)> = None;
         for (topic, count) in self.sources(config)? {
             let Some(count) = count else {
-                return Err(PortError::Passing(format!("topic {topic} does not exist; waiting for it to be created")));
+                return Err(PortError::Passing(no_source(&topic)));
             };
             if widest.as_ref().is_none_or(|(_, most)| count > *most) {
                 widest = Some((topic, count));
             }
         }
         widest.ok_or_else(|| PortError::Fatal("kafka.topics names no topic".to_owned()))
+    }
+
+    /// Whether a topic of the worker's own that is not there is made.
+    pub(super) fn makes(&self, config: &config::Kafka) -> bool {
+        config.create_topics && self.missing == Missing::Made
+    }
+
+    /// A topic is not there and is not made; `command` would make it.
+    pub(super) fn missing(&self, what: &str, command: &str) -> PortError {
+        PortError::Fatal(match self.missing {
+            Missing::Made => {
+                format!("{what} does not exist and kafka.create_topics is false. Create it: {command}")
+            }
+            Missing::Told => format!("{what} does not exist. `order-sync topics create` makes it, or: {command}"),
+        })
     }
 
     pub(super) fn admin(&self) -> Result<AdminClient<Chatter>, PortError> {
@@ -176,6 +203,14 @@ impl Topics {
         }
         Ok(Ensured::Created(partitions))
     }
+}
+
+/// A source topic is not there, in words.
+pub fn no_source(topic: &str) -> String {
+    format!(
+        "the source topic {topic} does not exist, or this user may not see it: create it, or correct kafka.topics; the \
+         partitions of the worker's own topics follow from it"
+    )
 }
 
 pub(super) fn options() -> AdminOptions {

@@ -46,6 +46,7 @@ mod run_source;
 mod run_source_live;
 mod run_tokens;
 mod run_tokens_fleet;
+mod run_topics;
 mod schemas;
 mod store_commands;
 mod store_contract;
