@@ -101,16 +101,18 @@ fn ensure(
         // Said once is enough.
         preparing.transactional_id = None;
     }
+    let loss = || {
+        if preparing.used {
+            return Ok(Some("this worker's store holds positions".to_owned()));
+        }
+        loss_by_offsets(topics, config)
+    };
     if config.exactly_once {
-        let loss = || {
-            if preparing.used {
-                return Ok(Some("this worker's store holds positions".to_owned()));
-            }
-            loss_of_changelog(topics, config)
-        };
         tell(&config.changelog_topic, topics.ensure_changelog(config, loss)?);
+        not_lost(topics, config, Filled::Commands, loss)?;
         tell(&config.commands_topic(), topics.ensure_commands(config)?);
     }
+    not_lost(topics, config, Filled::DeadLetters, loss)?;
     tell(&config.dead_letter_topic, topics.ensure_dead_letters(config)?);
     if preparing.own == Own::WithTokens {
         tell(&config.token_topic(), topics.ensure_tokens(config)?);
@@ -149,8 +151,52 @@ fn check_counts(topics: &Topics, config: &config::Kafka, stored: &BTreeMap<Strin
     Ok(())
 }
 
-/// Why a changelog that is missing must not be made, in words: the group has been at work, so its states were somewhere.
-pub fn loss_of_changelog(topics: &Topics, config: &config::Kafka) -> Result<Option<String>, PortError> {
+/// A topic beside the changelog that holds what is nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// That of the commands.
+    Commands,
+    /// That of the dead letters.
+    DeadLetters,
+}
+
+/// A topic that is missing for a group that has been at work was lost with what was in it: made anew without a word, it
+/// would look as if nothing had ever been there. `loss` says, in words, how it is known that the group has been at work.
+pub fn not_lost(
+    topics: &Topics,
+    config: &config::Kafka,
+    filled: Filled,
+    loss: impl FnOnce() -> Result<Option<String>, PortError>,
+) -> Result<(), PortError> {
+    let (topic, what, gone, never) = match filled {
+        Filled::Commands => (
+            config.commands_topic(),
+            "commands",
+            "commands that were given and not executed yet are gone with it",
+            "an older release ran, which knew no commands",
+        ),
+        Filled::DeadLetters => (
+            config.dead_letter_topic.clone(),
+            "dead-letter",
+            "its letters are gone with it",
+            "kafka.dead_letter_topic is a new name",
+        ),
+    };
+    if topics.partition_count(&topic)?.is_some() {
+        return Ok(());
+    }
+    let Some(loss) = loss()? else { return Ok(()) };
+    if !topics.is_gone(&topic)? {
+        return Ok(());
+    }
+    Err(PortError::Fatal(format!(
+        "the {what} topic {topic} does not exist, but {loss}: {gone}, unless it never was there ({never}). Bring it back, or \
+         have it made empty: `order-sync topics create`"
+    )))
+}
+
+/// Why a topic that is missing must not be made, in words: the group has been at work, so what was in it was somewhere.
+pub fn loss_by_offsets(topics: &Topics, config: &config::Kafka) -> Result<Option<String>, PortError> {
     let offsets = Changelog::connect(config)?.group_offsets(&topics.sources(config)?)?;
     Ok(offsets.any.then(|| format!("the group {} has committed offsets", config.group_id)))
 }

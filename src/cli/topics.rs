@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::exit::{self, Exit};
 use super::render::Output;
 use super::shell::Shell;
-use crate::app::topics::loss_of_changelog;
+use crate::app::topics::{Filled, loss_by_offsets, not_lost};
 use crate::config::Need;
 use crate::kafka::topics::{Ensured, Topics, no_source};
 use crate::sync::ports::PortError;
@@ -33,8 +33,9 @@ pub enum Command {
 const HELP: &str = "\
 The worker's own topics: the dead-letter topic, with kafka.exactly_once the changelog and that
 of operator commands, and with douyin.share_tokens the topic of shared tokens. `run` makes missing ones itself unless
-kafka.create_topics is false. A changelog is never made for a group that has committed offsets: its
-states would be missing there.
+kafka.create_topics is false, and never for a group that has committed offsets: what was in a lost
+one would be missing without a word. `topics create` makes those of commands and dead letters even
+then, empty; a changelog only `order-sync store rebase` makes anew, as its states would be missing.
 
 One line per topic; with --output json one object per line:
   {\"topic\", \"outcome\": \"ok\" | \"created\" | \"fault\", \"message\"}
@@ -84,12 +85,19 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     if worst != Exit::Done {
         return Ok(worst);
     }
-    let loss = || loss_of_changelog(&topics, &kafka);
+    let loss = || loss_by_offsets(&topics, &kafka);
+    // To make one anew is what somebody asks for who says `create`.
+    let not_lost = |filled| match args.command {
+        Command::Create => Ok(()),
+        Command::Check => not_lost(&topics, &kafka, filled, loss),
+    };
     if kafka.exactly_once {
         worst = tell(shell, &kafka.changelog_topic, topics.ensure_changelog(&kafka, loss), worst)?;
-        worst = tell(shell, &kafka.commands_topic(), topics.ensure_commands(&kafka), worst)?;
+        let commands = not_lost(Filled::Commands).and_then(|()| topics.ensure_commands(&kafka));
+        worst = tell(shell, &kafka.commands_topic(), commands, worst)?;
     }
-    worst = tell(shell, &kafka.dead_letter_topic, topics.ensure_dead_letters(&kafka), worst)?;
+    let letters = not_lost(Filled::DeadLetters).and_then(|()| topics.ensure_dead_letters(&kafka));
+    worst = tell(shell, &kafka.dead_letter_topic, letters, worst)?;
     if config.douyin.share_tokens {
         worst = tell(shell, &kafka.token_topic(), topics.ensure_tokens(&kafka), worst)?;
     }

@@ -9,8 +9,8 @@ const SETTINGS: &[(&str, &str)] = &[("max.message.bytes", ROOM), ("cleanup.polic
 
 impl Topics {
     /// Sees to it that the commands topic is there with at least as many partitions as the widest source topic, as a
-    /// command lies in the partition of its source's number. One that was lost is told by who reads it: positions know
-    /// how far they were.
+    /// command lies in the partition of its source's number. One that was lost after commands of it were executed is told
+    /// by who reads it, too: positions know how far they were.
     pub fn ensure_commands(&self, config: &config::Kafka) -> Result<Ensured, PortError> {
         let (source, needed) = self.widest(config)?;
         let topic = config.commands_topic();

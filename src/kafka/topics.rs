@@ -40,6 +40,12 @@ enum Missing {
     Told,
 }
 
+/// A topic counts as gone when this many looks have not found it: a broker that has just started hears of its topics one
+/// after another.
+const LOOKS: usize = 3;
+/// The wait between two of them.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// How long the reason of a failed question is waited for; it stands in the queue by then.
 const REASON_TIMEOUT: Duration = Duration::from_millis(50);
 
@@ -90,6 +96,19 @@ impl Topics {
             )),
             _ => self.with_reason(&port_error(&doing, &error)),
         })
+    }
+
+    /// Whether a topic is gone for certain. Takes a second where it is not there.
+    pub fn is_gone(&self, topic: &str) -> Result<bool, PortError> {
+        for look in 0..LOOKS {
+            if look > 0 {
+                std::thread::park_timeout(LOOK_AGAIN);
+            }
+            if self.partition_count(topic)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// "Transport failure" is all that a question is answered with; a wrong password or certificate is told beside it.

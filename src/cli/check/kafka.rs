@@ -10,6 +10,9 @@ use crate::kafka::topics::{self, Topics};
 use crate::kafka::{transaction_rights, write_rights};
 use crate::sync::ports::PortError;
 
+/// Of a topic that is missing: for a group that has been at work, it was lost.
+const MADE_ONCE: &str = "`run` creates it for a group without offsets (`order-sync topics check` asks which this is)";
+
 pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<()> {
     let kafka = &config.kafka;
     let asked = match Topics::connect(kafka) {
@@ -111,10 +114,9 @@ fn changelog(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Report
             );
             report.fault("kafka", message, Exit::Kafka)
         }
-        None if kafka.create_topics => report.ok(
-            "kafka",
-            format!("changelog topic {topic} does not exist yet; `run` creates it for a group without offsets"),
-        ),
+        None if kafka.create_topics => {
+            report.ok("kafka", format!("changelog topic {topic} does not exist yet; {MADE_ONCE}"))
+        }
         None => {
             let message = format!(
                 "changelog topic {topic} does not exist, and kafka.create_topics is false. Create it: {}",
@@ -140,7 +142,7 @@ fn commands(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Report<
             report.fault("kafka", message, Exit::Kafka)
         }
         None if kafka.create_topics => {
-            report.ok("kafka", format!("commands topic {topic} does not exist yet; `run` creates it"))
+            report.ok("kafka", format!("commands topic {topic} does not exist yet; {MADE_ONCE}"))
         }
         None => {
             let command = commands_topic::create_commands_command(kafka, widest.max(1));
@@ -166,7 +168,7 @@ fn dead_letters(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Rep
             report.fault("kafka", message, Exit::Kafka)
         }
         None if kafka.create_topics => {
-            report.ok("kafka", format!("dead-letter topic {topic} does not exist yet; `run` creates it"))
+            report.ok("kafka", format!("dead-letter topic {topic} does not exist yet; {MADE_ONCE}"))
         }
         None => {
             let missing = format!("dead-letter topic {topic} does not exist and kafka.create_topics is false");
