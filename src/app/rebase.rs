@@ -119,7 +119,7 @@ pub fn rebase(
     }
     let topics = Topics::connect(kafka)?;
     // The store is what a missing one is made from.
-    topics.ensure_changelog(kafka, || Ok(None))?;
+    super::topics::ensure_rebasable(&topics, kafka)?;
     let mut changelog = Changelog::connect(kafka)?;
     let mut look = Look { log: &log, records: SourceTopics::connect(kafka)?, counts: topics.sources(kafka)? };
     let (mut tasks, mut left) = (Vec::new(), 0);

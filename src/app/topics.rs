@@ -1,6 +1,6 @@
 //! Before the worker reads: the topics it needs are looked up and waited for, and its own is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::company::Company;
 use crate::config;
 use crate::kafka::changelog::Changelog;
+use crate::kafka::own_topics::{Looked, OwnTopic, Weight};
 use crate::kafka::topics::{Ensured, Topics};
 use crate::kafka::{transaction_rights, write_rights};
 use crate::store::SledStore;
@@ -66,12 +67,12 @@ pub fn prepare(
     say: &dyn Fn(&str),
 ) -> Result<Prepared, PortError> {
     let topics = Topics::connect(config)?;
-    let (mut wait, mut told, mut company) = (WAIT_MIN, String::new(), Company::default());
+    let (mut wait, mut told, mut seen) = (WAIT_MIN, String::new(), Seen::default());
     let writes_as = preparing.transactional_id.clone();
     while !stop.is_cancelled() {
         // Whether they may be written can be asked when the topics are there.
         let may_write = || writes_as.as_ref().map_or(Ok(()), |id| write_rights::ask(config, id));
-        match ensure(&topics, config, &mut preparing, &mut company).and_then(|()| may_write()) {
+        match ensure(&topics, config, &mut preparing, &mut seen).and_then(|()| may_write()) {
             Ok(()) => return Ok(Prepared::Ready { cluster_id: topics.cluster_id() }),
             Err(PortError::Passing(words)) => {
                 if words != told {
@@ -88,11 +89,19 @@ pub fn prepare(
     Ok(Prepared::Stopped)
 }
 
+/// What earlier looks have come to.
+#[derive(Default)]
+struct Seen {
+    company: Company,
+    /// What was warned of.
+    warned: BTreeSet<String>,
+}
+
 fn ensure(
     topics: &Topics,
     config: &config::Kafka,
     preparing: &mut Preparing,
-    company: &mut Company,
+    seen: &mut Seen,
 ) -> Result<(), PortError> {
     topics.widest(config)?;
     check_counts(topics, config, &preparing.counts)?;
@@ -107,17 +116,18 @@ fn ensure(
         }
         loss_by_offsets(topics, config)
     };
+    let mut fits = |own, ensured| fits(topics, config, own, ensured, &mut seen.warned);
     if config.exactly_once {
-        tell(&config.changelog_topic, topics.ensure_changelog(config, loss)?);
+        fits(OwnTopic::Changelog, topics.ensure_changelog(config, loss)?)?;
         not_lost(topics, config, Filled::Commands, loss)?;
-        tell(&config.commands_topic(), topics.ensure_commands(config)?);
+        fits(OwnTopic::Commands, topics.ensure_commands(config)?)?;
     }
     not_lost(topics, config, Filled::DeadLetters, loss)?;
-    tell(&config.dead_letter_topic, topics.ensure_dead_letters(config)?);
+    fits(OwnTopic::DeadLetters, topics.ensure_dead_letters(config)?)?;
     if preparing.own == Own::WithTokens {
-        tell(&config.token_topic(), topics.ensure_tokens(config)?);
+        fits(OwnTopic::Tokens, topics.ensure_tokens(config)?)?;
     }
-    if config.exactly_once { Ok(()) } else { company.look(topics, config) }
+    if config.exactly_once { Ok(()) } else { seen.company.look(topics, config) }
 }
 
 /// How many partitions the source topics had when this store was written, as far as that was noted. A cache may be behind:
@@ -168,6 +178,19 @@ pub fn not_lost(
     filled: Filled,
     loss: impl FnOnce() -> Result<Option<String>, PortError>,
 ) -> Result<(), PortError> {
+    let topic = match filled {
+        Filled::Commands => config.commands_topic(),
+        Filled::DeadLetters => config.dead_letter_topic.clone(),
+    };
+    if topics.partition_count(&topic)?.is_some() {
+        return Ok(());
+    }
+    let Some(loss) = loss()? else { return Ok(()) };
+    if topics.is_gone(&topic)? { Err(PortError::Fatal(lost(config, filled, &loss))) } else { Ok(()) }
+}
+
+/// A topic is gone, in words.
+pub(super) fn lost(config: &config::Kafka, filled: Filled, known_by: &str) -> String {
     let (topic, what, gone, never) = match filled {
         Filled::Commands => (
             config.commands_topic(),
@@ -182,17 +205,10 @@ pub fn not_lost(
             "kafka.dead_letter_topic is a new name",
         ),
     };
-    if topics.partition_count(&topic)?.is_some() {
-        return Ok(());
-    }
-    let Some(loss) = loss()? else { return Ok(()) };
-    if !topics.is_gone(&topic)? {
-        return Ok(());
-    }
-    Err(PortError::Fatal(format!(
-        "the {what} topic {topic} does not exist, but {loss}: {gone}, unless it never was there ({never}). Bring it back, or \
-         have it made empty: `order-sync topics create`"
-    )))
+    format!(
+        "the {what} topic {topic} does not exist, but {known_by}: {gone}, unless it never was there ({never}). Bring it back, \
+         or have it made empty: `order-sync topics create`"
+    )
 }
 
 /// Why a topic that is missing must not be made, in words: the group has been at work, so what was in it was somewhere.
@@ -201,11 +217,45 @@ pub fn loss_by_offsets(topics: &Topics, config: &config::Kafka) -> Result<Option
     Ok(offsets.any.then(|| format!("the group {} has committed offsets", config.group_id)))
 }
 
-fn tell(topic: &str, ensured: Ensured) {
+/// Makes the changelog that a store is written into, whatever was lost; one that is there must keep what is written.
+pub(super) fn ensure_rebasable(topics: &Topics, config: &config::Kafka) -> Result<(), PortError> {
+    let ensured = topics.ensure_changelog(config, || Ok(None))?;
+    fits(topics, config, OwnTopic::Changelog, ensured, &mut BTreeSet::new())
+}
+
+/// One that is there must have the settings that it needs; one that was just made has.
+fn fits(
+    topics: &Topics,
+    config: &config::Kafka,
+    own: OwnTopic,
+    ensured: Ensured,
+    warned: &mut BTreeSet<String>,
+) -> Result<(), PortError> {
+    let topic = &own.name(config);
+    let mut warn = |words: String| {
+        if !warned.contains(&words) {
+            event::TopicFitsBadly { topic, words: &words }.emit();
+            warned.insert(words);
+        }
+    };
     match ensured {
-        Ensured::Present(_) => {}
         Ensured::Created(partitions) => event::TopicCreated { topic, partitions }.emit(),
+        Ensured::Present(_) => match topics.look(config, own)? {
+            Looked::Unseen(words) => warn(words),
+            Looked::Seen { lapses, .. } => {
+                let (refused, warned): (Vec<_>, Vec<_>) =
+                    lapses.iter().partition(|lapse| lapse.weight == Weight::Refused);
+                for lapse in warned {
+                    warn(lapse.words());
+                }
+                if !refused.is_empty() {
+                    let words: Vec<_> = refused.iter().map(|lapse| lapse.words()).collect();
+                    return Err(PortError::Fatal(format!("topic {topic}: {}", words.join("; "))));
+                }
+            }
+        },
     }
+    Ok(())
 }
 
 fn pause(wait: Duration, stop: &CancellationToken) {

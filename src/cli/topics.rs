@@ -6,7 +6,8 @@ use super::exit::{self, Exit};
 use super::render::Output;
 use super::shell::Shell;
 use crate::app::topics::{Filled, loss_by_offsets, not_lost};
-use crate::config::Need;
+use crate::config::{Kafka, Need};
+use crate::kafka::own_topics::{Lapse, Looked, OwnTopic};
 use crate::kafka::topics::{Ensured, Topics, no_source};
 use crate::sync::ports::PortError;
 
@@ -38,9 +39,11 @@ one would be missing without a word. `topics create` makes those of commands and
 then, empty; a changelog only `order-sync store rebase` makes anew, as its states would be missing.
 
 One line per topic; with --output json one object per line:
-  {\"topic\", \"outcome\": \"ok\" | \"created\" | \"fault\", \"message\"}
+  {\"topic\", \"outcome\": \"ok\" | \"created\" | \"fault\" | \"note\", \"message\"}
 A topic that does not fit, or is missing for `check`, ends with exit code 7; so does a source topic that
-is missing, as the partitions of all others follow from it.
+is missing, as the partitions of all others follow from it. A setting that does not fit has a line
+of its own, in JSON with \"setting\", \"is\", \"wanted\" and the \"command\" that sets it. Which settings
+are looked at, and which of them `run` refuses: docs/delivery-semantics.md.
 
 Examples:
   order-sync topics check --config order-sync.toml
@@ -63,6 +66,23 @@ struct Line<'a> {
     topic: &'a str,
     outcome: &'a str,
     message: &'a str,
+    #[serde(flatten)]
+    lapse: Option<LapseLine<'a>>,
+}
+
+/// What scripts are told besides of a setting that does not fit.
+#[derive(Serialize)]
+struct LapseLine<'a> {
+    setting: &'a str,
+    is: &'a str,
+    wanted: &'a str,
+    command: &'a str,
+}
+
+impl<'a> From<&'a Lapse> for LapseLine<'a> {
+    fn from(lapse: &'a Lapse) -> Self {
+        Self { setting: lapse.setting, is: &lapse.is, wanted: &lapse.wanted, command: &lapse.command }
+    }
 }
 
 /// Runs `order-sync topics`.
@@ -77,13 +97,13 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         }
         Command::Check => topics.looking(),
     };
-    let mut worst = Exit::Done;
     let sources = topics.sources(&kafka).map_err(|error| exit::fail(Exit::Kafka, error))?;
+    let mut told = Told { shell, topics: &topics, kafka: &kafka, worst: Exit::Done };
     for (topic, _) in sources.iter().filter(|(_, count)| count.is_none()) {
-        worst = tell(shell, topic, Err(PortError::Fatal(no_source(topic))), worst)?;
+        told.line(&Line { topic, outcome: "fault", message: &no_source(topic), lapse: None })?;
     }
-    if worst != Exit::Done {
-        return Ok(worst);
+    if told.worst != Exit::Done {
+        return Ok(told.worst);
     }
     let loss = || loss_by_offsets(&topics, &kafka);
     // To make one anew is what somebody asks for who says `create`.
@@ -92,27 +112,71 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         Command::Check => not_lost(&topics, &kafka, filled, loss),
     };
     if kafka.exactly_once {
-        worst = tell(shell, &kafka.changelog_topic, topics.ensure_changelog(&kafka, loss), worst)?;
-        let commands = not_lost(Filled::Commands).and_then(|()| topics.ensure_commands(&kafka));
-        worst = tell(shell, &kafka.commands_topic(), commands, worst)?;
+        told.tell(OwnTopic::Changelog, topics.ensure_changelog(&kafka, loss))?;
+        told.tell(OwnTopic::Commands, not_lost(Filled::Commands).and_then(|()| topics.ensure_commands(&kafka)))?;
     }
     let letters = not_lost(Filled::DeadLetters).and_then(|()| topics.ensure_dead_letters(&kafka));
-    worst = tell(shell, &kafka.dead_letter_topic, letters, worst)?;
+    told.tell(OwnTopic::DeadLetters, letters)?;
     if config.douyin.share_tokens {
-        worst = tell(shell, &kafka.token_topic(), topics.ensure_tokens(&kafka), worst)?;
+        told.tell(OwnTopic::Tokens, topics.ensure_tokens(&kafka))?;
     }
-    Ok(worst)
+    Ok(told.worst)
 }
 
-fn tell(shell: &mut Shell, topic: &str, ensured: Result<Ensured, PortError>, worst: Exit) -> anyhow::Result<Exit> {
-    let (outcome, message, exit) = match ensured {
-        Ok(Ensured::Present(partitions)) => ("ok", format!("is there, with {partitions} partitions"), worst),
-        Ok(Ensured::Created(partitions)) => ("created", format!("was made with {partitions} partitions"), worst),
-        Err(error) => ("fault", error.to_string(), Exit::Kafka),
-    };
-    match shell.output() {
-        Output::Text => shell.out.line(format!("{outcome:<8} {topic}: {message}"))?,
-        Output::Json => shell.out.json(&Line { topic, outcome, message: &message })?,
+/// What is said of the worker's own topics, and how that ends.
+struct Told<'a> {
+    shell: &'a mut Shell,
+    topics: &'a Topics,
+    kafka: &'a Kafka,
+    worst: Exit,
+}
+
+impl Told<'_> {
+    fn tell(&mut self, own: OwnTopic, ensured: Result<Ensured, PortError>) -> anyhow::Result<()> {
+        let topic = &own.name(self.kafka);
+        let (outcome, message) = match ensured {
+            Ok(Ensured::Created(partitions)) => ("created", format!("was made with {partitions} partitions")),
+            Ok(Ensured::Present(partitions)) => match self.topics.look(self.kafka, own) {
+                Ok(Looked::Seen { lapses, notes }) => {
+                    return self.tell_settings(topic, partitions, &lapses, &notes);
+                }
+                Ok(Looked::Unseen(words)) => ("fault", words),
+                Err(error) => ("fault", error.to_string()),
+            },
+            Err(error) => ("fault", error.to_string()),
+        };
+        self.line(&Line { topic, outcome, message: &message, lapse: None })
     }
-    Ok(exit)
+
+    /// A topic that fits is one line; of one that does not, each setting at fault is.
+    fn tell_settings(
+        &mut self,
+        topic: &str,
+        partitions: i32,
+        lapses: &[Lapse],
+        notes: &[String],
+    ) -> anyhow::Result<()> {
+        if lapses.is_empty() {
+            let message = &format!("is there, with {partitions} partitions");
+            self.line(&Line { topic, outcome: "ok", message, lapse: None })?;
+        }
+        for lapse in lapses {
+            self.line(&Line { topic, outcome: "fault", message: &lapse.words(), lapse: Some(lapse.into()) })?;
+        }
+        for message in notes {
+            self.line(&Line { topic, outcome: "note", message, lapse: None })?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &Line<'_>) -> anyhow::Result<()> {
+        if line.outcome == "fault" {
+            self.worst = Exit::Kafka;
+        }
+        match self.shell.output() {
+            Output::Text => self.shell.out.line(format!("{:<8} {}: {}", line.outcome, line.topic, line.message))?,
+            Output::Json => self.shell.out.json(line)?,
+        }
+        Ok(())
+    }
 }

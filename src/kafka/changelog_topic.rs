@@ -2,18 +2,12 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::ResourceSpecifier;
-
-use super::failure::port_error;
-use super::topics::{Ensured, ROOM, Topics, creation, options};
-use super::wait::block_on;
+use super::own_topics::OwnTopic;
+use super::topics::{Ensured, Topics, creation};
 use crate::config;
 use crate::sync::ports::PortError;
 
-/// Tombstones stay for a week: a store that is older than half of that is rebuilt.
-const SETTINGS: &[(&str, &str)] =
-    &[("max.message.bytes", ROOM), ("cleanup.policy", "compact"), ("delete.retention.ms", "604800000")];
-/// How long tombstones of the changelog are kept, as we make it.
+/// How long tombstones of the changelog are kept, as we make it: a store that is older than half of that is rebuilt.
 pub const TOMBSTONES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Topics {
@@ -29,14 +23,10 @@ impl Topics {
         let topic = &config.changelog_topic;
         let Some(there) = self.partition_count(topic)? else {
             if let Some(loss) = missing_is_a_loss()? {
-                return Err(PortError::Fatal(format!(
-                    "the changelog topic {topic} does not exist, but {loss}: the states of its orders were there, or are in \
-                     a store that ran without kafka.exactly_once. Bring the topic back; or write a store into a new one with \
-                     `order-sync store rebase`; or begin anew with another group id and an empty store"
-                )));
+                return Err(PortError::Fatal(lost(topic, &loss)));
             }
             if self.makes(config) {
-                return self.create(topic, needed, SETTINGS);
+                return self.create(config, OwnTopic::Changelog, needed);
             }
             return Err(self.missing(&format!("the changelog topic {topic}"), &changelog_command(config, needed)));
         };
@@ -48,31 +38,20 @@ impl Topics {
                  group id, and let the merchant write there"
             )));
         }
-        self.check_cleanup(topic)?;
         Ok(Ensured::Present(there))
     }
+}
 
-    /// A changelog that is deleted by time instead of compacted loses the states of quiet orders.
-    fn check_cleanup(&self, topic: &str) -> Result<(), PortError> {
-        let doing = format!("cannot read the settings of {topic}");
-        let (admin, asked) = (self.admin()?, [ResourceSpecifier::Topic(topic)]);
-        let answers = block_on(admin.describe_configs(&asked, &options())).map_err(|e| port_error(&doing, &e))?;
-        for answer in answers {
-            // A user who may not describe is not stopped for that.
-            let Ok(resource) = answer else { continue };
-            let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.as_deref()).unwrap_or("compact");
-            if policy != "compact" {
-                return Err(PortError::Fatal(format!(
-                    "the changelog topic {topic} has cleanup.policy={policy}, but must have cleanup.policy=compact: else \
-                     Kafka deletes the states of orders that are quiet for a while. Set it with kafka-configs.sh"
-                )));
-            }
-        }
-        Ok(())
-    }
+/// The changelog is gone, in words; `known_by` says why there must have been one.
+pub fn lost(topic: &str, known_by: &str) -> String {
+    format!(
+        "the changelog topic {topic} does not exist, but {known_by}: the states of its orders were there, or are in a store \
+         that ran without kafka.exactly_once. Bring the topic back; or write a store into a new one with `order-sync store \
+         rebase`; or begin anew with another group id and an empty store"
+    )
 }
 
 /// The command that creates the changelog as the worker itself would.
 pub fn changelog_command(config: &config::Kafka, partitions: i32) -> String {
-    creation(config, &config.changelog_topic, partitions, SETTINGS)
+    creation(config, OwnTopic::Changelog, partitions)
 }

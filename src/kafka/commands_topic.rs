@@ -1,11 +1,9 @@
 //! The commands topic as a topic: whether it is there and fits the source. `commands.rs` reads it, the CLI writes it.
 
-use super::topics::{Ensured, ROOM, Topics, creation};
+use super::own_topics::OwnTopic;
+use super::topics::{Ensured, Topics, creation};
 use crate::config;
 use crate::sync::ports::PortError;
-
-/// It is the audit trail: nothing of it is ever deleted.
-const SETTINGS: &[(&str, &str)] = &[("max.message.bytes", ROOM), ("cleanup.policy", "delete"), ("retention.ms", "-1")];
 
 impl Topics {
     /// Sees to it that the commands topic is there with at least as many partitions as the widest source topic, as a
@@ -21,7 +19,7 @@ impl Topics {
                  partition of the same number. Add partitions: {}",
                 widen_commands_command(config, needed)
             ))),
-            None if self.makes(config) => self.create(&topic, needed, SETTINGS),
+            None if self.makes(config) => self.create(config, OwnTopic::Commands, needed),
             None => Err(self.missing(&format!("the commands topic {topic}"), &create_commands_command(config, needed))),
         }
     }
@@ -29,7 +27,7 @@ impl Topics {
 
 /// The command that creates the commands topic as the worker itself would.
 pub fn create_commands_command(config: &config::Kafka, partitions: i32) -> String {
-    creation(config, &config.commands_topic(), partitions, SETTINGS)
+    creation(config, OwnTopic::Commands, partitions)
 }
 
 /// The command that gives the commands topic as many partitions as it needs.

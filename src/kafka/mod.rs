@@ -10,6 +10,7 @@ pub mod consumer;
 pub mod convert;
 pub mod dead_letters;
 pub mod embedded;
+pub mod own_topics;
 pub mod producer;
 pub mod properties;
 pub mod property_faults;

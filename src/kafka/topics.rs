@@ -1,5 +1,5 @@
 //! The topics around the worker: how many partitions the source has, and whether the dead-letter topic fits it. The
-//! changelog is in `changelog_topic.rs`.
+//! changelog is in `changelog_topic.rs`; what each of its own is made with, and has to keep, in `own_topics.rs`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,14 +13,11 @@ use super::chatter::Chatter;
 use super::client::{self, ASK_TIMEOUT};
 use super::consumer::lookup;
 use super::failure::port_error;
+use super::own_topics::OwnTopic;
 use super::status::Status;
 use super::wait::block_on;
 use crate::config;
 use crate::sync::ports::PortError;
-
-/// `max.message.bytes` of our topics: a record of 4 MiB and its framing, which the broker counts, too.
-pub(super) const ROOM: &str = "4259840";
-const DEAD_LETTERS: &[(&str, &str)] = &[("max.message.bytes", ROOM), ("retention.ms", "-1")];
 
 /// Asks the brokers about topics, and creates the worker's own. Every call is bounded by a few seconds.
 pub struct Topics {
@@ -48,9 +45,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How long the reason of a failed question is waited for; it stands in the queue by then.
 const REASON_TIMEOUT: Duration = Duration::from_millis(50);
-
-/// Compacted, and on the broker's clock: a token's age must not depend on that of a worker.
-const TOKEN_SETTINGS: &[(&str, &str)] = &[("cleanup.policy", "compact"), ("message.timestamp.type", "LogAppendTime")];
 
 /// What became of a topic of the worker's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +145,7 @@ impl Topics {
                  partition of the same number. Add partitions: {}",
                 widen_command(config, needed)
             ))),
-            None if self.makes(config) => self.create(topic, needed, DEAD_LETTERS),
+            None if self.makes(config) => self.create(config, OwnTopic::DeadLetters, needed),
             None => Err(self.missing(&format!("the dead-letter topic {topic}"), &create_command(config, needed))),
         }
     }
@@ -161,7 +155,7 @@ impl Topics {
         let topic = config.token_topic();
         match self.partition_count(&topic)? {
             Some(there) => Ok(Ensured::Present(there)),
-            None if self.makes(config) => self.create(&topic, 1, TOKEN_SETTINGS),
+            None if self.makes(config) => self.create(config, OwnTopic::Tokens, 1),
             None => Err(self.missing(
                 &format!("the token topic {topic} (needed unless douyin.share_tokens = false, with one worker)"),
                 &create_tokens_command(config),
@@ -203,10 +197,20 @@ impl Topics {
         made.map_err(|e| port_error("cannot make an admin client", &e))
     }
 
-    pub(super) fn create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<Ensured, PortError> {
+    /// How many replicas each partition of a topic has.
+    pub(super) fn replicas(&self, topic: &str) -> Result<usize, PortError> {
+        let doing = format!("cannot look up topic {topic}");
+        let metadata = self.asker.client().fetch_metadata(Some(topic), ASK_TIMEOUT);
+        let metadata = metadata.map_err(|error| port_error(&doing, &error))?;
+        let partitions = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
+        Ok(partitions.map(|partition| partition.replicas().len()).min().unwrap_or(0))
+    }
+
+    pub(super) fn create(&self, config: &config::Kafka, own: OwnTopic, partitions: i32) -> Result<Ensured, PortError> {
+        let topic = &own.name(config);
         let doing = format!("cannot create the topic {topic}");
         let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
-        for (name, value) in settings {
+        for (name, value) in own.made_with() {
             new = new.set(name, value);
         }
         let results = block_on(self.admin()?.create_topics([&new], &options())).map_err(|e| port_error(&doing, &e))?;
@@ -238,18 +242,19 @@ pub(super) fn options() -> AdminOptions {
 
 /// The command that creates the dead-letter topic as the worker itself would.
 pub fn create_command(config: &config::Kafka, partitions: i32) -> String {
-    creation(config, &config.dead_letter_topic, partitions, DEAD_LETTERS)
+    creation(config, OwnTopic::DeadLetters, partitions)
 }
 
-/// The command that creates a topic with these settings.
-pub(super) fn creation(config: &config::Kafka, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
-    let settings: Vec<String> = settings.iter().map(|(name, value)| format!("--config {name}={value}")).collect();
+/// The command that creates a topic as the worker itself would.
+pub(super) fn creation(config: &config::Kafka, own: OwnTopic, partitions: i32) -> String {
+    let settings: Vec<String> = own.made_with().map(|(name, value)| format!("--config {name}={value}")).collect();
+    let topic = own.name(config);
     command(config, &format!("--create --topic {topic} --partitions {partitions} {}", settings.join(" ")))
 }
 
 /// The command that creates the token topic as the worker itself would.
 pub fn create_tokens_command(config: &config::Kafka) -> String {
-    creation(config, &config.token_topic(), 1, TOKEN_SETTINGS)
+    creation(config, OwnTopic::Tokens, 1)
 }
 
 /// The command that gives the dead-letter topic as many partitions as it needs.
@@ -263,8 +268,13 @@ pub(super) fn widening(config: &config::Kafka, topic: &str, partitions: i32) -> 
 }
 
 fn command(config: &config::Kafka, what: &str) -> String {
+    tool(config, "kafka-topics.sh", what)
+}
+
+/// A command of Kafka's own tools.
+pub(super) fn tool(config: &config::Kafka, name: &str, what: &str) -> String {
     // Java's tools take the way in, TLS and password, from a file of their own.
     let secured = config.properties.contains_key("security.protocol");
     let way_in = if secured { " --command-config client.properties" } else { "" };
-    format!("kafka-topics.sh --bootstrap-server {}{way_in} {what}", config.brokers)
+    format!("{name} --bootstrap-server {}{way_in} {what}", config.brokers)
 }

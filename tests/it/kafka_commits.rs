@@ -282,14 +282,10 @@ fn real_kafka_a_changelog_is_made_once_and_must_fit() {
     assert_eq!(topics.ensure_changelog(&config, || Ok(None)).unwrap(), Ensured::Created(3));
     eventually("it is known", || matches!(topics.ensure_changelog(&config, || Ok(None)), Ok(Ensured::Present(3))));
 
-    let check = |partitions: i32, settings_of: &[(&str, &str)], expect: &[&str]| {
-        let mut other = config.clone();
-        other.changelog_topic = kafka.topic("other", partitions, settings_of);
-        let Err(PortError::Fatal(words)) = topics.ensure_changelog(&other, || Ok(None)) else { panic!("it fits") };
-        assert!(expect.iter().all(|part| words.contains(part)), "{words}");
-    };
-    check(2, &[("cleanup.policy", "compact")], &["has 2 partitions", "has 3", "grown"]);
-    check(3, &[("cleanup.policy", "delete")], &["cleanup.policy=delete", "cleanup.policy=compact"]);
+    let mut other = config.clone();
+    other.changelog_topic = kafka.topic("other", 2, &[("cleanup.policy", "compact")]);
+    let Err(PortError::Fatal(words)) = topics.ensure_changelog(&other, || Ok(None)) else { panic!("it fits") };
+    assert!(["has 2 partitions", "has 3", "grown"].iter().all(|part| words.contains(part)), "{words}");
     let mut forbidden = config.clone();
     forbidden.changelog_topic = RealKafka::name("missing");
     forbidden.create_topics = false;

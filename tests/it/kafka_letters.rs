@@ -1,6 +1,7 @@
 //! Dead letters and their topic over a real Apache Kafka.
 
 use order_sync::kafka::dead_letters::DeadLetterTopic;
+use order_sync::kafka::own_topics::{Looked, OwnTopic};
 use order_sync::kafka::topics::{Ensured, Topics};
 use order_sync::record::Header;
 use order_sync::sync::Letter;
@@ -18,6 +19,8 @@ fn real_kafka_dead_letters_are_acknowledged_in_their_partition() {
     let topics = Topics::connect(&config).unwrap();
     let refused = topics.ensure_dead_letters(&config).unwrap_err().to_string();
     assert!(refused.contains("kafka.create_topics is false") && refused.contains("--partitions 3"), "{refused}");
+    let unseen = topics.look(&config, OwnTopic::DeadLetters).unwrap();
+    assert!(matches!(&unseen, Looked::Unseen(why) if why.contains("DescribeConfigs")), "no settings are no right ones");
     config.create_topics = true;
     assert_eq!(topics.ensure_dead_letters(&config).unwrap(), Ensured::Created(3));
     eventually("the topic", || matches!(topics.ensure_dead_letters(&config), Ok(Ensured::Present(3))));

@@ -80,3 +80,87 @@ fn real_kafka_topics_check_says_what_it_does_itself() {
         assert!(words.matches("fault").count() == 2 && !words.contains("waiting"), "{words}");
     }
 }
+
+/// The worker's own topics of a new group, one of them with other settings than it needs.
+fn faulty(kafka: &RealKafka, site: &Site, faulty: &str, settings: &[(&str, &str)]) {
+    let room = ("max.message.bytes", "4259840");
+    let made: [(&str, &[(&str, &str)]); 4] = [
+        ("changelog", &[room, ("cleanup.policy", "compact"), ("delete.retention.ms", "604800000")]),
+        ("commands", &[room, ("retention.ms", "-1")]),
+        ("dead-letters", &[room, ("retention.ms", "-1")]),
+        ("tokens", &[("cleanup.policy", "compact"), ("message.timestamp.type", "LogAppendTime")]),
+    ];
+    for (what, made) in made {
+        let mut all: Vec<_> = made.to_vec();
+        if what == faulty {
+            all.retain(|(name, _)| settings.iter().all(|(other, _)| other != name));
+            // The brokers' default is one of the faults.
+            all.extend(settings.iter().filter(|(_, value)| !value.is_empty()));
+        }
+        kafka.create(&format!("{}.{what}", site.group()), 1, &all);
+    }
+}
+
+#[test]
+fn real_kafka_a_setting_that_loses_something_is_a_fault_and_run_refuses_it_or_warns() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let source = kafka.topic("settings", 1, &[]);
+    let sandbox = sandbox(Duration::ZERO);
+    let check = |topic: &str, setting: (&str, &str), expected: (&str, &str), code: i32| {
+        let site = Site::new(&kafka.brokers, &source, &sandbox.base_url());
+        faulty(kafka, &site, topic, &[setting]);
+        let name = format!("{}.{topic}", site.group());
+        let (is, wanted) = expected;
+        let words = format!("{} is {is}, but must be {wanted}: else ", setting.0);
+        let (ended, told) = topics(&site, &["check"]);
+        let line = told.lines().find(|line| line.contains("fault")).unwrap_or_default();
+        assert!(line.starts_with(&format!("fault    {name}: {words}")), "{words} {told}");
+        let set = format!("--alter --entity-type topics --entity-name {name} --add-config {}=", setting.0);
+        assert!(line.contains(" Set it: kafka-configs.sh --bootstrap-server ") && line.contains(&set), "{line}");
+        assert_eq!(
+            (ended, told.matches("fault").count(), told.matches("\nok ").count() > 0),
+            (Some(7), 1, true),
+            "{told}"
+        );
+        assert_eq!(run(&site), Some(code), "{setting:?} {}", site.log());
+        let level = if code == 0 { "\"level\":\"WARN\"" } else { "\"level\":\"ERROR\"" };
+        let said = |line: &str| line.contains(&words) && line.contains(level);
+        assert_eq!(site.log().lines().filter(|line| said(line)).count(), 1, "{words} {}", site.log());
+    };
+    let inherited = |value: &str| format!("{value} (the brokers' default: the topic sets none)");
+    let (small, policy, never) = ("4259840 or more", "cleanup.policy", "-1");
+    let changelog = [("delete", "compact"), ("compact,delete", "compact")];
+    for (value, wanted) in changelog {
+        check("changelog", (policy, value), (value, wanted), 7);
+    }
+    check("changelog", ("max.message.bytes", "1048588"), ("1048588", small), 7);
+    check("changelog", ("delete.retention.ms", "1000"), ("1000", "604800000 or more"), 0);
+    for topic in ["dead-letters", "commands"] {
+        check(topic, ("retention.ms", ""), (&inherited("604800000"), never), 7);
+        check(topic, (policy, "compact"), ("compact", "delete"), 7);
+        check(topic, ("retention.bytes", "1000000"), ("1000000", never), 7);
+    }
+    check("dead-letters", ("max.message.bytes", "1048588"), ("1048588", small), 7);
+    check("commands", ("max.message.bytes", "1048588"), ("1048588", small), 0);
+    check("tokens", (policy, "delete"), ("delete", "compact"), 0);
+    check("tokens", ("message.timestamp.type", "CreateTime"), ("CreateTime", "LogAppendTime"), 0);
+}
+
+#[test]
+fn real_kafka_topics_check_reads_well() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let source = kafka.topic("reads", 1, &[]);
+    let sandbox = sandbox(Duration::ZERO);
+    let site = Site::new(&kafka.brokers, &source, &sandbox.base_url());
+    let settings = [("retention.ms", "604800000"), ("retention.bytes", "1000000")];
+    faulty(kafka, &site, "dead-letters", &settings);
+    let told = |words: &[&str]| {
+        let (code, told) = topics(&site, words);
+        assert_eq!(code, Some(7), "{told}");
+        let lines = told.lines().filter(|line| !line.starts_with("warning: "));
+        let lines = lines.map(|line| line.replace(site.group(), "shop").replace(&kafka.brokers, "kafka:9092"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!("topics_check", told(&["check"]));
+    insta::assert_snapshot!("topics_check_json", told(&["check", "--output", "json"]));
+}

@@ -6,6 +6,7 @@ use crate::cli::exit::Exit;
 use crate::config::{Config, Kafka};
 use crate::kafka::changelog_topic::changelog_command;
 use crate::kafka::commands_topic;
+use crate::kafka::own_topics::{Looked, OwnTopic};
 use crate::kafka::topics::{self, Topics};
 use crate::kafka::{transaction_rights, write_rights};
 use crate::sync::ports::PortError;
@@ -59,10 +60,31 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
         Err(error) => return unreachable(kafka, &error, report),
     }
     let there = |topic: &str| asked.partition_count(topic).is_ok_and(|there| there.is_some());
+    let with_transactions = kafka.exactly_once.then_some([OwnTopic::Changelog, OwnTopic::Commands]);
+    let tokens = config.douyin.share_tokens.then_some(OwnTopic::Tokens);
+    for own in with_transactions.into_iter().flatten().chain([OwnTopic::DeadLetters]).chain(tokens) {
+        if there(&own.name(kafka)) {
+            settings(&asked, kafka, own, report)?;
+        }
+    }
     if kafka.exactly_once && there(&kafka.changelog_topic) && there(&kafka.dead_letter_topic) {
         write_rights(kafka, report)?;
     }
     Ok(())
+}
+
+/// The settings of a topic that is there; that they fit need not be said.
+fn settings(asked: &Topics, kafka: &Kafka, own: OwnTopic, report: &mut Report<'_>) -> anyhow::Result<()> {
+    match asked.look(kafka, own) {
+        Ok(Looked::Seen { lapses, .. }) => {
+            for lapse in lapses {
+                report.fault("kafka", format!("topic {}: {}", lapse.topic, lapse.words()), Exit::Kafka)?;
+            }
+            Ok(())
+        }
+        Ok(Looked::Unseen(words)) => report.warn("kafka", words),
+        Err(error) => report.fault("kafka", error.to_string(), Exit::Kafka),
+    }
 }
 
 /// Of topics that are there; asking leaves no record in them.

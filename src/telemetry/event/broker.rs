@@ -18,6 +18,26 @@ impl TopicCreated<'_> {
     }
 }
 
+/// A topic of the worker's own has a setting that costs something, or its settings cannot be looked at.
+#[derive(Debug)]
+pub struct TopicFitsBadly<'a> {
+    /// Its name.
+    pub topic: &'a str,
+    /// What it is, and what to do.
+    pub words: &'a str,
+}
+
+impl TopicFitsBadly<'_> {
+    /// Says so. Emit it once.
+    pub fn emit(self) {
+        warn!(
+            topic = self.topic,
+            found = self.words,
+            "a topic of the worker's own does not fit; see order-sync topics check"
+        );
+    }
+}
+
 /// The worker cannot start to read yet.
 #[derive(Debug)]
 pub struct WaitingForKafka<'a> {

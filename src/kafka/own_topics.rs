@@ -1,0 +1,343 @@
+//! The worker's own topics in one table: what each is made with, and what of that has to stay so. Whether they are there, and
+//! how wide they are, is asked beside this.
+//!
+//! What counts is the value in force, whether the topic sets it or inherits it from the brokers.
+
+use rdkafka::admin::{ConfigSource, ResourceSpecifier};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::failure::port_error;
+use super::topics::{Topics, options, tool};
+use super::wait::block_on;
+use crate::config;
+use crate::sync::ports::PortError;
+
+/// `max.message.bytes` of our topics: a record of 4 MiB and its framing, which the broker counts, too.
+const ROOM: &str = "4259840";
+
+/// A topic of the worker's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnTopic {
+    /// States, debts and positions.
+    Changelog,
+    /// What operators have asked for.
+    Commands,
+    /// What was set aside.
+    DeadLetters,
+    /// The tokens that workers share.
+    Tokens,
+}
+
+/// What `run` does about a setting that does not fit. `topics check` calls it a fault either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It does not start: something would be lost, or could never be committed.
+    Refused,
+    /// It says so and goes on: nothing is lost, but something costs more, or is told worse.
+    Warned,
+}
+
+/// One setting, and what it is for.
+struct Rule {
+    setting: &'static str,
+    /// What the topic is made with; always right.
+    made: &'static str,
+    /// Which other values are right.
+    also: Also,
+    weight: Weight,
+    /// What happens with a wrong one.
+    otherwise: &'static str,
+}
+
+#[derive(Clone, Copy)]
+enum Also {
+    /// None.
+    Nothing,
+    /// Greater numbers.
+    More,
+    /// Everything that comes to no limit.
+    Endless,
+    /// No policy at all, which newer brokers know: nothing is ever removed.
+    Empty,
+}
+
+const fn rule(setting: &'static str, made: &'static str, also: Also, weight: Weight, otherwise: &'static str) -> Rule {
+    Rule { setting, made, also, weight, otherwise }
+}
+
+const STOPS: &str = "a larger record can never be committed, and the worker stops before it";
+const LETTERS_GO: &str = "Kafka removes letters before anybody has seen to them";
+const COMMANDS_GO: &str = "Kafka removes commands, also such as wait, and with them who has done what";
+
+/// The table. What a topic is made with is all of its values under `made`.
+const CHANGELOG: &[Rule] = &[
+    rule("max.message.bytes", ROOM, Also::More, Weight::Refused, STOPS),
+    rule(
+        "cleanup.policy",
+        "compact",
+        Also::Nothing,
+        Weight::Refused,
+        "Kafka deletes the states of orders that are quiet for a while",
+    ),
+    rule(
+        "delete.retention.ms",
+        "604800000",
+        Also::More,
+        Weight::Warned,
+        "what was settled or removed can come back where a store that was away for longer, or a slow restore, misses its tombstone",
+    ),
+];
+const COMMANDS: &[Rule] = &[
+    rule("max.message.bytes", ROOM, Also::More, Weight::Warned, "a larger command cannot be given"),
+    rule("cleanup.policy", "delete", Also::Empty, Weight::Refused, COMMANDS_GO),
+    rule("retention.ms", "-1", Also::Endless, Weight::Refused, COMMANDS_GO),
+    rule("retention.bytes", "-1", Also::Endless, Weight::Refused, COMMANDS_GO),
+];
+const DEAD_LETTERS: &[Rule] = &[
+    rule("max.message.bytes", ROOM, Also::More, Weight::Refused, STOPS),
+    rule("cleanup.policy", "delete", Also::Empty, Weight::Refused, LETTERS_GO),
+    rule("retention.ms", "-1", Also::Endless, Weight::Refused, LETTERS_GO),
+    rule("retention.bytes", "-1", Also::Endless, Weight::Refused, LETTERS_GO),
+];
+/// Of more than one partition the first is used.
+const TOKENS: &[Rule] = &[
+    rule(
+        "cleanup.policy",
+        "compact",
+        Also::Nothing,
+        Weight::Warned,
+        "every token there ever was is read at each start, or the one in use is deleted and fetched anew",
+    ),
+    rule(
+        "message.timestamp.type",
+        "LogAppendTime",
+        Also::Nothing,
+        Weight::Warned,
+        "the age of a token depends on the clock of the worker that has fetched it",
+    ),
+];
+
+impl OwnTopic {
+    fn rules(self) -> &'static [Rule] {
+        match self {
+            Self::Changelog => CHANGELOG,
+            Self::Commands => COMMANDS,
+            Self::DeadLetters => DEAD_LETTERS,
+            Self::Tokens => TOKENS,
+        }
+    }
+
+    /// The settings that it is made with.
+    pub(super) fn made_with(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.rules().iter().map(|rule| (rule.setting, rule.made))
+    }
+
+    /// What it is called.
+    pub fn name(self, config: &config::Kafka) -> String {
+        match self {
+            Self::Changelog => config.changelog_topic.clone(),
+            Self::Commands => config.commands_topic(),
+            Self::DeadLetters => config.dead_letter_topic.clone(),
+            Self::Tokens => config.token_topic(),
+        }
+    }
+}
+
+impl Rule {
+    fn is_kept_by(&self, value: &str) -> bool {
+        let number = || value.parse::<i64>().ok();
+        value == self.made
+            || match self.also {
+                Also::Nothing => false,
+                Also::Empty => value.is_empty(),
+                Also::Endless => number().is_some_and(|n| n < 0 || n == i64::MAX),
+                Also::More => number().zip(self.made.parse().ok()).is_some_and(|(n, made): (i64, i64)| n >= made),
+            }
+    }
+
+    fn wanted(&self) -> String {
+        match self.also {
+            Also::More => format!("{} or more", self.made),
+            Also::Nothing | Also::Endless | Also::Empty => self.made.to_owned(),
+        }
+    }
+}
+
+/// A setting that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lapse {
+    /// The topic.
+    pub topic: String,
+    /// The setting.
+    pub setting: &'static str,
+    /// Its value there.
+    pub is: String,
+    /// Where that comes from, in words; empty where the topic sets it.
+    pub from: &'static str,
+    /// The value that it must have.
+    pub wanted: String,
+    /// What `run` does about it.
+    pub weight: Weight,
+    /// The command that sets it.
+    pub command: String,
+    otherwise: &'static str,
+}
+
+impl Lapse {
+    /// All of it but the topic, in words.
+    pub fn words(&self) -> String {
+        let Self { setting, is, from, wanted, otherwise, command, .. } = self;
+        format!("{setting} is {is}{from}, but must be {wanted}: else {otherwise}. Set it: {command}")
+    }
+}
+
+/// A value in force.
+struct Value {
+    text: String,
+    from: &'static str,
+}
+
+/// Where a value comes from, in words, where that is not the topic.
+fn origin(source: &ConfigSource) -> &'static str {
+    match source {
+        ConfigSource::DynamicTopic | ConfigSource::Unknown => "",
+        ConfigSource::DynamicBroker
+        | ConfigSource::DynamicDefaultBroker
+        | ConfigSource::StaticBroker
+        | ConfigSource::Default => " (the brokers' default: the topic sets none)",
+    }
+}
+
+/// The settings of `own` that do not fit. One that the brokers do not know is none.
+fn lapses(config: &config::Kafka, own: OwnTopic, value: impl Fn(&str) -> Option<Value>) -> Vec<Lapse> {
+    let lapse = |rule: &Rule| {
+        let Value { text: is, from } = value(rule.setting).filter(|value| !rule.is_kept_by(&value.text))?;
+        let (topic, what) = (own.name(config), format!("{}={}", rule.setting, rule.made));
+        let what = format!("--alter --entity-type topics --entity-name {topic} --add-config {what}");
+        let command = tool(config, "kafka-configs.sh", &what);
+        let Rule { setting, weight, otherwise, .. } = *rule;
+        Some(Lapse { topic, setting, is, from, wanted: rule.wanted(), weight, command, otherwise })
+    };
+    own.rules().iter().filter_map(lapse).collect()
+}
+
+/// What a look at a topic's settings has come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// They are known.
+    Seen {
+        /// What does not fit.
+        lapses: Vec<Lapse>,
+        /// What is no fault but good to know, in words.
+        notes: Vec<String>,
+    },
+    /// They cannot be looked at: why, in words.
+    Unseen(String),
+}
+
+impl Topics {
+    /// Looks at the settings of a topic that is there.
+    pub fn look(&self, config: &config::Kafka, own: OwnTopic) -> Result<Looked, PortError> {
+        let topic = own.name(config);
+        let doing = format!("cannot read the settings of {topic}");
+        let asked = [ResourceSpecifier::Topic(&topic)];
+        let unseen = |why: &str| Ok(Looked::Unseen(format!("{doing}: {why}")));
+        let answers = match block_on(self.admin()?.describe_configs(&asked, &options())) {
+            Ok(answers) => answers,
+            Err(KafkaError::AdminOp(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion)) => {
+                return unseen("these brokers do not tell them");
+            }
+            Err(error) => return Err(port_error(&doing, &error)),
+        };
+        // What is wrong with one topic is not handed on by the binding: its answer is empty then.
+        let Some(found) = answers.into_iter().flatten().find(|found| !found.entries.is_empty()) else {
+            return unseen("the brokers tell none; this user needs the operation DescribeConfigs on it");
+        };
+        let value = |name: &str| {
+            let entry = found.get(name)?;
+            Some(Value { text: entry.value.clone()?, from: origin(&entry.source) })
+        };
+        let lapses = lapses(config, own, value);
+        let in_sync = value("min.insync.replicas").and_then(|value| value.text.parse().ok());
+        Ok(Looked::Seen { lapses, notes: notes(own, self.replicas(&topic)?, in_sync) })
+    }
+}
+
+/// How safe what is acknowledged is: no fault, as one broker may be all there is.
+fn notes(own: OwnTopic, replicas: usize, in_sync: Option<usize>) -> Vec<String> {
+    let note = match (own, replicas) {
+        (OwnTopic::Tokens, _) => return Vec::new(),
+        (_, 1) => "it has 1 replica: what is in it is lost with the disk of its broker".to_owned(),
+        (_, _) if in_sync == Some(1) => format!(
+            "it has {replicas} replicas and min.insync.replicas=1: what one broker alone has acknowledged is lost with it; \
+             2 is usual"
+        ),
+        _ => return Vec::new(),
+    };
+    vec![note]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::changelog_topic::TOMBSTONES_KEPT;
+    use crate::kafka::client::tests::settings;
+
+    fn of(own: OwnTopic, setting: &str, text: &str) -> Vec<Lapse> {
+        let value = |name: &str| {
+            let made = own.made_with().find(|(made, _)| *made == name)?.1;
+            let text = if name == setting { text } else { made }.to_owned();
+            Some(Value { text, from: origin(&ConfigSource::DynamicTopic) })
+        };
+        lapses(&settings("127.0.0.1:1"), own, value)
+    }
+
+    #[test]
+    fn what_loses_something_is_wrong_and_what_is_more_than_needed_is_not() {
+        use OwnTopic::{Changelog, Commands, DeadLetters, Tokens};
+        let check = |own, setting, text, expected: Option<(&str, Weight)>| {
+            let found = of(own, setting, text);
+            let found: Vec<_> = found.iter().map(|l| (l.setting, l.wanted.as_str(), l.weight)).collect();
+            let expected: Vec<_> = expected.into_iter().map(|(wanted, weight)| (setting, wanted, weight)).collect();
+            assert_eq!(found, expected, "{own:?} {setting}={text}");
+        };
+        let (refused, warned) = (Weight::Refused, Weight::Warned);
+        for own in [Changelog, Commands, DeadLetters, Tokens] {
+            check(own, "none", "", None);
+        }
+        for policy in ["delete", "compact,delete", ""] {
+            check(Changelog, "cleanup.policy", policy, Some(("compact", refused)));
+            check(Tokens, "cleanup.policy", policy, Some(("compact", warned)));
+        }
+        check(Changelog, "max.message.bytes", "1048588", Some(("4259840 or more", refused)));
+        check(Changelog, "max.message.bytes", "8388608", None);
+        check(Changelog, "delete.retention.ms", "86400000", Some(("604800000 or more", warned)));
+        check(Changelog, "delete.retention.ms", "604800001", None);
+        for own in [Commands, DeadLetters] {
+            for policy in ["compact", "compact,delete", "delete,compact"] {
+                check(own, "cleanup.policy", policy, Some(("delete", refused)));
+            }
+            check(own, "cleanup.policy", "", None);
+            for retention in ["retention.ms", "retention.bytes"] {
+                check(own, retention, "0", Some(("-1", refused)));
+                check(own, retention, "604800000", Some(("-1", refused)));
+                check(own, retention, "9223372036854775807", None);
+            }
+        }
+        check(DeadLetters, "max.message.bytes", "4259839", Some(("4259840 or more", refused)));
+        check(Commands, "max.message.bytes", "1048588", Some(("4259840 or more", warned)));
+        check(Tokens, "message.timestamp.type", "CreateTime", Some(("LogAppendTime", warned)));
+    }
+
+    #[test]
+    fn a_restore_counts_on_tombstones_for_no_longer_than_they_are_kept() {
+        let made = OwnTopic::Changelog.made_with().find(|(name, _)| *name == "delete.retention.ms").unwrap().1;
+        assert_eq!(made.parse(), Ok(TOMBSTONES_KEPT.as_millis()));
+    }
+
+    #[test]
+    fn a_lapse_names_both_values_and_the_command() {
+        let words = of(OwnTopic::DeadLetters, "retention.ms", "604800000")[0].words();
+        insta::assert_snapshot!(words);
+    }
+}
