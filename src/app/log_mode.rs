@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::threads;
+use super::vanished;
 use super::worker::{WorkerError, wall_ms};
 use crate::config;
 use crate::kafka::changelog::Changelog;
@@ -110,7 +111,7 @@ pub(super) fn commit(
 ) -> Result<(CommitThread, [JoinHandle<()>; 2]), WorkerError> {
     let (writer, write_out) = CacheWriter::new(cache.clone(), Arc::clone(inbox));
     let commit = LogCommit {
-        log: Box::new(transactions),
+        log: Box::new(vanished::commits(transactions, config)),
         changelog: Box::new(Changelog::connect(config).map_err(WorkerError::Kafka)?),
         cache: cache.clone(),
         writer: Some(writer),

@@ -11,4 +11,5 @@ pub mod rebase;
 pub mod settings;
 mod threads;
 pub mod topics;
+mod vanished;
 pub mod worker;

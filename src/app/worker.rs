@@ -17,12 +17,12 @@ use super::log_mode::{self, Closing};
 use super::settings;
 use super::threads;
 use super::topics::{self, Own, Prepared, Preparing};
+use super::vanished;
 use crate::config::Config;
 use crate::douyin::OutcomeTable;
 use crate::http::{GroupMail, GroupTokens, HttpEdge};
 use crate::kafka::commands::CommandsTopic;
 use crate::kafka::consumer::Consumer;
-use crate::kafka::dead_letters::DeadLetterTopic;
 use crate::kafka::source::SourceTopics;
 use crate::kafka::token_topic::TokenTopic;
 use crate::kafka::transactions;
@@ -283,7 +283,7 @@ impl Site {
     fn local_parts(&self, consumer: &Consumer, store: SledStore, inbox: &Arc<dyn Inbox>) -> Result<Parts, WorkerError> {
         let commit = LocalCommit {
             writer: Box::new(store.clone()),
-            sink: Box::new(DeadLetterTopic::connect(&self.options.config.kafka).map_err(WorkerError::Kafka)?),
+            sink: vanished::letters(&self.options.config.kafka).map_err(WorkerError::Kafka)?,
             letters: self.letters()?,
             offsets: Box::new(consumer.commits()),
         };

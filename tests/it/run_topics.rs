@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::sandbox::SandboxHandle;
 
 use crate::run::{Site, produce, sandbox};
@@ -163,4 +164,34 @@ fn real_kafka_topics_check_reads_well() {
     };
     insta::assert_snapshot!("topics_check", told(&["check"]));
     insta::assert_snapshot!("topics_check_json", told(&["check", "--output", "json"]));
+}
+
+#[test]
+fn real_kafka_a_topic_that_is_deleted_under_a_worker_ends_it_with_its_name() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let check = |what: &str, lines: &str| {
+        let source = kafka.topic("deleted", 1, &[]);
+        let sandbox = sandbox(Duration::ZERO);
+        let site = Site::with(&kafka.brokers, &source, &sandbox.base_url(), lines);
+        let pushes = u64::try_from(produce(kafka, &source, 3)).unwrap();
+        let mut worker = site.spawn(&[]);
+        eventually("it has worked", || sandbox.report().applied == pushes);
+        let topic = format!("{}.{what}", site.group());
+        kafka.delete(&topic);
+        let producer = Producer::connect(&kafka.brokers).unwrap();
+        let garbage = Outgoing { partition: Some(0), key: Some(b"k"), value: Some(b"none"), ..Outgoing::default() };
+        producer.send(&source, garbage).unwrap();
+        producer.flush().unwrap();
+        eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+        assert_eq!(worker.wait().unwrap().code(), Some(7), "{}", site.log());
+        let words = format!("topic {topic} does not exist, but this worker wrote to it: ");
+        assert!(site.log().contains(&words), "{words} {}", site.log());
+        // The next start has the same words, but for how it knows.
+        assert_eq!(run(&site), Some(7), "{}", site.log());
+        let words = format!("topic {topic} does not exist, but this worker's store holds positions: ");
+        assert!(site.log().contains(&words), "{words} {}", site.log());
+    };
+    check("changelog", "");
+    check("dead-letters", "");
+    check("dead-letters", "exactly_once = false\n[kafka.properties]\nmessage.timeout.ms = 4000\n");
 }
