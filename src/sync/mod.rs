@@ -39,6 +39,7 @@ pub mod overlay;
 pub mod owed;
 pub mod pace;
 pub mod partition;
+pub mod partitioner;
 pub mod paused;
 mod port_error;
 pub mod ports;

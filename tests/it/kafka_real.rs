@@ -287,7 +287,9 @@ fn real_kafka_a_missing_topic_is_waited_for() {
 fn real_kafka_a_topic_that_grows_stops_the_worker_with_words() {
     let Some(kafka) = RealKafka::shared() else { return };
     let topic = kafka.topic("grows", 2, KEEP);
-    let config = settings(&kafka.brokers, &RealKafka::name("grows"), &[&topic]);
+    let mut config = settings(&kafka.brokers, &RealKafka::name("grows"), &[&topic]);
+    // The group hears of it before the watch does, and gives the new partition.
+    property(&mut config, "topic.metadata.refresh.interval.ms", "50");
     let engine = FakeEngine::start(ROOMY);
     let consumer = consume(&config, &engine);
     eventually("both partitions", || engine.holds() == 2);
@@ -295,5 +297,7 @@ fn real_kafka_a_topic_that_grows_stops_the_worker_with_words() {
     eventually("it is said", || !engine.failures().is_empty());
     let words = engine.failures().remove(0);
     assert!(words.contains("had 2 partitions and has 3") && words.contains(&topic), "{words}");
+    let assigned = engine.look(|seen| seen.assigned.clone());
+    assert!(assigned.iter().all(|(_, source, _)| source.partition < 2), "{assigned:?}");
     consumer.stop();
 }

@@ -1,5 +1,6 @@
 //! Source topics that change under a running worker: one that is deleted and made anew, and one that grows.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::process::Child;
 use std::time::Duration;
@@ -80,4 +81,56 @@ fn real_kafka_a_source_topic_made_anew_under_a_worker_stops_it() {
     let Some(kafka) = RealKafka::shared() else { return };
     check_anew(kafka, "");
     check_anew(kafka, "exactly_once = false");
+}
+
+/// In which partitions something of each order lies.
+fn partitions_by_order(records: impl Iterator<Item = (i32, String)>) -> BTreeMap<String, BTreeSet<i32>> {
+    let mut found: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
+    for (partition, order) in records {
+        found.entry(order).or_default().insert(partition);
+    }
+    found
+}
+
+/// Events of all orders come all the time, while the topic grows from two partitions to three: a third of the keys moves from
+/// one of the old partitions to the other. The changelog has room for the new one, too.
+fn check_growth(kafka: &RealKafka, partitioner: &str) {
+    let (wide, topic) = (kafka.topic("wide", 4, &[]), kafka.topic("grown", 2, &[]));
+    events(kafka, &topic, partitioner, 0..60, 1);
+    let sandbox = sandbox(Duration::ZERO);
+    let site = Site::new(&kafka.brokers, &format!("{wide}\", \"{topic}"), &sandbox.base_url());
+    let mut worker = site.spawn(&[]);
+    caught_up(&sandbox, &site, 60);
+
+    kafka.grow(&topic, 3);
+    let mut round = 1;
+    eventually("the worker ends", || {
+        round += 1;
+        events(kafka, &topic, partitioner, 0..60, round);
+        worker.try_wait().unwrap().is_some()
+    });
+    ends_with(&mut worker, &site, 1);
+    let words = format!("topic {topic} had 2 partitions and has 3 now");
+    assert!(site.log().contains(&words), "{}", site.log());
+
+    let text = |bytes: Option<Box<[u8]>>| String::from_utf8(bytes.unwrap_or_default().into_vec()).unwrap();
+    let log = kafka.read_all(&topic).into_iter();
+    let keyed = partitions_by_order(log.map(|(partition, event)| (partition, text(event.key))));
+    assert!(keyed.values().any(|partitions| partitions.is_superset(&[0, 1].into())), "no key has moved: {keyed:?}");
+    let changelog = kafka.read_all(&format!("{}.changelog", site.group())).into_iter();
+    let states = changelog.filter_map(|(partition, entry)| {
+        let key: serde_json::Value = serde_json::from_str(&text(entry.key)).unwrap();
+        (key[1] == "state").then(|| (partition, key[4].as_str().unwrap().to_owned()))
+    });
+    let states = partitions_by_order(states);
+    assert_eq!(states.len(), 60);
+    let split: Vec<_> = states.iter().filter(|(_, partitions)| partitions.len() > 1).collect();
+    assert!(split.is_empty(), "orders with states in two partitions: {split:?}");
+}
+
+#[test]
+fn real_kafka_a_source_topic_that_grows_under_a_worker_splits_no_order() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    check_growth(kafka, "murmur2_random");
+    check_growth(kafka, "consistent_random");
 }

@@ -18,13 +18,14 @@ use crate::cli::times;
 use crate::cli::unread::{LETTERS_OPEN, ORDERS_WITHOUT};
 use crate::inspect::{
     Agreement, Copies, Entry, Executed, Filter, Judge, Judged, LetterDetail, Letters, Mask, OrderLog, OrderRead,
-    Personal, candidates, read_newest_commands, read_order, timeline, waits_for,
+    Personal, read_newest_commands, read_order, timeline, waits_for,
 };
 use crate::order::event::EventRules;
 use crate::order::fold::FoldRules;
 use crate::order::{AppId, Identity, TimeUnit, UpdateTime};
 use crate::record::{NextOffset, TopicPartition};
 use crate::sync::command::Command;
+use crate::sync::partitioner;
 use crate::sync::scan::{LogScan as _, Span};
 
 /// Dead letters are looked for among so many of the newest of the order's partition.
@@ -133,7 +134,7 @@ fn find(args: &Args, reading: &mut Reading) -> anyhow::Result<(OrderRead, Vec<Ju
         let Some(count) = reading.scan.partitions(source).map_err(reading::kafka)? else {
             return Err(reading.missing(Needed::Sources, source));
         };
-        first.extend(candidates(args.order_id.as_bytes(), count));
+        first.extend(partitioner::candidates(args.order_id.as_bytes(), count));
     }
     let mut looked = Vec::new();
     let looks = if args.all_partitions { [None, None] } else { [Some(&first), None] };

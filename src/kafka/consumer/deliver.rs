@@ -1,5 +1,7 @@
 //! Hands records over to the engine, fairly over the partitions and within the byte budget.
 
+use std::time::Instant;
+
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -23,6 +25,7 @@ impl Worker {
         if sources.is_empty() {
             return Ok(Round::Idle);
         }
+        self.ask_counts()?;
         self.turn = self.turn.wrapping_add(1);
         let mut round = Round::Idle;
         for step in 0..sources.len() {
@@ -30,10 +33,11 @@ impl Worker {
             if self.shared.is_paused(source) {
                 continue;
             }
+            let placing = self.placing(&source.topic);
             let Some(Stage::Reading(reading)) = self.partitions.get_mut(source) else { continue };
             let (batch, error) = match reading.held.take() {
                 Some(held) => (Some(held), None),
-                None => reading.take(source),
+                None => reading.take(source, placing),
             };
             let handed = batch.map_or(Ok(Round::Idle), |batch| self.hand_on(batch))?;
             if let Some(error) = error {
@@ -48,15 +52,22 @@ impl Worker {
                 Round::Starved => return Ok(Round::Starved),
             }
         }
-        Ok(round)
+        // What is in doubt is asked at the beginning of a round.
+        Ok(if self.keys.are_in_doubt(Instant::now()) { Round::Moved } else { round })
     }
 
-    /// Hands a batch over, or keeps it where the engine has no room.
-    fn hand_on(&mut self, batch: Batch) -> Result<Round, Ended> {
+    /// Hands a batch over, or keeps it where the engine has no room or where it has to be known first that the topic has not
+    /// grown.
+    fn hand_on(&mut self, mut batch: Batch) -> Result<Round, Ended> {
         // That the topic is another one was said before the first record of the new one could be taken, in another queue.
         self.poll_dry()?;
         self.look_for_renewed()?;
+        let is_past_doubt = self.is_past_doubt(&mut batch);
         let Some(Stage::Reading(reading)) = self.partitions.get_mut(&batch.source) else { return Ok(Round::Idle) };
+        if !is_past_doubt {
+            reading.held = Some(batch);
+            return Ok(Round::Idle);
+        }
         if !self.budget.try_draw(batch.cost) {
             // One batch per partition is the most that is ever held.
             reading.held = Some(batch);

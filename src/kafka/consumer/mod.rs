@@ -7,6 +7,7 @@ mod deliver;
 mod fence;
 mod group;
 mod handle;
+mod keying;
 pub(super) mod lookup;
 mod partition;
 mod shared;

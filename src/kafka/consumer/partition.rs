@@ -3,9 +3,10 @@
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::KafkaError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::context::GroupContext;
+use super::keying::{Doubt, Placing};
 use crate::kafka::convert;
 use crate::record::{NextOffset, Record, TopicPartition};
 use crate::sync::intake::IntakeBudget;
@@ -40,7 +41,7 @@ pub(super) struct Reading {
     pub(super) queue: PartitionQueue<GroupContext>,
     /// The record behind which it goes on, until that has been seen: it is not handed over.
     pub(super) proof: Option<LastRecord>,
-    /// A batch that the budget had no room for.
+    /// A batch that the budget had no room for, or that waits for an answer.
     pub(super) held: Option<Batch>,
 }
 
@@ -51,6 +52,8 @@ pub(super) struct Batch {
     pub(super) records: Vec<Record>,
     /// What they draw from the intake budget.
     pub(super) cost: usize,
+    /// Where a record does not lie where its key says.
+    pub(super) doubt: Option<Doubt>,
 }
 
 /// Why taking ended.
@@ -71,8 +74,9 @@ impl Reading {
     }
 
     /// Takes what is there, up to the limits of a batch, without waiting.
-    pub(super) fn take(&mut self, source: &TopicPartition) -> (Option<Batch>, Option<Trouble>) {
-        let mut batch = Batch { epoch: self.epoch, source: source.clone(), records: Vec::new(), cost: 0 };
+    pub(super) fn take(&mut self, source: &TopicPartition, placing: Placing) -> (Option<Batch>, Option<Trouble>) {
+        let mut batch = Batch { epoch: self.epoch, source: source.clone(), records: Vec::new(), cost: 0, doubt: None };
+        let mut stranger = None;
         let mut error = None;
         while batch.records.len() < BATCH_RECORDS && batch.cost < BATCH_BYTES {
             match self.queue.poll(Duration::ZERO) {
@@ -94,10 +98,14 @@ impl Reading {
                     }
                     self.next = record.offset.next();
                     batch.cost += IntakeBudget::cost(&record);
+                    if stranger.is_none() && !placing.explains(&record, source.partition) {
+                        stranger = Some(batch.records.len());
+                    }
                     batch.records.push(record);
                 }
             }
         }
+        batch.doubt = stranger.map(|at| Doubt::of(at, Instant::now()));
         ((!batch.records.is_empty()).then_some(batch), error)
     }
 }

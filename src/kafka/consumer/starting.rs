@@ -12,6 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::lookup;
 use super::partition::{Reading, Stage};
 use super::start::{self, Extent, Refused};
+use super::watch::Counted;
 use super::worker::{Ended, Worker};
 use crate::config::StartFrom;
 use crate::kafka::failure::{describe, never_passes};
@@ -61,7 +62,7 @@ impl Worker {
             .filter(|(_, s)| matches!(s, Stage::Given))
             .map(|(source, _)| source.clone())
             .collect();
-        let Some(partitions) = self.with_counts(given) else { return Ok(()) };
+        let Some(partitions) = self.with_counts(given)? else { return Ok(()) };
         if partitions.is_empty() {
             return Ok(());
         }
@@ -97,26 +98,28 @@ impl Worker {
         }
     }
 
-    /// Adds how many partitions each topic has; none where the brokers do not say just now.
-    fn with_counts(&mut self, given: Vec<TopicPartition>) -> Option<Vec<Assigned>> {
+    /// Adds how many partitions each topic has; none where the brokers do not say just now, or say that it has grown: the
+    /// group may hear of that before this worker's watch does, and gives a partition that has no position to tell by.
+    fn with_counts(&mut self, given: Vec<TopicPartition>) -> Result<Option<Vec<Assigned>>, Ended> {
         let mut counts: BTreeMap<Arc<str>, i32> = BTreeMap::new();
         let mut assigned = Vec::with_capacity(given.len());
         for source in given {
             let partitions_of_topic = match counts.get(&source.topic) {
                 Some(count) => *count,
                 None => match lookup::partition_count(self.consumer.client(), &source.topic) {
+                    Ok(Some(count)) if self.hold_count(&source.topic, count)? == Counted::Grown => return Ok(None),
                     Ok(Some(count)) => *counts.entry(Arc::clone(&source.topic)).or_insert(count),
-                    Ok(None) => return None,
+                    Ok(None) => return Ok(None),
                     Err(error) => {
                         tracing::debug!(%source, error = %describe(&error), "no metadata yet");
                         self.watch.suspect();
-                        return None;
+                        return Ok(None);
                     }
                 },
             };
             assigned.push(Assigned { source, partitions_of_topic });
         }
-        Some(assigned)
+        Ok(Some(assigned))
     }
 
     fn ask_brokers(&mut self) -> Result<(), Ended> {

@@ -11,7 +11,7 @@ use super::worker::{Ended, Worker};
 use crate::kafka::failure::describe;
 use crate::kafka::status::Problem;
 use crate::record::TopicPartition;
-use crate::sync::ports::{Input, PortError};
+use crate::sync::ports::Input;
 use crate::sync::position;
 
 /// How often the brokers are asked while something is amiss.
@@ -29,6 +29,16 @@ pub(super) struct Watch {
     counts: BTreeMap<String, i32>,
 }
 
+/// What the question for a topic's partitions came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    Unchanged,
+    /// Another number than before; the engine has been told.
+    Grown,
+    /// Nobody answered.
+    Unknown,
+}
+
 impl Watch {
     pub(super) fn new(now: Instant) -> Self {
         let (subscribed, counts) = (Vec::new(), BTreeMap::new());
@@ -39,6 +49,11 @@ impl Watch {
     pub(super) fn partitions(&self) -> usize {
         let counts = self.subscribed.iter().filter_map(|topic| self.counts.get(topic));
         counts.map(|count| usize::try_from(*count).unwrap_or_default()).sum()
+    }
+
+    /// How many partitions the topic had when it was first looked at.
+    pub(super) fn count(&self, topic: &str) -> Option<i32> {
+        self.counts.get(topic).copied()
     }
 
     /// Something went wrong somewhere: look at the brokers and topics.
@@ -116,18 +131,34 @@ impl Worker {
     }
 
     /// A topic that has grown keys its orders to other partitions: what is folded there would begin without the states that
-    /// lie here. The worker stops before that.
+    /// lie here. The worker stops before that; where keys tell of it (`keying`), sooner than these questions do.
     fn watch_growth(&mut self) -> Result<(), Ended> {
         for topic in self.topics.clone() {
-            // No answer is no growth; the ends, asked next, say that nobody answers.
-            let Ok(Some(count)) = lookup::partition_count(self.consumer.client(), &topic) else { continue };
-            let known = *self.watch.counts.entry(topic.clone()).or_insert(count);
-            if count != known {
-                let words = position::grown(&topic, known, count);
-                return self.tell(Input::Failed(PortError::Fatal(words)));
+            match self.count_partitions(&topic)? {
+                Counted::Grown => break,
+                Counted::Unchanged | Counted::Unknown => {}
             }
         }
         Ok(())
+    }
+
+    /// Asks how many partitions a topic has; another number than before stops the worker.
+    pub(super) fn count_partitions(&mut self, topic: &str) -> Result<Counted, Ended> {
+        // No answer is no growth; the ends, asked with it, say that nobody answers.
+        let Ok(Some(count)) = lookup::partition_count(self.consumer.client(), topic) else {
+            return Ok(Counted::Unknown);
+        };
+        self.hold_count(topic, count)
+    }
+
+    /// Holds an answer against the number that was seen first.
+    pub(super) fn hold_count(&mut self, topic: &str, count: i32) -> Result<Counted, Ended> {
+        let known = *self.watch.counts.entry(topic.to_owned()).or_insert(count);
+        if count == known {
+            return Ok(Counted::Unchanged);
+        }
+        self.give_up_topic(topic, position::grown(topic, known, count))?;
+        Ok(Counted::Grown)
     }
 
     fn report_ends(&mut self) -> Result<(), Ended> {

@@ -11,6 +11,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 
 use super::alone::Company;
+use super::keying::Keys;
 use super::partition::{GroupConsumer, Reading, Stage};
 use super::shared::Shared;
 use super::start;
@@ -49,6 +50,7 @@ pub(super) struct Worker {
     /// Which partition is served first, for fairness.
     pub(super) turn: usize,
     pub(super) watch: Watch,
+    pub(super) keys: Keys,
     pub(super) company: Company,
     /// When a start that failed is tried again.
     pub(super) start_at: Instant,
@@ -89,6 +91,7 @@ impl Worker {
             epoch: Epoch::default(),
             turn: 0,
             watch: Watch::new(now),
+            keys: Keys::default(),
             company: Company::of(config),
             start_at: now,
         }
@@ -161,10 +164,7 @@ impl Worker {
             if !self.partitions.iter().any(|(source, stage)| ours(source) && has_begun(stage)) {
                 continue;
             }
-            for (_, stage) in self.partitions.iter_mut().filter(|(source, _)| ours(source)) {
-                *stage = Stage::Broken;
-            }
-            self.tell(Input::Failed(PortError::Fatal(start::renewed(&topic))))?;
+            self.give_up_topic(&topic, start::renewed(&topic))?;
         }
         Ok(())
     }
@@ -210,6 +210,14 @@ impl Worker {
     /// Stops the worker with these words; the partition is left alone.
     pub(super) fn give_up(&mut self, source: &TopicPartition, words: String) -> Result<(), Ended> {
         self.partitions.insert(source.clone(), Stage::Broken);
+        self.tell(Input::Failed(PortError::Fatal(words)))
+    }
+
+    /// The same for every partition of a topic.
+    pub(super) fn give_up_topic(&mut self, topic: &str, words: String) -> Result<(), Ended> {
+        for (_, stage) in self.partitions.iter_mut().filter(|(source, _)| *source.topic == *topic) {
+            *stage = Stage::Broken;
+        }
         self.tell(Input::Failed(PortError::Fatal(words)))
     }
 

@@ -69,22 +69,22 @@ fn real_kafka_an_order_is_found_where_clients_put_it_and_elsewhere() {
     let Some(kafka) = RealKafka::shared() else { return };
     let many = Many::new(kafka);
     // Of "A7" the Java client's hash names partition 0 of 6, librdkafka's CRC-32 names 2; nobody puts "A7" into 5.
-    let candidates = order_sync::inspect::candidates(b"A7", PARTITIONS);
+    let candidates = order_sync::sync::partitioner::candidates(b"A7", PARTITIONS);
     let elsewhere = (0..PARTITIONS).find(|partition| !candidates.contains(partition)).unwrap();
     for (stamp, partition) in [(1, candidates[0]), (2, candidates[0])] {
         many.put("A7", stamp, partition);
     }
-    many.put("B7", 5, order_sync::inspect::candidates(b"B7", PARTITIONS)[0]);
+    many.put("B7", 5, order_sync::sync::partitioner::candidates(b"B7", PARTITIONS)[0]);
     many.producer.flush().unwrap();
     let (order, said) = many.show("A7");
     assert_eq!((&order["update_time"], &order["delivery"]), (&2.into(), &"delivered".into()));
     let read: Vec<String> =
-        order_sync::inspect::candidates(b"A7", PARTITIONS).iter().map(ToString::to_string).collect();
+        order_sync::sync::partitioner::candidates(b"A7", PARTITIONS).iter().map(ToString::to_string).collect();
     let mut read_sorted = read;
     read_sorted.sort();
     assert!(said.contains(&format!("note: read partitions {}; --all-partitions", read_sorted.join(", "))), "{said}");
     many.put("C7", 9, {
-        let candidates = order_sync::inspect::candidates(b"C7", PARTITIONS);
+        let candidates = order_sync::sync::partitioner::candidates(b"C7", PARTITIONS);
         (0..PARTITIONS).find(|partition| !candidates.contains(partition)).unwrap()
     });
     many.producer.flush().unwrap();
@@ -102,7 +102,7 @@ fn real_kafka_an_order_is_found_among_a_million_within_two_seconds() {
     let many = Many::new(kafka);
     for number in 0..1_500_000_i64 {
         let order = format!("order-{:07}", number % 1_000_000);
-        let partition = order_sync::inspect::candidates(order.as_bytes(), PARTITIONS)[0];
+        let partition = order_sync::sync::partitioner::candidates(order.as_bytes(), PARTITIONS)[0];
         many.put(&order, number + 1, partition);
     }
     many.producer.flush().unwrap();
