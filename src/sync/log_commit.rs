@@ -3,10 +3,14 @@
 //! What became of a commit that answered neither yes nor no is found out here, by its commit number, before anything
 //! of it is delivered or written again.
 
+use std::collections::HashSet;
+use std::hash::BuildHasher as _;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 use super::cache::{Cache, CacheWriter, Due};
-use super::changelog::{ChangelogRecord, Gathered};
+use super::changelog::{ChangelogRecord, Gathered, write_records};
 use super::commit::{CommitCut, CutCommit, CutPart, LetterDesk};
 use super::letter::Letter;
 use super::log_ports::{ChangelogSource, Patience, Receipt, TransactError, Transaction, TransactionLog};
@@ -107,16 +111,15 @@ impl LogCommit {
     /// Reads every part's commit number back. One that is still the old one says that nothing of the commit is there. All
     /// of them are looked at, as a partition that has moved may have got the number from its new owner.
     fn look_back(&mut self, cut: &CommitCut) -> Result<Fate, PortError> {
-        let (mut receipts, mut strangers) = (Vec::new(), Vec::new());
+        let mut strangers = Vec::new();
         for part in &cut.parts {
-            let (position, end) = self.read_back(part)?;
+            let (position, is_there) = self.read_back(part)?;
             let number = position.as_ref().map_or(0, |position| position.commit_number);
             if number < part.position.commit_number {
                 return Ok(Fate::NeverWas);
             }
-            if position.as_ref() == Some(&part.position) {
-                receipts.push((part.source.clone(), end));
-            } else {
+            // No receipt: what has our records may be the next owner's, and have more than ours.
+            if !is_there || position.as_ref() != Some(&part.position) {
                 strangers.push((&part.source, part.epoch));
             }
         }
@@ -124,17 +127,25 @@ impl LogCommit {
         for (source, epoch) in strangers {
             self.cache.leave(source, epoch);
         }
-        Ok(Fate::Committed(receipts))
+        Ok(Fate::Committed(Vec::new()))
     }
 
-    /// The partition's position in the changelog, and the place behind it. After [`TransactionLog::recover`]
+    /// The partition's position in the changelog, and whether all that the cut has of it is there: a new owner may have
+    /// committed the very same position, and other results. After [`TransactionLog::recover`]
     /// nothing of this worker is undecided; another's open transaction is waited for by the caller's next try.
-    fn read_back(&mut self, part: &CutPart) -> Result<(Option<Position>, NextOffset), PortError> {
+    fn read_back(&mut self, part: &CutPart) -> Result<(Option<Position>, bool), PortError> {
         let partition = part.source.partition;
         let extent = self.changelog.extent(partition)?;
         let known = self.cache.changelog(&part.source)?.filter(|place| *place >= extent.low).unwrap_or(extent.low);
         let mut position: Option<Position> = None;
+        let hasher = RandomState::default();
+        let mut missing = HashSet::new();
+        write_records(part, &mut |key, value, _| {
+            missing.insert(hasher.hash_one((key, value)));
+            Ok::<(), PortError>(())
+        })?;
         let mut visit = |record: &ChangelogRecord| {
+            missing.remove(&hasher.hash_one((record.key.as_slice(), record.value.as_deref())));
             let mut one = Gathered::default();
             let unreadable = |error: super::changelog::GatherError| PortError::Fatal(error.to_string());
             one.take(&part.source.topic, record).map_err(unreadable)?;
@@ -145,7 +156,8 @@ impl LogCommit {
         if end < extent.high {
             return Err(PortError::Passing(format!("a transaction is still open in changelog partition {partition}")));
         }
-        Ok((position.map_or_else(|| self.cache.position(&part.source), |found| Ok(Some(found)))?, end))
+        let position = position.map_or_else(|| self.cache.position(&part.source), |found| Ok(Some(found)))?;
+        Ok((position, missing.is_empty()))
     }
 }
 

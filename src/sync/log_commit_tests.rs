@@ -110,6 +110,18 @@ fn a_number_that_the_next_owner_wrote_is_not_taken_for_ours() {
 }
 
 #[test]
+fn the_same_position_with_other_results_is_the_next_owners() {
+    let mut site = site(&[Plan::UnknownAborted]);
+    // No event has come: both settle what was owed before, and each has heard of another delivery.
+    let ours = cut(vec![part(0, 1, 1, "A", 5, &[key("B", 3)])]);
+    let theirs = part(0, 9, 1, "A", 5, &[key("C", 4)]);
+    site.log.content().write(&Transaction { parts: vec![theirs], letters: Vec::new() }, true);
+    site.commit.commit(&ours).unwrap();
+    assert_eq!(site.positions(0), [5], "it is not written behind theirs");
+    assert_eq!(site.cache.position(&source(0)).unwrap(), None, "and nothing of it is taken for committed");
+}
+
+#[test]
 fn what_the_next_owner_went_on_with_is_not_kept() {
     let mut site = site(&[Plan::UnknownCommitted]);
     let theirs = part(0, 9, 3, "A", 9, &[]);

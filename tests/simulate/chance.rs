@@ -11,6 +11,7 @@ use super::life::TOMBSTONES_KEPT;
 use super::plant::Plant;
 use super::platform::Weather;
 use super::ports::source;
+use super::worker::Worker;
 use super::world::World;
 
 impl World {
@@ -85,6 +86,27 @@ impl World {
             1 => self.rebalance(),
             _ => {}
         }
+    }
+
+    /// A directory as it is while something is owed, and whose it is.
+    pub(crate) fn keep_a_copy(&self) -> Option<(usize, MemoryStore)> {
+        let reads = |worker: &Worker| worker.life.as_ref().is_some_and(|life| !life.reading.is_empty());
+        let index = self.workers.iter().position(reads)?;
+        let worker = &self.workers[index];
+        // The time for which it gathers was up just then.
+        worker.life.as_ref()?.cache.write_out().unwrap();
+        Some((index, worker.store.crash(0)))
+    }
+
+    /// When all that was owed is settled and compacted, the worker comes back with that copy: it is young enough to be gone on
+    /// from, by tombstones that the brokers still keep.
+    pub(crate) fn come_back_early(&mut self, index: usize, copy: MemoryStore) {
+        (0..self.produced.len()).for_each(|partition| self.compact(partition));
+        let store_id = self.workers[index].store_id;
+        self.crash(index);
+        let worker = &mut self.workers[index];
+        (worker.store, worker.store_id, worker.starts_at) = (copy, store_id, self.now);
+        self.rebalance();
     }
 
     /// After a time in which tombstones were dropped, a worker comes back with its directory of long ago, or with a part of it.

@@ -145,8 +145,15 @@ impl StateReader for Shelf {
         self.cache.state(source, identity)
     }
 
+    /// A store lists what is owed in any order.
     fn scan_owed(&self, source: &TopicPartition, visit: &mut dyn FnMut(OwedKey, OwedEntry)) -> Result<(), PortError> {
-        self.cache.scan_owed(source, visit)
+        let mut owed = Vec::new();
+        self.cache.scan_owed(source, &mut |key, entry| owed.push((key, entry)))?;
+        fastrand::Rng::with_seed(u64::try_from(owed.len()).unwrap()).shuffle(&mut owed);
+        for (key, entry) in owed {
+            visit(key, entry);
+        }
+        Ok(())
     }
 
     fn owed(&self, source: &TopicPartition, key: &OwedKey) -> Result<Option<Owed>, PortError> {

@@ -28,7 +28,7 @@ use super::settings::{Settings, meters, rules};
 use super::turnstile::{Back, Turnstile};
 
 /// The broker keeps tombstones for so long, where it compacts.
-pub(crate) const TOMBSTONES_KEPT: Duration = Duration::from_secs(10);
+pub(crate) const TOMBSTONES_KEPT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Reading {
     pub(crate) epoch: Epoch,

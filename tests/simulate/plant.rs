@@ -65,7 +65,7 @@ pub(crate) enum Plant {
 
 impl Plant {
     /// Those that take thousands of worlds: looked for where somebody says how many.
-    pub(crate) const RARE: [Self; 2] = [Self::TombstonesDroppedEarly, Self::DecisionsForgotten];
+    pub(crate) const RARE: [Self; 1] = [Self::DecisionsForgotten];
 
     /// All of them.
     pub(crate) const ALL: [Self; 28] = [

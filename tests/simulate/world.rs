@@ -130,6 +130,10 @@ impl World {
         // While much is owed and in pieces, and once all has come to its end.
         self.account()?;
         self.clear_up();
+        if let Some((index, copy)) = self.compacts.then(|| self.keep_a_copy()).flatten() {
+            self.come_to_rest()?;
+            self.come_back_early(index, copy);
+        }
         // Where orders leave, the log goes on when some have left.
         while self.retains {
             self.come_to_rest()?;
