@@ -1,5 +1,6 @@
 //! Starts that are refused with words, on brokers that lack what commits by transactions need.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rdkafka::mocking::MockCluster;
@@ -45,4 +46,21 @@ fn a_user_without_the_right_to_transactions_is_refused_at_the_start() {
         &cluster.bootstrap_servers(),
         "grant this user Write and Describe on the transactional ids that begin with",
     );
+}
+
+/// As after `order-sync run 2>&1 | head -1`, or where the collector of logs has died.
+#[test]
+fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    let (cluster, sandbox) = (cluster(), sandbox(Duration::ZERO));
+    cluster.apiversion(RDKafkaApiKey::InitProducerId, None, None).unwrap();
+    let site = Site::new(&cluster.bootstrap_servers(), "orders", &sandbox.base_url());
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_order-sync"))
+        .args(["run", "--set", "log.level=debug", "--config"])
+        .arg(site.config_file())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(worker.stderr.take());
+    eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+    assert_eq!(worker.wait().unwrap().code(), Some(7), "by its own reason");
 }
