@@ -33,9 +33,9 @@ pub enum OwnTopic {
 /// What `run` does about a setting that does not fit. `topics check` calls it a fault either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// It does not start: something would be lost, or could never be committed.
+    /// It does not start: Kafka would remove what no other record replaces, from the first day on.
     Refused,
-    /// It says so and goes on: nothing is lost, but something costs more, or is told worse.
+    /// It says so and goes on: nothing is lost yet, and there is time to set it; a worker that stands still loses more.
     Warned,
 }
 
@@ -76,7 +76,7 @@ const COMMANDS_GO: &str = "Kafka removes commands, also such as wait, and with t
 
 /// The table. What a topic is made with is all of its values under `made`.
 const CHANGELOG: &[Rule] = &[
-    rule("max.message.bytes", ROOM, Also::More, Weight::Refused, STOPS),
+    rule("max.message.bytes", ROOM, Also::More, Weight::Warned, STOPS),
     rule(
         "cleanup.policy",
         "compact",
@@ -95,14 +95,14 @@ const CHANGELOG: &[Rule] = &[
 const COMMANDS: &[Rule] = &[
     rule("max.message.bytes", ROOM, Also::More, Weight::Warned, "a larger command cannot be given"),
     rule("cleanup.policy", "delete", Also::Empty, Weight::Refused, COMMANDS_GO),
-    rule("retention.ms", "-1", Also::Endless, Weight::Refused, COMMANDS_GO),
-    rule("retention.bytes", "-1", Also::Endless, Weight::Refused, COMMANDS_GO),
+    rule("retention.ms", "-1", Also::Endless, Weight::Warned, COMMANDS_GO),
+    rule("retention.bytes", "-1", Also::Endless, Weight::Warned, COMMANDS_GO),
 ];
 const DEAD_LETTERS: &[Rule] = &[
-    rule("max.message.bytes", ROOM, Also::More, Weight::Refused, STOPS),
+    rule("max.message.bytes", ROOM, Also::More, Weight::Warned, STOPS),
     rule("cleanup.policy", "delete", Also::Empty, Weight::Refused, LETTERS_GO),
-    rule("retention.ms", "-1", Also::Endless, Weight::Refused, LETTERS_GO),
-    rule("retention.bytes", "-1", Also::Endless, Weight::Refused, LETTERS_GO),
+    rule("retention.ms", "-1", Also::Endless, Weight::Warned, LETTERS_GO),
+    rule("retention.bytes", "-1", Also::Endless, Weight::Warned, LETTERS_GO),
 ];
 /// Of more than one partition the first is used.
 const TOKENS: &[Rule] = &[
@@ -315,7 +315,7 @@ mod tests {
             check(Changelog, "cleanup.policy", policy, Some(("compact", refused)));
             check(Tokens, "cleanup.policy", policy, Some(("compact", warned)));
         }
-        check(Changelog, "max.message.bytes", "1048588", Some(("4259840 or more", refused)));
+        check(Changelog, "max.message.bytes", "1048588", Some(("4259840 or more", warned)));
         check(Changelog, "max.message.bytes", "8388608", None);
         check(Changelog, "delete.retention.ms", "86400000", Some(("604800000 or more", warned)));
         check(Changelog, "delete.retention.ms", "604800001", None);
@@ -325,12 +325,12 @@ mod tests {
             }
             check(own, "cleanup.policy", "", None);
             for retention in ["retention.ms", "retention.bytes"] {
-                check(own, retention, "0", Some(("-1", refused)));
-                check(own, retention, "604800000", Some(("-1", refused)));
+                check(own, retention, "0", Some(("-1", warned)));
+                check(own, retention, "604800000", Some(("-1", warned)));
                 check(own, retention, "9223372036854775807", None);
             }
         }
-        check(DeadLetters, "max.message.bytes", "4259839", Some(("4259840 or more", refused)));
+        check(DeadLetters, "max.message.bytes", "4259839", Some(("4259840 or more", warned)));
         check(Commands, "max.message.bytes", "1048588", Some(("4259840 or more", warned)));
         check(Tokens, "message.timestamp.type", "CreateTime", Some(("LogAppendTime", warned)));
     }

@@ -53,7 +53,8 @@ where
 {
     let filter = EnvFilter::try_new(level).map_err(|source| LoggingError::Level { level: level.to_owned(), source })?;
     // Where nobody reads the log any more a line is lost; to say that on the same stream would end the thread that logged.
-    let lines = tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(Guarded(writer));
+    let lines =
+        tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(Guarded(writer));
     Ok(match format {
         Format::Pretty => Box::new(lines.with_target(false).finish()),
         Format::Plain => Box::new(lines.with_target(false).with_ansi(false).finish()),
