@@ -14,9 +14,10 @@ use crate::kafka::topics::Topics;
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::store::SledStore;
 use crate::sync::changelog::{ChangelogKey, ChangelogRecord, Gathered};
+use crate::sync::changelog_id::ChangelogId;
 use crate::sync::log_ports::ChangelogSource as _;
 use crate::sync::ports::{PortError, Position, SourceReader as _, StateReader as _};
-use crate::sync::{owed, position, restore};
+use crate::sync::{owed, position, refill};
 
 /// Bytes of one transaction.
 const STEP_BYTES: usize = 2 << 20;
@@ -148,7 +149,7 @@ pub fn rebase(
     }
     for task in tasks {
         if task.onto == Onto::Itself {
-            restore::refill(&mut changelog, store, &task.source, wall_ms())?;
+            refill::refill(&mut changelog, store, &task.source, wall_ms())?;
         }
         tell(partition(&log, store, &task)?)?;
     }
@@ -261,6 +262,8 @@ fn partition(log: &RebaseLog, store: &SledStore, task: &Task) -> Result<Told, Po
     let mut position = store.position(source)?.ok_or_else(lost)?;
     // The next commit says by which settings it is folded from there on.
     position.settings = None;
+    // A store that was of the changelog before this is told by it.
+    position.changelog_id = Some(ChangelogId(fastrand::u64(..)));
     if let Some(low) = anew {
         (position.next, position.partitions, position.last, position.topic_id) = (*low, None, None, None);
     }

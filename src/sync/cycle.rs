@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::changelog::SettingsFrom;
+use super::changelog_id::ChangelogId;
 use super::commit::{CommitCut, CutPart};
 use super::engine::Engine;
 use super::fold_settings::FoldedBy;
@@ -141,6 +142,9 @@ impl Engine {
             for (identity, stamp) in layer.removed() {
                 let last = position.removed_stamps.entry(identity.app_id.clone()).or_insert(*stamp);
                 *last = (*last).max(*stamp);
+            }
+            if partition.position.commit_number == 0 && self.ports.restore.is_some() {
+                position.changelog_id = Some(ChangelogId(self.rng.u64(..)));
             }
             partition.commanded.tell(&mut position);
             under_way.parts.push((partition.id, position.clone()));

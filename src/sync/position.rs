@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::changelog_id::ChangelogId;
 use super::fold_settings::Fingerprint;
 use super::last_record::LastRecord;
 use crate::order::{AppId, UpdateTime};
@@ -24,6 +25,8 @@ pub struct Position {
     pub last: Option<LastRecord>,
     /// The source topic's id, where the client tells it.
     pub topic_id: Option<String>,
+    /// Which changelog it stands in; `None` without one, and where its first position was written before there were ids.
+    pub changelog_id: Option<ChangelogId>,
     /// The settings by which the partition is folded, as recorded last; `None` where none were.
     pub settings: Option<Fingerprint>,
     /// The greatest stamp that retention removed, per app.
@@ -84,6 +87,11 @@ pub(super) struct StoredPosition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     topic_id: Option<String>,
+    /// Which changelog it stands in: a number drawn with the first position there and with each that a rebase writes, and
+    /// carried on; left out where the first one was written before there were ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ChangelogId")]
+    changelog_id: Option<ChangelogId>,
     /// The fingerprint of the settings by which the partition is folded, which a `settings` record has in full; left out
     /// where none were recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +121,7 @@ impl Position {
             partitions: None,
             last: None,
             topic_id: None,
+            changelog_id: None,
             settings: None,
             removed_stamps: BTreeMap::new(),
             paused_apps: BTreeSet::new(),
@@ -138,6 +147,7 @@ impl Position {
             partitions: self.partitions,
             last: self.last,
             topic_id: self.topic_id.clone(),
+            changelog_id: self.changelog_id,
             settings: self.settings,
             removed_stamps: self.removed_stamps.clone(),
             paused_apps: self.paused_apps.clone(),
@@ -160,6 +170,7 @@ impl Position {
             partitions: stored.partitions,
             last: stored.last,
             topic_id: stored.topic_id,
+            changelog_id: stored.changelog_id,
             settings: stored.settings,
             removed_stamps: stored.removed_stamps,
             paused_apps: stored.paused_apps,
@@ -198,6 +209,7 @@ mod tests {
         position.partitions = Some(12);
         position.last = Some(LastRecord { offset: 41, timestamp_ms: Some(9), digest: 5 });
         position.topic_id = Some("abc".to_owned());
+        position.changelog_id = Some(ChangelogId(0xbeef));
         position.settings = Some(Fingerprint::try_from("00000000000000af".to_owned()).unwrap());
         position.paused_apps = [AppId::new("tt2")].into();
         position.accepted_codes = [(AppId::new("tt1"), [40, -1].into())].into();
@@ -205,7 +217,7 @@ mod tests {
             &position,
             concat!(
                 r#"{"format":1,"next":42,"commit_number":7,"commands":3,"partitions":12,"last":{"offset":41,"timestamp_ms":9,"digest":5},"topic_id":"abc","#,
-                r#""settings":"00000000000000af","#,
+                r#""changelog_id":"000000000000beef","settings":"00000000000000af","#,
                 r#""removed_stamps":{"tt1":1700000000,"tt2":5},"paused_apps":["tt2"],"accepted_codes":{"tt1":[-1,40]}}"#
             ),
         );

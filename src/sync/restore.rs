@@ -2,19 +2,22 @@
 //!
 //! The group's offset is asked first, so that the changelog read afterwards is at least as new; its end is taken as one
 //! who sees uncommitted records, and read until everything before it is decided: an open transaction is waited for.
+//! Whether the store is of this changelog or of another one of its name is told by the positions in it.
 
 use std::time::Duration;
 
 use super::cache::Cache;
 use super::changelog::{ChangelogRecord, GatherError, Gathered};
-use super::log_ports::{CacheStore, ChangelogExtent, ChangelogSource, Checkpoint};
-use super::ports::{Epoch, PortError, StateReader as _};
+use super::changelog_id::ChangelogId;
+use super::last_position::last_position;
+use super::log_ports::{ChangelogExtent, ChangelogSource, Checkpoint};
+use super::ports::{Epoch, PortError, Position, StateReader as _};
 use super::recent::cache_write;
 use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::{Meters, event};
 
 /// Memory of what is read before it is written.
-const BATCH_BYTES: usize = 4 << 20;
+pub(super) const BATCH_BYTES: usize = 4 << 20;
 /// How long the group's offset and the changelog may differ before that is taken for what it is.
 const DIFFERENCE_MAX: Duration = Duration::from_secs(15);
 /// How often a long restore says how far it is.
@@ -37,6 +40,8 @@ pub struct Restore {
     /// The source partition.
     pub source: TopicPartition,
     stage: Stage,
+    /// What the store says, until a position in the changelog has borne it out.
+    claim: Option<Claim>,
     began: Option<Duration>,
     /// Since when the group's offset and the changelog have been seen to differ.
     differs: Option<Duration>,
@@ -53,6 +58,17 @@ enum Stage {
     Ask,
     /// The changelog is being read.
     Read { group: Option<NextOffset>, at: NextOffset, until: NextOffset },
+}
+
+/// What a store says that is gone on from.
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    /// Which changelog it is of.
+    id: Option<ChangelogId>,
+    /// Where it stands there.
+    at: NextOffset,
+    /// How far that reaches.
+    extent: ChangelogExtent,
 }
 
 /// What a step came to.
@@ -84,7 +100,7 @@ impl Restore {
     /// A restore that has not begun.
     pub fn new(epoch: Epoch, source: TopicPartition) -> Self {
         let (said, told) = (Duration::ZERO, String::new());
-        Self { epoch, source, stage: Stage::Ask, began: None, differs: None, said, told, orders: 0 }
+        Self { epoch, source, stage: Stage::Ask, claim: None, began: None, differs: None, said, told, orders: 0 }
     }
 
     /// Goes on for a while. An error ends the worker with its words.
@@ -125,28 +141,58 @@ impl Restore {
     }
 
     /// Where to read from. What the store holds must be what the changelog said up to there, and nothing less.
-    fn place(&self, site: &RestoreSite, extent: ChangelogExtent, now: RestoreNow) -> Result<NextOffset, PortError> {
+    fn place(&mut self, site: &RestoreSite, extent: ChangelogExtent, now: RestoreNow) -> Result<NextOffset, PortError> {
         let store = site.cache.store();
+        self.claim = None;
         let reason = match store.checkpoint(&self.source)? {
             Some(Checkpoint { changelog, .. }) if changelog > extent.high => {
-                return Err(PortError::Fatal(format!(
-                    "the store stands at offset {changelog} of {}/{}, which ends at {}: the changelog was deleted and \
-                     created again, or has lost records, or the store is of another one. If this store is the best copy \
-                     there is, `order-sync store rebase` writes it into the changelog; else give the worker an empty \
-                     directory",
-                    site.topic, self.source.partition, extent.high
-                )));
+                return Err(self.not_ours(site, changelog, extent));
             }
             Some(Checkpoint { changelog, .. }) if changelog < extent.low => "the changelog begins behind it",
             Some(Checkpoint { written_ms, .. }) if is_older(written_ms, site.tombstones_kept, now.wall_ms) => {
                 "it is so old that the changelog may have dropped tombstones since"
             }
-            Some(Checkpoint { changelog, .. }) => return Ok(changelog),
+            Some(Checkpoint { changelog, .. }) => match store.position(&self.source)? {
+                Some(Position { changelog_id: id, .. }) => {
+                    self.claim = Some(Claim { id, at: changelog, extent });
+                    return Ok(changelog);
+                }
+                None => "it has no position of it",
+            },
             None => "it has none, or only a part",
         };
+        self.forget(site, extent, reason)
+    }
+
+    fn not_ours(&self, site: &RestoreSite, stands: NextOffset, extent: ChangelogExtent) -> PortError {
+        PortError::Fatal(format!(
+            "the store stands at offset {stands} of {}/{}, which ends at {}: the changelog was deleted and created again, \
+             or has lost records, or the store is of another one. If this store is the best copy there is, `order-sync \
+             store rebase` writes it into the changelog; else give the worker an empty directory",
+            site.topic, self.source.partition, extent.high
+        ))
+    }
+
+    /// What the store holds counts for nothing. Says where to begin.
+    fn forget(&mut self, site: &RestoreSite, extent: ChangelogExtent, reason: &str) -> Result<NextOffset, PortError> {
         event::CacheForgotten { source: &self.source, reason }.emit();
-        store.forget(&self.source)?;
+        site.cache.store().forget(&self.source)?;
+        self.claim = None;
         Ok(extent.low)
+    }
+
+    /// The store is of another changelog that had this one's name: nothing of its rows is believed.
+    fn begin_anew(
+        &mut self,
+        site: &RestoreSite,
+        claim: Claim,
+        group: Option<NextOffset>,
+        until: NextOffset,
+    ) -> Result<Step, PortError> {
+        let at =
+            self.forget(site, claim.extent, "it is of another changelog of this name, which was made anew since")?;
+        self.stage = Stage::Read { group, at, until };
+        Ok(Step::More)
     }
 
     fn read(
@@ -162,9 +208,16 @@ impl Restore {
             self.said = now.mono;
         }
         let RestoreSite { changelog, cache, meters, .. } = site;
-        let (source, orders) = (&self.source, &mut self.orders);
-        let mut gathered = Gathered::default();
+        let (source, orders, claim) = (&self.source, &mut self.orders, &mut self.claim);
+        let (mut gathered, mut is_other) = (Gathered::default(), false);
         let mut write = |gathered: Gathered, changelog: Option<NextOffset>| {
+            if let (Some(claims), Some(position)) = (*claim, &gathered.position) {
+                is_other = claims.id != position.changelog_id;
+                if is_other {
+                    return Err(PortError::Passing("the store is of another changelog".to_owned()));
+                }
+                *claim = None;
+            }
             let count = u64::try_from(gathered.states.len()).unwrap_or(u64::MAX);
             *orders += count;
             meters.store().restored(count);
@@ -182,11 +235,25 @@ impl Restore {
             // Without a new checkpoint: a restore that ends here is begun again from where this one began.
             write(std::mem::take(&mut gathered), None)
         };
-        let reached = changelog.read(source.partition, at, &mut visit)?;
-        write(gathered, Some(reached))?;
+        let reached = changelog.read(source.partition, at, &mut visit);
+        let reached = reached.and_then(|reached| write(gathered, Some(reached)).map(|()| reached));
+        if let (true, Some(claim)) = (is_other, self.claim) {
+            return self.begin_anew(site, claim, group, until);
+        }
+        let reached = reached?;
         self.stage = Stage::Read { group, at: reached, until };
         if reached < until {
             return Ok(self.wait("a transaction on the changelog is still open".to_owned()));
+        }
+        // Nothing has been committed since: the last position lies before the checkpoint.
+        if let Some(claim) = self.claim {
+            match last_position(site.changelog.as_mut(), &self.source, claim.at, claim.extent.low)? {
+                Some(position) if position.changelog_id != claim.id => {
+                    return self.begin_anew(site, claim, group, until);
+                }
+                None => return Err(self.not_ours(site, claim.at, claim.extent)),
+                Some(_) => self.claim = None,
+            }
         }
         self.judge(site, group, now)
     }
@@ -231,33 +298,7 @@ impl Restore {
     }
 }
 
-/// Makes the store hold of a partition what the changelog does, and nothing else, whatever the group's offset says. Nobody
-/// writes the changelog meanwhile.
-pub fn refill(
-    changelog: &mut dyn ChangelogSource,
-    store: &dyn CacheStore,
-    source: &TopicPartition,
-    now_ms: i64,
-) -> Result<(), PortError> {
-    store.forget(source)?;
-    let extent = changelog.extent(source.partition)?;
-    let mut gathered = Gathered::default();
-    let mut visit = |record: &ChangelogRecord| {
-        gathered.take(&source.topic, record).map_err(|error| unreadable(source, &error))?;
-        if gathered.bytes() < BATCH_BYTES {
-            return Ok(());
-        }
-        store.fill(cache_write(source, std::mem::take(&mut gathered), None))
-    };
-    let reached = changelog.read(source.partition, extent.low, &mut visit)?;
-    store.fill(cache_write(source, gathered, Some(Checkpoint { changelog: reached, written_ms: now_ms })))?;
-    if reached < extent.high {
-        return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
-    }
-    Ok(())
-}
-
-fn unreadable(source: &TopicPartition, error: &GatherError) -> PortError {
+pub(super) fn unreadable(source: &TopicPartition, error: &GatherError) -> PortError {
     PortError::Fatal(format!(
         "the changelog cannot be read on partition {}: {error}; run the release that wrote it",
         source.partition

@@ -6,7 +6,7 @@ use super::*;
 use crate::store::MemoryStore;
 use crate::sync::commit::CutPart;
 use crate::sync::log_fakes::{FakeLog, identity, key, part, source};
-use crate::sync::log_ports::{CacheWrite, Transaction};
+use crate::sync::log_ports::{CacheStore as _, CacheWrite, Transaction};
 
 struct World {
     log: FakeLog,
@@ -208,11 +208,83 @@ fn a_store_that_cannot_be_gone_on_from_is_rebuilt() {
 fn a_store_beyond_the_changelogs_end_is_of_another_one() {
     let mut world = world();
     world.commit(&part(0, 1, 1, "A", 5, &[]));
+    world.commit(&part(0, 1, 2, "A", 5, &[]));
     world.run().unwrap();
     world.log = FakeLog::default();
     world.site.changelog = Box::new(world.log.clone());
+    world.commit(&part(0, 1, 1, "A", 5, &[]));
     world.again();
     let Err(PortError::Fatal(words)) = world.run() else { panic!("taken for ours") };
     assert!(words.contains("g.changelog/0") && words.contains("store rebase"), "{words}");
     assert_eq!(world.stamp("A"), Some(5), "the best copy there is stays whole");
+}
+
+fn of(mut part: CutPart, id: Option<u64>) -> CutPart {
+    part.position.changelog_id = id.map(ChangelogId);
+    part
+}
+
+#[test]
+fn a_store_of_another_changelog_of_the_same_name_is_not_gone_on_from() {
+    // The store stands behind `stood` commits of a changelog; the one that is there now has three.
+    let check = |stood: u64, was: Option<u64>, is: Option<u64>, expect: Option<i64>| {
+        let mut world = world();
+        for number in 1..=stood {
+            world.commit(&of(part(0, 1, number, "A", 5, &[]), was));
+        }
+        world.run().unwrap();
+        world.log = FakeLog::default();
+        world.site.changelog = Box::new(world.log.clone());
+        for (number, (order, stamp)) in (1..).zip([("A", 7), ("B", 8), ("C", 9)]) {
+            world.commit(&of(part(0, 1, number, order, stamp, &[]), is));
+        }
+        world.again();
+        assert!(matches!(world.run(), Ok(Step::Done)), "{stood} {was:?} {is:?}");
+        assert_eq!(world.stamp("A"), expect, "{stood} {was:?} {is:?}");
+        assert_eq!(world.stamp("C"), Some(9));
+        assert!(world.log.asked().len() < 12, "it is found out once");
+        world.again();
+        assert!(matches!(world.run(), Ok(Step::Done)), "and what is restored then is gone on from");
+        assert_eq!(world.stamp("A"), expect);
+    };
+    for stood in 1..=2 {
+        check(stood, Some(1), Some(2), Some(7));
+        check(stood, None, Some(2), Some(7));
+        check(stood, Some(1), Some(1), Some(5));
+        check(stood, None, None, Some(5));
+    }
+}
+
+#[test]
+fn a_store_at_the_very_end_of_another_changelog_is_told_by_the_position_before_it() {
+    let check = |quiet: usize, was: u64, expect: i64| {
+        let mut world = world();
+        world.commit(&of(part(0, 1, 1, "A", 5, &[]), Some(was)));
+        (0..quiet).for_each(|_| world.commit(&part(1, 1, 1, "of another partition", 6, &[])));
+        world.run().unwrap();
+        world.log = FakeLog::default();
+        world.site.changelog = Box::new(world.log.clone());
+        world.commit(&of(part(0, 1, 1, "B", 5, &[]), Some(2)));
+        (0..quiet).for_each(|_| world.commit(&part(1, 1, 1, "of another partition", 6, &[])));
+        world.again();
+        assert!(matches!(world.run(), Ok(Step::Done)));
+        assert_eq!(world.stamp("A").or(world.stamp("B")), Some(expect));
+        assert_eq!(world.stamp("A").is_some(), was == 2);
+    };
+    for quiet in [0, 3, 40, 400] {
+        check(quiet, 1, 5);
+        check(quiet, 2, 5);
+    }
+}
+
+#[test]
+fn a_rebase_of_a_changelog_onto_itself_is_restored_from_the_beginning_and_once() {
+    let mut world = world();
+    world.commit(&of(part(0, 1, 1, "A", 5, &[]), Some(1)));
+    world.run().unwrap();
+    world.commit(&of(part(0, 1, 2, "B", 6, &[]), Some(1)));
+    world.commit(&of(part(0, 1, 3, "A", 7, &[]), Some(2)));
+    world.again();
+    assert!(matches!(world.run(), Ok(Step::Done)));
+    assert_eq!((world.stamp("A"), world.stamp("B")), (Some(7), Some(6)));
 }

@@ -101,6 +101,12 @@ impl World {
         self.sandbox.order("tt1", order)?.stamp
     }
 
+    /// Whether the platform shows `text` for an order.
+    pub fn shows(&self, order: &str, text: &str) -> bool {
+        let order = self.sandbox.order("tt1", order).unwrap();
+        String::from_utf8_lossy(&order.body).contains(text)
+    }
+
     /// All pushes of an order that the platform ever received.
     pub fn pushes(&self, order: &str) -> u64 {
         self.sandbox.order("tt1", order).map_or(0, |order| order.received)

@@ -89,6 +89,33 @@ fn real_kafka_a_rebase_leaves_what_another_store_knows_better() {
     assert_eq!(world.held("G-2"), held, "the same event again has the same stamp");
 }
 
+/// What it holds of its partitions was true of the changelog that was lost, at offsets that the new one has as well.
+#[test]
+fn real_kafka_a_directory_of_the_changelog_before_is_not_gone_on_from() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    let (store, older) = (world.site.home().join("store"), world.site.home().join("older"));
+    copy(&store, &older);
+    let mut renamed = event("G-2", 5, "paid");
+    renamed["order"]["items"][0]["title"] = "second".into();
+    world.goes_on(kafka, &[("G-2", renamed)]);
+    assert!(world.shows("G-2", "second"));
+    kafka.delete(&format!("{}.changelog", world.site.group()));
+    world.run(&["store", "rebase"]).out();
+    let more: Vec<String> = (0..30).map(|number| format!("M-{number}")).collect();
+    let more: Vec<(&str, serde_json::Value)> = more.iter().map(|order| (&**order, event(order, 6, "paid"))).collect();
+    world.goes_on(kafka, &more);
+
+    fs::rename(&store, world.site.home().join("newest")).unwrap();
+    fs::rename(&older, &store).unwrap();
+    let mut difference = event("G-2", 7, "redeemed");
+    difference.as_object_mut().unwrap().remove("order");
+    world.goes_on(kafka, &[("G-2", difference)]);
+    assert!(world.shows("G-2", "second"), "{}", world.site.log());
+    assert!(world.site.log().contains("another changelog of this name"), "{}", world.site.log());
+    world.is_accounted_for();
+}
+
 #[test]
 fn real_kafka_a_rebase_takes_no_store_of_another_cluster() {
     let Some(kafka) = RealKafka::shared() else { return };
