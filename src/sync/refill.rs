@@ -4,8 +4,8 @@ use super::changelog::{ChangelogRecord, Gathered};
 use super::log_ports::{CacheStore, ChangelogSource, Checkpoint};
 use super::ports::PortError;
 use super::recent::cache_write;
-use super::restore::{BATCH_BYTES, unreadable};
-use crate::record::TopicPartition;
+use super::restore::{BATCH_BYTES, beginning_lost, unreadable};
+use crate::record::{NextOffset, TopicPartition};
 
 /// Makes the store hold of a partition what the changelog does, and nothing else, whatever the group's offset says. Nobody
 /// writes the changelog meanwhile.
@@ -15,8 +15,11 @@ pub fn refill(
     source: &TopicPartition,
     now_ms: i64,
 ) -> Result<(), PortError> {
-    store.forget(source)?;
     let extent = changelog.extent(source.partition)?;
+    if extent.low > NextOffset::new(0) {
+        return Err(beginning_lost(&format!("of partition {}", source.partition), extent.low, ""));
+    }
+    store.forget(source)?;
     let mut gathered = Gathered::default();
     let mut visit = |record: &ChangelogRecord| {
         gathered.take(&source.topic, record).map_err(|error| unreadable(source, &error))?;

@@ -11,7 +11,7 @@ use super::changelog::{ChangelogRecord, GatherError, Gathered};
 use super::changelog_id::ChangelogId;
 use super::last_position::last_position;
 use super::log_ports::{ChangelogExtent, ChangelogSource, Checkpoint};
-use super::ports::{Epoch, PortError, Position, StateReader as _};
+use super::ports::{By, Epoch, PortError, Position, StateReader as _};
 use super::recent::cache_write;
 use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::{Meters, event};
@@ -173,8 +173,16 @@ impl Restore {
         ))
     }
 
-    /// What the store holds counts for nothing. Says where to begin.
+    /// What the store holds counts for nothing. Says where to begin: a changelog that has lost its beginning cannot replace it.
     fn forget(&mut self, site: &RestoreSite, extent: ChangelogExtent, reason: &str) -> Result<NextOffset, PortError> {
+        if extent.low > NextOffset::new(0) {
+            let place = format!("{}/{}", site.topic, self.source.partition);
+            return Err(beginning_lost(
+                &place,
+                extent.low,
+                &format!(", and the store cannot stand in for it: {reason}"),
+            ));
+        }
         event::CacheForgotten { source: &self.source, reason }.emit();
         site.cache.store().forget(&self.source)?;
         self.claim = None;
@@ -251,8 +259,11 @@ impl Restore {
                 Some(position) if position.changelog_id != claim.id => {
                     return self.begin_anew(site, claim, group, until);
                 }
-                None => return Err(self.not_ours(site, claim.at, claim.extent)),
-                Some(_) => self.claim = None,
+                None if claim.extent.low == NextOffset::new(0) => {
+                    return Err(self.not_ours(site, claim.at, claim.extent));
+                }
+                // The position itself may be among what is lost of it.
+                Some(_) | None => self.claim = None,
             }
         }
         self.judge(site, group, now)
@@ -296,6 +307,19 @@ impl Restore {
             ),
         }
     }
+}
+
+/// That records are gone from a partition's beginning. Compaction leaves the first offset where it is.
+pub(super) fn beginning_lost(place: &str, low: NextOffset, but: &str) -> PortError {
+    PortError::Refused(
+        By::Kafka,
+        format!(
+            "the changelog {place} begins at offset {low}: records before that were deleted (by kafka-delete-records, or by \
+             time while its cleanup.policy was not compact), and states of orders with them{but}. A worker whose store \
+             stands at offset {low} or behind it can take the partition; to mend it for all, stop every worker, delete the \
+             topic, and let `order-sync store rebase` write the best directory there is into a new one"
+        ),
+    )
 }
 
 pub(super) fn unreadable(source: &TopicPartition, error: &GatherError) -> PortError {

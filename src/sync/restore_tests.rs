@@ -195,13 +195,64 @@ fn a_store_that_cannot_be_gone_on_from_is_rebuilt() {
         assert_eq!(world.store.owed(&source(0), &key("Z", 4)).unwrap(), None);
     };
     check(&|world| world.now.wall_ms += 501 * 1000);
-    check(&|world| {
-        let part = part(0, 1, 2, "A", 5, &[]);
-        let end = world.log.content().end();
-        world.commit(&part);
-        world.log.content().low = end + 1;
-        world.commit(&part);
-    });
+    check(&|world| world.store.forget(&source(0)).unwrap());
+}
+
+#[test]
+fn a_changelog_that_has_lost_its_beginning_is_not_taken_for_the_whole() {
+    // The store stands behind the first commit, and `lost` offsets of the changelog are gone.
+    let check = |lost: fn(i64) -> i64, spoil: &dyn Fn(&mut World), expect: &[&str]| {
+        let mut world = world();
+        world.commit(&part(0, 1, 1, "A", 5, &[]));
+        world.run().unwrap();
+        let stands = world.log.content().end();
+        world.commit(&part(0, 1, 2, "B", 6, &[]));
+        world.log.content().low = lost(stands);
+        spoil(&mut world);
+        world.again();
+        match world.run() {
+            Ok(Step::Done) if expect.is_empty() => assert_eq!((world.stamp("A"), world.stamp("B")), (Some(5), Some(6))),
+            Err(PortError::Refused(By::Kafka, words)) if !expect.is_empty() => {
+                assert!(expect.iter().all(|part| words.contains(part)), "{words}");
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    check(|stands| stands, &|_| (), &[]);
+    check(|stands| stands - 1, &|_| (), &[]);
+    let words = ["g.changelog/0 begins at offset 5", "store rebase", "begins behind it"];
+    check(|stands| stands + 1, &|_| (), &words);
+    check(|stands| stands, &|world| world.store.forget(&source(0)).unwrap(), &["begins at offset 4", "it has none"]);
+    check(|stands| stands, &|world| world.now.wall_ms += 501 * 1000, &["so old"]);
+    check(
+        |_| 1,
+        &|world| world.site.cache = Cache::new(Arc::new(MemoryStore::new()), Meters::default()),
+        &["offset 1:"],
+    );
+}
+
+#[test]
+fn what_a_lost_beginning_has_no_use_for_stays_as_it_is() {
+    let mut world = world();
+    world.commit(&part(0, 1, 1, "A", 5, &[]));
+    world.run().unwrap();
+    world.commit(&part(0, 1, 2, "B", 6, &[]));
+    let end = world.log.content().end();
+    world.log.content().low = end;
+    world.again();
+    assert!(matches!(world.run(), Err(PortError::Refused(..))));
+    assert_eq!(world.stamp("A"), Some(5));
+}
+
+#[test]
+fn a_store_that_has_all_of_a_changelog_that_is_empty_now_is_gone_on_from() {
+    let mut world = world();
+    world.commit(&part(0, 1, 1, "A", 5, &[]));
+    world.run().unwrap();
+    let end = world.log.content().end();
+    world.log.content().low = end;
+    world.again();
+    assert!(matches!(world.run(), Ok(Step::Done)));
 }
 
 #[test]

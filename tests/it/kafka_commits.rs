@@ -16,7 +16,7 @@ use order_sync::sync::changelog::{ChangelogKey, ChangelogRecord};
 use order_sync::sync::commit::CutPart;
 use order_sync::sync::log_ports::{CacheStore as _, ChangelogSource as _, TransactError, Transaction, TransactionLog};
 use order_sync::sync::overlay::Overlay;
-use order_sync::sync::ports::{Epoch, PortError, Position, StateReader as _};
+use order_sync::sync::ports::{By, Epoch, PortError, Position, StateReader as _};
 use order_sync::sync::restore::{Restore, RestoreNow, RestoreSite, Step};
 use order_sync::telemetry::Meters;
 use rdkafka::ClientConfig;
@@ -38,8 +38,13 @@ pub struct Site {
 
 impl Site {
     pub fn new(kafka: &RealKafka, partitions: i32) -> Self {
+        Self::after(kafka, partitions, |_| ())
+    }
+
+    fn after(kafka: &RealKafka, partitions: i32, before: impl FnOnce(&Kafka)) -> Self {
         let topic = kafka.topic("commits", partitions, &[]);
         let config = settings(&kafka.brokers, &RealKafka::name("commits"), &[&topic]);
+        before(&config);
         let topics = Topics::connect(&config).unwrap();
         eventually("the worker's topics", || {
             topics.ensure_changelog(&config, || Ok(None)).is_ok() && topics.ensure_dead_letters(&config).is_ok()
@@ -222,6 +227,35 @@ fn real_kafka_an_open_transaction_holds_a_restore_until_it_is_decided() {
     assert_eq!(store.position(&site.source).unwrap().unwrap().commit_number, 2, "aborted is as if it never was");
     let high = Changelog::connect(&site.config).unwrap().extent(0).unwrap().high;
     assert_eq!(store.checkpoint(&site.source).unwrap().unwrap().changelog, high, "the last offset is a marker");
+    site.consumer.stop();
+}
+
+#[test]
+fn real_kafka_a_changelog_without_its_beginning_is_told_and_a_store_that_has_it_goes_on() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    // A broker deletes no records by command where the policy is compact alone.
+    let delete = [("cleanup.policy", "delete"), ("max.message.bytes", "4259840")];
+    let site = Site::after(kafka, 1, |config| kafka.create(&config.changelog_topic, 1, &delete));
+    let mut transactions = site.transactions("store-1", site.consumer.fence());
+    transactions.transact(&site.transaction(site.epoch(), 1, 5)).unwrap();
+    let (mut knows, store) = site.restore_site();
+    eventually("a restore", || {
+        matches!(step(&mut Restore::new(Epoch(1), site.source.clone()), &mut knows), Ok(Step::Done))
+    });
+    let stands = store.checkpoint(&site.source).unwrap().unwrap().changelog.get();
+    transactions.transact(&site.transaction(site.epoch(), 2, 6)).unwrap();
+    kafka.delete_records(&site.config.changelog_topic, 0, stands);
+
+    let (mut empty, _) = site.restore_site();
+    let Err(PortError::Refused(By::Kafka, words)) = step(&mut Restore::new(Epoch(1), site.source.clone()), &mut empty)
+    else {
+        panic!("taken for the whole")
+    };
+    assert!(words.contains(&format!("/0 begins at offset {stands}")) && words.contains("store rebase"), "{words}");
+    eventually("the store goes on", || {
+        matches!(step(&mut Restore::new(Epoch(2), site.source.clone()), &mut knows), Ok(Step::Done))
+    });
+    assert_eq!(store.position(&site.source).unwrap().unwrap().commit_number, 2);
     site.consumer.stop();
 }
 
