@@ -10,8 +10,8 @@ use super::vanished;
 use super::worker::{WorkerError, wall_ms};
 use crate::config;
 use crate::kafka::changelog::Changelog;
-use crate::kafka::changelog_topic::TOMBSTONES_KEPT;
 use crate::kafka::consumer::GroupFence;
+use crate::kafka::topics::Topics;
 use crate::kafka::transactions::Transactions;
 use crate::store::{self, Owner, SledStore};
 use crate::sync::cache::{Cache, CacheWriter};
@@ -130,6 +130,8 @@ pub(super) fn restore(
     inbox: &Arc<dyn Inbox>,
 ) -> Result<(RestoreThreads, Vec<JoinHandle<()>>), WorkerError> {
     let count = std::thread::available_parallelism().map_or(1, usize::from).min(RESTORES_MAX);
+    let topics = Topics::connect(config).map_err(WorkerError::Kafka)?;
+    let tombstones_kept = topics.tombstones_kept(config).map_err(WorkerError::Kafka)?;
     let (mut restores, mut handles) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for _ in 0..count {
         let site = RestoreSite {
@@ -137,7 +139,7 @@ pub(super) fn restore(
             cache: cache.clone(),
             meters: meters.clone(),
             topic: config.changelog_topic.clone(),
-            tombstones_kept: TOMBSTONES_KEPT,
+            tombstones_kept,
         };
         let (thread, run) = RestoreThread::new(site, Arc::clone(inbox), wall_ms);
         restores.push(thread);

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::own_topics::OwnTopic;
+use super::own_topics::{Looked, OwnTopic};
 use super::topics::{Ensured, Topics, creation};
 use crate::config;
 use crate::sync::ports::PortError;
+use crate::telemetry::event;
 
 /// How long tombstones of the changelog are kept, as we make it: a store that is older than half of that is rebuilt.
 pub const TOMBSTONES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -39,6 +40,22 @@ impl Topics {
             )));
         }
         Ok(Ensured::Present(there))
+    }
+
+    /// How long a tombstone of the changelog is to be found there for certain: as long as the topic keeps it, and never more
+    /// than as we make it. Where the brokers do not tell, it is taken for ours.
+    pub fn tombstones_kept(&self, config: &config::Kafka) -> Result<Duration, PortError> {
+        let lapses = match self.look(config, OwnTopic::Changelog)? {
+            Looked::Seen { lapses, .. } => lapses,
+            Looked::Unseen(reason) => {
+                event::TombstonesAssumed { reason: &reason }.emit();
+                return Ok(TOMBSTONES_KEPT);
+            }
+        };
+        let kept = lapses.iter().find(|lapse| lapse.setting == "delete.retention.ms");
+        // What is no number of milliseconds is nothing to go by.
+        let kept = kept.map(|lapse| Duration::from_millis(lapse.is.parse().unwrap_or(0)));
+        Ok(kept.unwrap_or(TOMBSTONES_KEPT).min(TOMBSTONES_KEPT))
     }
 }
 

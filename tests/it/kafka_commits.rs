@@ -303,6 +303,23 @@ fn real_kafka_an_earlier_run_s_open_transaction_ends_with_the_next_start() {
 }
 
 #[test]
+fn real_kafka_tombstones_are_there_as_long_as_the_topic_keeps_them() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let mut config = settings(&kafka.brokers, "g", &["orders"]);
+    let topics = Topics::connect(&config).unwrap();
+    let mut check = |retention: &[(&str, &str)], expect_s: u64| {
+        let policy = [("cleanup.policy", "compact"), ("max.message.bytes", "4259840")];
+        config.changelog_topic = kafka.topic("tombstones", 1, &[&policy[..], retention].concat());
+        assert_eq!(topics.tombstones_kept(&config).unwrap(), Duration::from_secs(expect_s), "{retention:?}");
+    };
+    check(&[("delete.retention.ms", "60000")], 60);
+    check(&[("delete.retention.ms", "604800000")], 604_800);
+    check(&[("delete.retention.ms", "9000000000")], 604_800);
+    // The brokers' own.
+    check(&[], 86_400);
+}
+
+#[test]
 fn real_kafka_a_changelog_is_made_once_and_must_fit() {
     let Some(kafka) = RealKafka::shared() else { return };
     let topic = kafka.topic("fits", 3, &[]);

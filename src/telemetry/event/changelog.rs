@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::record::{NextOffset, TopicPartition};
 
@@ -66,6 +66,20 @@ impl CacheForgotten<'_> {
             reason = self.reason,
             "the store does not have this partition; it is rebuilt from the changelog"
         );
+    }
+}
+
+/// The brokers do not tell how long the changelog keeps tombstones.
+#[derive(Debug)]
+pub struct TombstonesAssumed<'a> {
+    /// Why not.
+    pub reason: &'a str,
+}
+
+impl TombstonesAssumed<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        debug!(reason = self.reason, "the changelog is taken to keep tombstones for as long as order-sync makes it");
     }
 }
 

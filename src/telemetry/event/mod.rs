@@ -16,7 +16,7 @@ mod worker;
 pub use broker::{TopicCreated, TopicFitsBadly, WaitingForKafka};
 pub use changelog::{
     CacheForgotten, CacheNotWritten, CommitUnknown, MembershipDoubted, RestoreProgress, RestoreWaits, Restored,
-    StoreSetAside,
+    StoreSetAside, TombstonesAssumed,
 };
 pub use command::{AppPaused, AppResumed, CommandExecuted, CommandUnreadable};
 pub use delivery::{
