@@ -27,7 +27,11 @@ pub(super) fn last_position(
             }
             Ok(())
         };
-        changelog.read(source.partition, from, &mut visit)?;
+        let reached = changelog.read(source.partition, from, &mut visit)?;
+        if reached < before {
+            // Its commit is known to the store, and not yet to those who read.
+            return Err(PortError::Passing("a transaction on the changelog is still open".to_owned()));
+        }
         if found.position.is_some() || from <= low {
             return Ok(found.position);
         }
