@@ -19,7 +19,7 @@ use crate::sync::commit::{CommitThread, LetterDesk};
 use crate::sync::log_commit::LogCommit;
 use crate::sync::log_ports::{Patience, TransactionLog as _};
 use crate::sync::ports::{Closed, Inbox, PortError};
-use crate::sync::restore::RestoreSite;
+use crate::sync::restore::{BATCH_BYTES, RestoreSite};
 use crate::sync::restore_thread::{RestoreThread, RestoreThreads};
 use crate::telemetry::{Meters, event};
 
@@ -140,6 +140,7 @@ pub(super) fn restore(
             meters: meters.clone(),
             topic: config.changelog_topic.clone(),
             tombstones_kept,
+            batch_bytes: BATCH_BYTES,
         };
         let (thread, run) = RestoreThread::new(site, Arc::clone(inbox), wall_ms);
         restores.push(thread);

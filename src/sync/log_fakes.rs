@@ -42,6 +42,8 @@ pub(super) struct Content {
     pub(super) offsets: HashMap<TopicPartition, i64>,
     pub(super) letters: Vec<Letter>,
     pub(super) plans: VecDeque<Plan>,
+    /// Nothing can be read from here on.
+    pub(super) broken_from: Option<i64>,
     /// Fails so many recoveries first.
     pub(super) deaf: usize,
     pub(super) asked: Vec<&'static str>,
@@ -142,6 +144,9 @@ impl ChangelogSource for FakeLog {
         content.asked.push("read");
         let stable = content.open_from.unwrap_or(content.end());
         for (offset, place) in (0..).zip(&content.log) {
+            if content.broken_from == Some(offset) {
+                return Err(PortError::Fatal("the end of this process".to_owned()));
+            }
             let seen = (from.get()..stable).contains(&offset) && place.is_committed && place.partition == partition;
             if let (true, Some(record)) = (seen, &place.record) {
                 visit(record)?;

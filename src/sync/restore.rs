@@ -17,7 +17,7 @@ use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::{Meters, event};
 
 /// Memory of what is read before it is written.
-pub(super) const BATCH_BYTES: usize = 4 << 20;
+pub const BATCH_BYTES: usize = 4 << 20;
 /// How long the group's offset and the changelog may differ before that is taken for what it is.
 const DIFFERENCE_MAX: Duration = Duration::from_secs(15);
 /// How often a long restore says how far it is.
@@ -94,6 +94,8 @@ pub struct RestoreSite {
     pub topic: String,
     /// A checkpoint older than this may have missed tombstones: it counts as none.
     pub tombstones_kept: Duration,
+    /// So much is gathered before it is written to the store.
+    pub batch_bytes: usize,
 }
 
 impl Restore {
@@ -215,7 +217,7 @@ impl Restore {
             event::RestoreProgress { source: &self.source, at, until, orders: self.orders }.emit();
             self.said = now.mono;
         }
-        let RestoreSite { changelog, cache, meters, .. } = site;
+        let RestoreSite { changelog, cache, meters, batch_bytes, .. } = site;
         let (source, orders, claim) = (&self.source, &mut self.orders, &mut self.claim);
         let (mut gathered, mut is_other) = (Gathered::default(), false);
         let mut write = |gathered: Gathered, changelog: Option<NextOffset>| {
@@ -237,7 +239,7 @@ impl Restore {
         };
         let mut visit = |record: &ChangelogRecord| {
             gathered.take(&source.topic, record).map_err(|error| unreadable(source, &error))?;
-            if gathered.bytes() < BATCH_BYTES {
+            if gathered.bytes() < *batch_bytes {
                 return Ok(());
             }
             // Without a new checkpoint: a restore that ends here is begun again from where this one began.
@@ -335,6 +337,9 @@ fn is_older(written_ms: i64, kept: Duration, now_ms: i64) -> bool {
     now_ms.saturating_sub(written_ms) > half_ms
 }
 
+#[cfg(test)]
+#[path = "restore_batch_tests.rs"]
+mod batch_tests;
 #[cfg(test)]
 #[path = "restore_tests.rs"]
 mod tests;

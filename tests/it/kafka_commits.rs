@@ -17,7 +17,7 @@ use order_sync::sync::commit::CutPart;
 use order_sync::sync::log_ports::{CacheStore as _, ChangelogSource as _, TransactError, Transaction, TransactionLog};
 use order_sync::sync::overlay::Overlay;
 use order_sync::sync::ports::{By, Epoch, PortError, Position, StateReader as _};
-use order_sync::sync::restore::{Restore, RestoreNow, RestoreSite, Step};
+use order_sync::sync::restore::{BATCH_BYTES, Restore, RestoreNow, RestoreSite, Step};
 use order_sync::telemetry::Meters;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -86,6 +86,7 @@ impl Site {
             meters: Meters::default(),
             topic: self.config.changelog_topic.clone(),
             tombstones_kept: Duration::from_secs(3600),
+            batch_bytes: BATCH_BYTES,
         };
         (site, store)
     }

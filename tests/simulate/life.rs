@@ -109,6 +109,7 @@ impl Life {
             meters: meters(),
             topic: "g.changelog".to_owned(),
             tombstones_kept: if settings.compacts { TOMBSTONES_KEPT } else { Duration::from_secs(24 * 60 * 60) },
+            batch_bytes: 600,
         };
         Self {
             worker,

@@ -1,0 +1,62 @@
+//! A restore that is cut off between two of its batches.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::store::MemoryStore;
+use crate::sync::log_fakes::{FakeLog, identity, part, source};
+use crate::sync::log_ports::{CacheStore as _, Transaction};
+
+/// Each record is a batch of its own.
+fn site(log: &FakeLog, store: &MemoryStore) -> RestoreSite {
+    RestoreSite {
+        changelog: Box::new(log.clone()),
+        cache: Cache::new(Arc::new(store.clone()), Meters::default()),
+        meters: Meters::default(),
+        topic: "g.changelog".to_owned(),
+        tombstones_kept: Duration::from_secs(1000),
+        batch_bytes: 1,
+    }
+}
+
+fn run(log: &FakeLog, store: &MemoryStore) -> Result<Step, PortError> {
+    let (mut site, mut restore) = (site(log, store), Restore::new(Epoch(1), source(0)));
+    let now = RestoreNow { mono: Duration::ZERO, wall_ms: 1_800_000_000_000 };
+    loop {
+        match restore.step(&mut site, now)? {
+            Step::More => {}
+            step @ (Step::Done | Step::Waits) => return Ok(step),
+        }
+    }
+}
+
+/// A checkpoint says that all before it is there: one that came with a batch would make rows be missed for good.
+#[test]
+fn what_a_restore_wrote_before_it_was_cut_off_is_taken_for_no_more_than_it_is() {
+    let commit =
+        |log: &FakeLog, part| log.content().write(&Transaction { parts: vec![part], letters: Vec::new() }, true);
+    let orders = ["A", "B", "C", "D"];
+    // As far as each offset of the changelog, which has each order's state, its debt, and the position, and a marker.
+    for (begun, cut_at) in [(0, 4), (0, 9), (2, 9), (2, 13), (3, 13)] {
+        let (log, store) = (FakeLog::default(), MemoryStore::new());
+        let mut before = None;
+        for (number, order) in (1..).zip(orders) {
+            if number == begun + 1 && begun > 0 {
+                assert!(matches!(run(&log, &store), Ok(Step::Done)));
+                before = store.checkpoint(&source(0)).unwrap();
+            }
+            commit(&log, part(0, 1, number, order, 4 + i64::try_from(number).unwrap(), &[]));
+        }
+        log.content().broken_from = Some(cut_at);
+        assert!(matches!(run(&log, &store), Err(PortError::Fatal(_))));
+        let stamp = |order: &str| store.state(&source(0), &identity(order)).unwrap().map(|state| state.update_time.0);
+        let written = orders.iter().filter(|order| stamp(order).is_some()).count();
+        assert!(written > usize::try_from(begun).unwrap(), "something has been written: {begun} {cut_at}");
+        let seen = store.checkpoint(&source(0)).unwrap().map(|checkpoint| checkpoint.changelog);
+        assert_eq!(seen, before.map(|checkpoint| checkpoint.changelog), "{begun} {cut_at}");
+
+        log.content().broken_from = None;
+        assert!(matches!(run(&log, &store), Ok(Step::Done)), "{begun} {cut_at}");
+        assert_eq!(orders.map(stamp), [Some(5), Some(6), Some(7), Some(8)], "{begun} {cut_at}");
+    }
+}
