@@ -224,7 +224,12 @@ fn advance(
 ) -> Result<(Outcome, State), &'static str> {
     let app = settings.apps.iter().find(|app| app.app_id == event.app_id).unwrap();
     let occurred_at = if app.is_in_milliseconds { event.occurred_at } else { event.occurred_at / 1000 };
-    if state.is_none() && way != Way::Word && occurred_at <= settings.removed_stamp {
+    // What left under a stamp in seconds holds back its whole second from an app that has milliseconds now.
+    let removed_stamp = match settings.removed_stamp {
+        seconds @ 1..1_000_000_000_000 if app.is_in_milliseconds => seconds * 1000 + 999,
+        stamp => stamp,
+    };
+    if state.is_none() && way != Way::Word && occurred_at <= removed_stamp {
         return Err("older_than_retained");
     }
     let order_type = match (state, &event.order_type) {
@@ -247,7 +252,7 @@ fn advance(
     if serde_json::to_string(&document).unwrap().len() > 256 * 1024 {
         return Err("document_too_large");
     }
-    let last = state.map_or(settings.removed_stamp, |state| state.update_time);
+    let last = state.map_or(removed_stamp, |state| state.update_time);
     let is_unchanged = state.is_some_and(|state| state.sent == sent);
     let mut event_ids = match state {
         Some(state) if state.occurred_at == event.occurred_at => state.event_ids.clone(),
