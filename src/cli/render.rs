@@ -69,9 +69,20 @@ impl Out {
     /// A table with a header; columns are as wide as their content (CJK counted double), without borders.
     pub fn table(&mut self, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> io::Result<()> {
         let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::NOTHING);
         table.set_header(header.to_vec());
         table.add_rows(rows);
+        self.lay_out(table)
+    }
+
+    /// Further rows of a table whose header stands above.
+    pub fn rows(&mut self, rows: impl IntoIterator<Item = Vec<String>>) -> io::Result<()> {
+        let mut table = comfy_table::Table::new();
+        table.add_rows(rows);
+        self.lay_out(table)
+    }
+
+    fn lay_out(&mut self, mut table: comfy_table::Table) -> io::Result<()> {
+        table.load_style(comfy_table::presets::NOTHING);
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::select::Select;
 use crate::cli::exit::Exit;
 use crate::cli::reading::{self, Reading};
-use crate::cli::render::{self, Output, printable};
+use crate::cli::render::{self, Output, Reader, printable};
 use crate::cli::shell::Shell;
 use crate::cli::times;
 use crate::cli::unread::LETTERS_OPEN;
@@ -97,7 +97,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
 
 fn list(letters: &mut Letters, args: &Args, reading: &mut Reading, shell: &mut Shell) -> anyhow::Result<()> {
     let limit = args.limit;
-    let (mut told, mut page) = (0, Vec::new());
+    let (mut told, mut pages, mut page) = (0, 0, Vec::new());
     if shell.output() == Output::Json {
         reading.hide_bar_from(shell);
     }
@@ -112,7 +112,8 @@ fn list(letters: &mut Letters, args: &Args, reading: &mut Reading, shell: &mut S
             Output::Text => page.push(row(&listed)),
         }
         if page.len() >= PAGE {
-            bar.suspend(|| table(std::mem::take(&mut page), shell))?;
+            bar.suspend(|| table(std::mem::take(&mut page), pages, shell))?;
+            pages += 1;
         }
     }
     bar.finish_and_clear();
@@ -123,7 +124,7 @@ fn list(letters: &mut Letters, args: &Args, reading: &mut Reading, shell: &mut S
         if told == 0 {
             shell.out.line("no dead letters")?;
         } else {
-            table(page, shell)?;
+            table(page, pages, shell)?;
         }
     }
     if limit > 0 && told == limit {
@@ -135,9 +136,13 @@ fn list(letters: &mut Letters, args: &Args, reading: &mut Reading, shell: &mut S
     Ok(())
 }
 
-fn table(rows: Vec<Vec<String>>, shell: &mut Shell) -> std::io::Result<()> {
+/// One page of the table, behind so many: a person sees the header with each, a program reads it once.
+fn table(rows: Vec<Vec<String>>, pages: usize, shell: &mut Shell) -> std::io::Result<()> {
     if rows.is_empty() {
         return Ok(());
+    }
+    if pages > 0 && shell.out.reader() == Reader::Pipe {
+        return shell.out.rows(rows);
     }
     let header = ["ID", "REASON", "STATUS", "APP", "ORDER", "CODE", "ATTEMPTS", "TIMES", "LAST FAILED (UTC)"];
     shell.out.table(&header, rows)

@@ -53,6 +53,9 @@ fn head(shown: &Shown) -> Vec<(&'static str, String)> {
                 Agreement::Differs => {
                     "folded again they give another state: events outside of what was read, a command, or other settings then"
                 }
+                Agreement::Unknown if log.state.is_some() => {
+                    "folded again they give none: the state above comes from events outside of what was read, or from a command"
+                }
                 Agreement::Unknown => "there is no state to compare them with",
             };
             let more = if shown.events.is_cut { "; not all were read (--all-events)" } else { "" };

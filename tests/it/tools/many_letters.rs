@@ -182,6 +182,14 @@ fn check(kafka: &RealKafka, letters: i64) {
     assert_eq!(rows.last().unwrap().0, format!("orders/{}/{}", came_back % 3, came_back / 3));
     assert!(first < Duration::from_secs(5), "{first:?}");
     assert!(peak < 200, "{peak} MB");
+    // Text comes in pages; a program reads the header once.
+    let told = Command::new(env!("CARGO_BIN_EXE_order-sync"))
+        .args(["dead-letters", "list", "--limit", "250", "--config"])
+        .arg(site.config_file())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert_eq!((text.lines().count(), text.lines().filter(|line| line.starts_with("ID ")).count()), (251, 1));
 }
 
 #[test]
