@@ -72,18 +72,32 @@ struct Task {
     onto: Onto,
     /// The oldest offset of the source topic, where that is a new one.
     anew: Option<NextOffset>,
+    /// What is done about the source topic.
+    note: &'static str,
+}
+
+impl Task {
+    fn new(source: TopicPartition, onto: Onto, anew: Option<NextOffset>) -> Self {
+        let note = if anew.is_some() {
+            "the source topic is a new one: it is read from its beginning, and every record of it counts as new"
+        } else {
+            "goes on where it was"
+        };
+        Self { source, onto, anew, note }
+    }
+
+    fn set_back(source: TopicPartition) -> Self {
+        let note = "the group is set back to this store: what it has pushed since is pushed again";
+        Self { source, onto: Onto::Nothing, anew: None, note }
+    }
 }
 
 /// What a rebase has to do with a partition.
 enum Plan {
     Nothing,
     Write(Task),
-    /// The store knows less of it than the group has committed, and the changelog nothing.
-    Left {
-        source: TopicPartition,
-        next: Option<NextOffset>,
-        group: NextOffset,
-    },
+    /// The store knows less of it than the group has committed, and the changelog nothing: what is told of that.
+    Left(Told),
 }
 
 /// What the changelog holds of the partition.
@@ -125,24 +139,14 @@ pub fn rebase(
     let mut look = Look { log: &log, records: SourceTopics::connect(kafka)?, counts: topics.sources(kafka)? };
     let (mut tasks, mut left) = (Vec::new(), 0);
     for source in sources(&look.counts, store) {
-        match plan(&mut look, &mut changelog, kafka, store, source)? {
+        match plan(&mut look, &mut changelog, kafka, store, source, behind)? {
             Plan::Nothing => {}
-            Plan::Left { source, next, group } if next.is_none() || behind == Behind::Leave => {
+            Plan::Left(told) => {
                 left += 1;
-                tell(Told::Left { source, next, group })?;
-            }
-            Plan::Left { source, .. } => {
-                let note = "the group is set back to this store: what it has pushed since is pushed again";
-                tell(Told::Plans { source: source.clone(), note })?;
-                tasks.push(Task { source, onto: Onto::Nothing, anew: None });
+                tell(told)?;
             }
             Plan::Write(task) => {
-                let note = if task.anew.is_some() {
-                    "the source topic is a new one: it is read from its beginning, and every record of it counts as new"
-                } else {
-                    "goes on where it was"
-                };
-                tell(Told::Plans { source: task.source.clone(), note })?;
+                tell(Told::Plans { source: task.source.clone(), note: task.note })?;
                 tasks.push(task);
             }
         }
@@ -173,20 +177,24 @@ fn plan(
     kafka: &config::Kafka,
     store: &SledStore,
     source: TopicPartition,
+    behind: Behind,
 ) -> Result<Plan, PortError> {
     let held = store.position(&source)?;
     let Some(there) = there(changelog, &source)? else {
         let next = held.as_ref().map(|held| held.next);
         if let Some(group) = changelog.committed(&source)?.filter(|group| next.is_none_or(|next| next < *group)) {
-            return Ok(Plan::Left { source, next, group });
+            return Ok(match behind {
+                Behind::SetBack if next.is_some() => Plan::Write(Task::set_back(source)),
+                Behind::SetBack | Behind::Leave => Plan::Left(Told::Left { source, next, group }),
+            });
         }
         let Some(held) = held else { return Ok(Plan::Nothing) };
         let anew = look.begin_of_a_new_topic(&source, &held)?;
-        return Ok(Plan::Write(Task { source, onto: Onto::Nothing, anew }));
+        return Ok(Plan::Write(Task::new(source, Onto::Nothing, anew)));
     };
     let anew = look.begin_of_a_new_topic(&source, &there)?;
     if anew.is_some() {
-        return Ok(Plan::Write(Task { source, onto: Onto::Itself, anew }));
+        return Ok(Plan::Write(Task::new(source, Onto::Itself, anew)));
     }
     match held {
         // A cache may be behind, never ahead.
@@ -257,7 +265,7 @@ impl Look<'_> {
 }
 
 fn partition(log: &RebaseLog, store: &SledStore, task: &Task) -> Result<Told, PortError> {
-    let Task { source, onto, anew } = task;
+    let Task { source, onto, anew, .. } = task;
     let lost = || PortError::Fatal(format!("the changelog holds no position of {source} any more; try again"));
     let mut position = store.position(source)?.ok_or_else(lost)?;
     // The next commit says by which settings it is folded from there on.
