@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::fold_settings::sixteen_digits;
+
 /// A number drawn with the first position of a source partition in its changelog, and with each that a rebase writes; every
 /// later position carries it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -27,10 +29,7 @@ impl TryFrom<String> for ChangelogId {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let id = u64::from_str_radix(&text, 16).map(Self).ok();
-        // One way to write each, so that what is read is written again as it was.
-        id.filter(|id| id.to_string() == text)
-            .ok_or_else(|| "a changelog's id has sixteen digits of 0-9 and a-f".to_owned())
+        sixteen_digits(&text).map(Self).ok_or_else(|| "a changelog's id has sixteen digits of 0-9 and a-f".to_owned())
     }
 }
 

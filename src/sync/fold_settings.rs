@@ -121,11 +121,15 @@ impl TryFrom<String> for Fingerprint {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-        let digits = Some(text.as_str()).filter(|text| text.len() == 16 && text.chars().all(is_hex));
-        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        number.map(Self).ok_or_else(|| "a fingerprint has sixteen digits of 0-9 and a-f".to_owned())
+        sixteen_digits(&text).map(Self).ok_or_else(|| "a fingerprint has sixteen digits of 0-9 and a-f".to_owned())
     }
+}
+
+/// A number in sixteen digits of 0-9 and a-f: the one way to write it, so that what is read is written again as it was.
+pub(super) fn sixteen_digits(text: &str) -> Option<u64> {
+    let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    let digits = Some(text).filter(|text| text.len() == 16 && text.chars().all(is_hex))?;
+    u64::from_str_radix(digits, 16).ok()
 }
 
 #[cfg(test)]

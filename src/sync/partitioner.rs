@@ -17,7 +17,7 @@ pub fn java(key: &[u8], count: i32) -> i32 {
 
 /// Where librdkafka's `consistent_random`, its default, puts a key in a topic of `count` partitions.
 pub fn librdkafka(key: &[u8], count: i32) -> i32 {
-    place(crc32(key), count)
+    place(crc32fast::hash(key), count)
 }
 
 fn place(hash: u32, count: i32) -> i32 {
@@ -48,47 +48,6 @@ fn murmur2(bytes: &[u8]) -> u32 {
     hash ^ (hash >> 15)
 }
 
-/// CRC-32 (IEEE), four bytes at a time: the worker looks at each record's key.
-fn crc32(bytes: &[u8]) -> u32 {
-    let (words, rest) = bytes.as_chunks::<4>();
-    let mut crc = u32::MAX;
-    for word in words {
-        let [a, b, c, d] = (crc ^ u32::from_le_bytes(*word)).to_le_bytes().map(usize::from);
-        crc = CRC32[3][a] ^ CRC32[2][b] ^ CRC32[1][c] ^ CRC32[0][d];
-    }
-    for byte in rest {
-        let [low, ..] = crc.to_le_bytes();
-        crc = CRC32[0][usize::from(low ^ byte)] ^ (crc >> 8);
-    }
-    !crc
-}
-
-/// What each byte comes to, with none to three bytes of zero behind it.
-static CRC32: [[u32; 256]; 4] = {
-    let mut tables = [[0_u32; 256]; 4];
-    let mut byte = 0_u32;
-    while byte < 256 {
-        let (mut crc, mut bit) = (byte, 0);
-        while bit < 8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
-            bit += 1;
-        }
-        tables[0][byte as usize] = crc;
-        byte += 1;
-    }
-    let mut zeros = 1;
-    while zeros < 4 {
-        let mut byte = 0;
-        while byte < 256 {
-            let before = tables[zeros - 1][byte];
-            tables[zeros][byte] = tables[0][(before & 0xff) as usize] ^ (before >> 8);
-            byte += 1;
-        }
-        zeros += 1;
-    }
-    tables
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,14 +61,14 @@ mod tests {
         check("a-little-bit-long-string", -985_981_536);
         check("a-little-bit-longer-string", -1_486_304_829);
         check("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971);
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
         let bit_by_bit = |bytes: &[u8]| {
             let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
             !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
         };
         for length in 0..20_u8 {
             let key: Vec<u8> = (0..length).map(|n| 200_u8.wrapping_add(n.wrapping_mul(37))).collect();
-            assert_eq!(crc32(&key), bit_by_bit(&key), "{length} bytes");
+            assert_eq!(crc32fast::hash(&key), bit_by_bit(&key), "{length} bytes");
         }
         assert_eq!(candidates(b"A1", 1), [0]);
         assert_eq!(candidates(b"A1", 0), Vec::<i32>::new());
