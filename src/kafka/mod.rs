@@ -29,6 +29,7 @@ mod chatter;
 mod command_feed;
 mod command_records;
 mod failure;
+mod filling;
 #[cfg(test)]
 mod property_docs;
 mod property_names;

@@ -10,20 +10,18 @@ use std::time::{Duration, Instant};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::chatter::Chatter;
 use super::consumer::{Fence, GroupFence};
-use super::dead_letters::outgoing;
 use super::failure::port_error;
-use super::producer::acceptance_headers;
+use super::filling::{FillError, fill};
 use super::status::Status;
 use super::wait::serve;
 use super::{client, write_rights};
 use crate::config;
 use crate::record::NextOffset;
-use crate::sync::changelog::write_records;
 use crate::sync::commit::CutPart;
 use crate::sync::log_ports::{Receipt, TransactError, Transaction, TransactionLog};
 use crate::sync::ports::PortError;
@@ -56,7 +54,7 @@ pub struct Transactions {
 }
 
 /// Notes how far each partition of the changelog reaches after a transaction.
-struct Ends {
+pub(super) struct Ends {
     chatter: Chatter,
     changelog: String,
     reached: Mutex<HashMap<i32, i64>>,
@@ -208,11 +206,14 @@ impl TransactionLog for Transactions {
             // The producer is dropped with whatever is wrong with it.
             return Err(self.judge("a commit cannot begin", &error).into());
         }
-        let filled = fill(&producer, &self.config, transaction).and_then(|()| {
+        let send_offsets = || -> Result<(), FillError> {
             let offsets = offsets(transaction)?;
             Ok(producer.send_offsets_to_transaction(&offsets, &fence.metadata, STEP_TIMEOUT)?)
-        });
+        };
+        let filled = fill(&producer, &self.config, transaction).and_then(|()| send_offsets());
         if let Err(error) = filled {
+            // A transaction that has failed beneath takes no more records, and does not say why; asked for offsets it does.
+            let error = if error.is_of_state() { send_offsets().err().unwrap_or(error) } else { error };
             let words = match error {
                 FillError::Kafka(error) => self.judge("a commit was aborted", &error),
                 FillError::Content(error) => error,
@@ -273,57 +274,11 @@ fn nothing_was_committed(error: &KafkaError) -> bool {
     matches!(error, KafkaError::Flush(_))
 }
 
-/// Why a transaction could not be filled.
-enum FillError {
-    Kafka(KafkaError),
-    /// The content itself.
-    Content(PortError),
-}
-
-impl From<KafkaError> for FillError {
-    fn from(error: KafkaError) -> Self {
-        Self::Kafka(error)
-    }
-}
-
-impl From<PortError> for FillError {
-    fn from(error: PortError) -> Self {
-        Self::Content(error)
-    }
-}
-
-fn fill(producer: &BaseProducer<Ends>, config: &config::Kafka, transaction: &Transaction) -> Result<(), FillError> {
-    for part in &transaction.parts {
-        write_records(part, &mut |key, value, acceptance| {
-            let mut record: BaseRecord<'_, [u8], [u8]> =
-                BaseRecord::to(&config.changelog_topic).partition(part.source.partition).key(key);
-            record.payload = value;
-            record.headers = acceptance.map(acceptance_headers);
-            queue(producer, record).map_err(FillError::Kafka)
-        })?;
-    }
-    for letter in &transaction.letters {
-        queue(producer, outgoing(letter).record(&config.dead_letter_topic))?;
-    }
-    Ok(())
-}
-
 /// Waits until nothing is under way, or for as long as a step may take. The commit of this binding waits, too, but looks only
 /// every 100 ms: that would be most of what a commit takes.
 fn deliver(producer: &BaseProducer<Ends>) {
     let began = Instant::now();
     while producer.in_flight_count() > 0 && began.elapsed() < STEP_TIMEOUT {
-        serve(producer);
-    }
-}
-
-fn queue(producer: &BaseProducer<Ends>, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
-    loop {
-        let Err((error, back)) = producer.send(record) else { return Ok(()) };
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-            return Err(error);
-        }
-        record = back;
         serve(producer);
     }
 }

@@ -179,6 +179,7 @@ fn real_kafka_a_right_that_is_taken_away_is_waited_for_and_then_ends_the_worker(
     let log = rights.site.log();
     let words = format!("the brokers deny User:order-sync the operation Write on topic {changelog} or ");
     assert!(log.matches(&words).count() > 1, "it tries again, and ends with the same words: {log}");
+    assert!(!log.contains("Erroneous state"), "each failure says why: {log}");
     // One failure is nothing that a person has to see to; a row of them is.
     for (words, level) in [("a commit failed and is tried again", "WARN"), ("commits fail again and again", "ERROR")] {
         let mut told = log.lines().filter(|line| line.contains(words)).peekable();
