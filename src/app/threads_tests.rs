@@ -84,7 +84,7 @@ fn engine(commits: CommitThread, budget: &Arc<IntakeBudget>) -> Engine {
 fn something_to_commit(inbox: &dyn Inbox, budget: &IntakeBudget) {
     let (source, epoch) = (TopicPartition::new("orders", 0), Epoch(1));
     let (reply, _answer) = sync_channel(1);
-    let partitions = vec![Assigned { source: source.clone(), partitions_of_topic: 1 }];
+    let partitions = vec![Assigned { source: source.clone(), partitions_of_topic: 1, partitions_of_group: 1 }];
     inbox.send(Input::Assigned { epoch, partitions, reply }).unwrap();
     let (at, high_watermark) = (NextOffset::new(0), NextOffset::new(1));
     inbox.send(Input::Started { epoch, source: source.clone(), at, high_watermark }).unwrap();

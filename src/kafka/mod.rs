@@ -21,6 +21,7 @@ pub mod status;
 pub mod token_topic;
 pub mod topics;
 pub mod transaction_rights;
+mod transaction_time;
 pub mod transactions;
 pub mod write_rights;
 

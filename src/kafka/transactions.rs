@@ -18,6 +18,7 @@ use super::consumer::{Fence, GroupFence};
 use super::failure::port_error;
 use super::filling::{FillError, fill};
 use super::status::Status;
+use super::transaction_time::TransactionTime;
 use super::wait::serve;
 use super::{client, write_rights};
 use crate::config;
@@ -26,13 +27,12 @@ use crate::sync::commit::CutPart;
 use crate::sync::log_ports::{Receipt, TransactError, Transaction, TransactionLog};
 use crate::sync::ports::PortError;
 
-/// The broker aborts what has been open for longer, so that a killed worker holds its successor up no longer than this.
+/// The broker aborts what has been open for longer, so that a killed worker holds its successor up no longer than this; save
+/// where a slow way to the brokers needs more ([`TransactionTime`]).
 pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How the number of the source topic's partitions is noted beside an offset: a worker at its start learns from the group
 /// what its own partitions may not tell.
 pub(super) const PARTITIONS_NOTE: &str = "partitions=";
-/// How long one step of a transaction may take before its answer counts as missing.
-const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the consumer thread may take to say who we are.
 const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// For so long a commit that the brokers deny is tried again.
@@ -51,6 +51,7 @@ pub struct Transactions {
     fenced: VecDeque<Instant>,
     /// Since when the brokers have denied what a commit needs.
     denied_since: Option<Instant>,
+    time: TransactionTime,
 }
 
 /// Notes how far each partition of the changelog reaches after a transaction.
@@ -109,6 +110,7 @@ impl Transactions {
             producer: None,
             fenced: VecDeque::new(),
             denied_since: None,
+            time: TransactionTime::new(),
         }
     }
 
@@ -119,11 +121,11 @@ impl Transactions {
             changelog: self.config.changelog_topic.clone(),
             reached: Mutex::default(),
         };
-        let producer = client::transactions(&self.config, &self.id, TRANSACTION_TIMEOUT)?
+        let producer = client::transactions(&self.config, &self.id, self.time.whole())?
             .create_with_context(ends)
             .map_err(|e| port_error("cannot make the producer of commits", &e))?;
         let producer: BaseProducer<Ends> = producer;
-        producer.init_transactions(STEP_TIMEOUT).map_err(|e| self.judge("transactions cannot begin", &e))?;
+        producer.init_transactions(self.time.step()).map_err(|e| self.judge("transactions cannot begin", &e))?;
         Ok(producer)
     }
 
@@ -194,6 +196,30 @@ impl Transactions {
 
 impl TransactionLog for Transactions {
     fn transact(&mut self, transaction: &Transaction) -> Result<Vec<Receipt>, TransactError> {
+        let began = Instant::now();
+        let bytes = transaction.parts.iter().map(|part| part.layer.bytes()).sum();
+        let done = self.transact_within(transaction);
+        if self.time.ended(bytes, began.elapsed(), done.is_ok()) {
+            tracing::info!(
+                bytes,
+                seconds = self.time.whole().as_secs(),
+                "commits have another time to get through from now on"
+            );
+            // The time is a setting of the producer.
+            self.producer = None;
+        }
+        done
+    }
+
+    fn recover(&mut self) -> Result<(), PortError> {
+        self.producer = None;
+        self.producer = Some(self.open()?);
+        Ok(())
+    }
+}
+
+impl Transactions {
+    fn transact_within(&mut self, transaction: &Transaction) -> Result<Vec<Receipt>, TransactError> {
         let producer = self.producer()?;
         let fence = self.fence.take(FENCE_TIMEOUT);
         if let Err(refused) = self.refuse(fence.as_ref(), transaction) {
@@ -201,6 +227,7 @@ impl TransactionLog for Transactions {
             return Err(refused.into());
         }
         let Some(fence) = fence else { return Ok(Vec::new()) };
+        let step = self.time.step();
         producer.context().with(HashMap::clear);
         if let Err(error) = producer.begin_transaction() {
             // The producer is dropped with whatever is wrong with it.
@@ -208,7 +235,7 @@ impl TransactionLog for Transactions {
         }
         let send_offsets = || -> Result<(), FillError> {
             let offsets = offsets(transaction)?;
-            Ok(producer.send_offsets_to_transaction(&offsets, &fence.metadata, STEP_TIMEOUT)?)
+            Ok(producer.send_offsets_to_transaction(&offsets, &fence.metadata, step)?)
         };
         let filled = fill(&producer, &self.config, transaction).and_then(|()| send_offsets());
         if let Err(error) = filled {
@@ -221,8 +248,8 @@ impl TransactionLog for Transactions {
             self.abort(producer);
             return Err(words.into());
         }
-        deliver(&producer);
-        match producer.commit_transaction(STEP_TIMEOUT) {
+        deliver(&producer, step);
+        match producer.commit_transaction(step) {
             Ok(()) => {
                 self.denied_since = None;
                 let ends = producer.context().with(std::mem::take);
@@ -243,14 +270,6 @@ impl TransactionLog for Transactions {
         }
     }
 
-    fn recover(&mut self) -> Result<(), PortError> {
-        self.producer = None;
-        self.producer = Some(self.open()?);
-        Ok(())
-    }
-}
-
-impl Transactions {
     /// Ends a transaction that was not asked to be committed, and at once: while it is open, whoever restores these
     /// partitions waits. A new producer does that however the old one feels; librdkafka's own way ends in states that take
     /// no further transaction where records were still on their way.
@@ -276,9 +295,9 @@ fn nothing_was_committed(error: &KafkaError) -> bool {
 
 /// Waits until nothing is under way, or for as long as a step may take. The commit of this binding waits, too, but looks only
 /// every 100 ms: that would be most of what a commit takes.
-fn deliver(producer: &BaseProducer<Ends>) {
+fn deliver(producer: &BaseProducer<Ends>, step: Duration) {
     let began = Instant::now();
-    while producer.in_flight_count() > 0 && began.elapsed() < STEP_TIMEOUT {
+    while producer.in_flight_count() > 0 && began.elapsed() < step {
         serve(producer);
     }
 }

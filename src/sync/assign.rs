@@ -56,6 +56,7 @@ impl Engine {
                 source: assigned.source.clone(),
                 epoch,
                 partitions_of_topic: assigned.partitions_of_topic,
+                partitions_of_group: assigned.partitions_of_group,
                 folded: position.next,
                 position,
                 inbox: VecDeque::new(),
@@ -225,11 +226,10 @@ impl Engine {
 
     /// Tells the apps how much of the group's partitions this worker has.
     fn share_out(&mut self) {
-        let topics: BTreeMap<&str, i32> =
-            self.partitions.values().map(|p| (&*p.source.topic, p.partitions_of_topic)).collect();
-        let total: i32 = topics.values().sum();
+        // Those of topics too of which this worker has none.
+        let total = self.partitions.values().map(|p| p.partitions_of_group).max().unwrap_or(0);
         for desk in &mut self.desks {
-            desk.patience.share(self.partitions.len(), usize::try_from(total).unwrap_or(0));
+            desk.patience.share(self.partitions.len(), total);
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::changelog::SettingsFrom;
 use super::changelog_id::ChangelogId;
 use super::commit::{CommitCut, CutPart};
+use super::cut_size::CutSize;
 use super::engine::Engine;
 use super::fold_settings::FoldedBy;
 use super::lane::Waiting;
@@ -20,8 +21,9 @@ const RETRY_MIN: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
 /// One commit at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CommitCycle {
+    size: CutSize,
     under_way: Option<UnderWay>,
     not_before: Duration,
     failures: u32,
@@ -44,9 +46,21 @@ struct UnderWay {
     parts: Vec<(PartitionId, Position)>,
     started: Duration,
     records: u64,
+    bytes: usize,
 }
 
 impl CommitCycle {
+    /// None under way, and none larger than `largest_cut` bytes of memory where that can be helped.
+    pub fn new(largest_cut: usize) -> Self {
+        let (not_before, doubt) = (Duration::ZERO, Doubt::None);
+        Self { size: CutSize::new(largest_cut), under_way: None, not_before, failures: 0, doubt }
+    }
+
+    /// How large the next cut may be.
+    pub(super) fn size(&self) -> &CutSize {
+        &self.size
+    }
+
     /// Whether a commit is under way.
     pub fn is_under_way(&self) -> bool {
         self.under_way.is_some()
@@ -126,10 +140,11 @@ impl Engine {
             self.let_leave(now);
         }
         let mut cut = CommitCut::default();
-        let mut under_way = UnderWay { parts: Vec::new(), started: now.mono, records: 0 };
+        let mut under_way = UnderWay { parts: Vec::new(), started: now.mono, records: 0, bytes: 0 };
         for partition in self.partitions.values_mut() {
             let Some(layer) = partition.overlay.cut() else { continue };
             let next = layer.next().unwrap_or(partition.position.next);
+            under_way.bytes += layer.bytes();
             under_way.records += u64::try_from(next.get() - partition.position.next.get()).unwrap_or(0);
             let mut position = Position {
                 next,
@@ -167,6 +182,8 @@ impl Engine {
     /// A commit has ended: its debts are due, or it is tried again.
     pub(super) fn committed(&mut self, result: Result<(), PortError>, now: Now) {
         let Some(under_way) = self.cycle.under_way.take() else { return };
+        let took = now.mono.saturating_sub(under_way.started);
+        self.cycle.size.ended(under_way.bytes, took);
         match result {
             Ok(()) => {
                 self.progress += 1;
@@ -177,7 +194,7 @@ impl Engine {
                         membership.proven();
                     }
                 }
-                self.meters.committed(now.mono.saturating_sub(under_way.started), under_way.records);
+                self.meters.committed(took, under_way.records);
                 for (id, position) in under_way.parts {
                     self.part_committed(id, position);
                     self.fold_on(id);
@@ -197,7 +214,6 @@ impl Engine {
                     self.cycle.doubt = Doubt::Raised;
                 }
                 self.cycle.not_before = now.mono + wait;
-                let took = now.mono.saturating_sub(under_way.started);
                 event::CommitFailed { error: &error, took, in_a_row: self.cycle.failures }.emit(&self.meters);
             }
         }

@@ -96,6 +96,9 @@ pub(super) struct Leaving {
     pub(super) reply: SyncSender<()>,
 }
 
+/// A commit copies its cut on the way out: a cut is held to this part of `delivery.max_buffered_bytes` where it can be.
+const CUTS_PER_BUFFER: usize = 4;
+
 /// The engine.
 pub struct Engine {
     pub(super) rules: Rules,
@@ -144,6 +147,7 @@ impl Engine {
                 )
             })
             .collect();
+        let largest_cut = rules.max_buffered_bytes / CUTS_PER_BUFFER;
         Self {
             rules,
             ports,
@@ -161,7 +165,7 @@ impl Engine {
             timers: BinaryHeap::new(),
             next_timer: 0,
             feed: Feed::default(),
-            cycle: CommitCycle::default(),
+            cycle: CommitCycle::new(largest_cut),
             retention: Retention::default(),
             leaving: Vec::new(),
             deferred: Vec::new(),

@@ -15,9 +15,6 @@ use crate::record::Record;
 use crate::telemetry::meters::IntakeLimit;
 use crate::telemetry::{Meters, Outcome, event};
 
-/// A cut is held to this part of `delivery.max_buffered_bytes` while another one is under way.
-const CUTS_PER_BUFFER: usize = 4;
-
 /// What came of folding a record.
 pub(super) enum Folding<T> {
     /// It has its outcome.
@@ -151,12 +148,12 @@ impl Engine {
         }
     }
 
-    /// Whether a cut is under way and the next one is as large as it should be. A commit copies its cut on the way out, so
-    /// that a cut is held to a quarter of what may be buffered; it is taken as soon as the one under way has ended.
+    /// Whether the next cut is as large as it should be, and has to wait for the one under way or for a way to the brokers
+    /// that takes no larger ones.
     pub(super) fn next_cut_is_full(&self) -> bool {
-        self.cycle.is_under_way()
-            && self.partitions.values().map(|p| p.overlay.pending_bytes()).sum::<usize>()
-                >= self.rules.max_buffered_bytes / CUTS_PER_BUFFER
+        let size = self.cycle.size();
+        (self.cycle.is_under_way() || size.is_bounded())
+            && self.partitions.values().map(|p| p.overlay.pending_bytes()).sum::<usize>() >= size.bytes()
     }
 
     /// Memory of what is folded and not committed.

@@ -14,6 +14,7 @@ pub mod command_ports;
 pub mod commanded;
 pub mod commanding;
 pub mod commit;
+pub mod cut_size;
 pub mod cycle;
 pub mod dead_letter;
 pub mod deliver;

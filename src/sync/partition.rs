@@ -25,6 +25,8 @@ pub struct Partition {
     pub epoch: Epoch,
     /// How many partitions its topic has.
     pub partitions_of_topic: i32,
+    /// How many all source topics of the group had when it came.
+    pub partitions_of_group: usize,
     /// The committed position; `next` of the fold may be ahead of it.
     pub position: Position,
     /// The next offset to fold; everything before it is folded.

@@ -183,6 +183,9 @@ pub struct Assigned {
     pub source: TopicPartition,
     /// How many partitions its topic has: a record without a key is only legal in a topic of one.
     pub partitions_of_topic: i32,
+    /// How many all source topics of the group have, as far as is known: what share of them this worker has decides how
+    /// many failing orders are many.
+    pub partitions_of_group: usize,
 }
 
 /// Where a partition is to be read from.

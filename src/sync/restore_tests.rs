@@ -247,17 +247,21 @@ fn a_store_that_has_all_of_a_changelog_that_is_empty_now_is_gone_on_from() {
 
 #[test]
 fn a_store_beyond_the_changelogs_end_is_of_another_one() {
-    let mut world = world();
-    world.commit(&part(0, 1, 1, "A", 5, &[]));
-    world.commit(&part(0, 1, 2, "A", 5, &[]));
-    world.run().unwrap();
-    world.log = FakeLog::default();
-    world.site.changelog = Box::new(world.log.clone());
-    world.commit(&part(0, 1, 1, "A", 5, &[]));
-    world.again();
-    let Err(PortError::Fatal(words)) = world.run() else { panic!("taken for ours") };
-    assert!(words.contains("g.changelog/0") && words.contains("store rebase"), "{words}");
-    assert_eq!(world.stamp("A"), Some(5), "the best copy there is stays whole");
+    let mut others = part(0, 1, 1, "A", 5, &[]);
+    others.source.topic = "others".into();
+    for (there, commits) in [(part(0, 1, 1, "A", 5, &[]), 1), (others, 3)] {
+        let mut world = world();
+        world.commit(&part(0, 1, 1, "A", 5, &[]));
+        world.commit(&part(0, 1, 2, "A", 5, &[]));
+        world.run().unwrap();
+        world.log = FakeLog::default();
+        world.site.changelog = Box::new(world.log.clone());
+        (0..commits).for_each(|_| world.commit(&there));
+        world.again();
+        let Err(PortError::Fatal(words)) = world.run() else { panic!("taken for ours") };
+        assert!(words.contains("g.changelog/0") && words.contains("store rebase"), "{words}");
+        assert_eq!(world.stamp("A"), Some(5), "the best copy there is stays whole");
+    }
 }
 
 fn of(mut part: CutPart, id: Option<u64>) -> CutPart {

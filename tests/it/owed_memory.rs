@@ -52,7 +52,7 @@ fn starts_with_what_is_owed() {
     let mut engine =
         engine(&Scene::default(), Arc::new(store.clone()), Edge::default(), budget, Meters::default(), Arc::default());
     let (reply, answer) = sync_channel(1);
-    let partitions = vec![Assigned { source: source(), partitions_of_topic: 1 }];
+    let partitions = vec![Assigned { source: source(), partitions_of_topic: 1, partitions_of_group: 1 }];
     engine
         .handle(Input::Assigned { epoch: Epoch(1), partitions, reply }, Now { mono: Duration::ZERO, wall_ms: WALL_MS });
     answer.try_recv().unwrap().unwrap();

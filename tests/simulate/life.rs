@@ -157,7 +157,8 @@ impl Life {
         self.note(&format!("is given {given:?} in epoch {}", self.epoch));
         self.wire.view().owned.extend(given.iter().map(|partition| (*partition, epoch)));
         let partitions_of_topic = i32::try_from(of).unwrap();
-        let partitions = given.iter().map(|p| Assigned { source: source(*p), partitions_of_topic }).collect();
+        let assigned = |p: &usize| Assigned { source: source(*p), partitions_of_topic, partitions_of_group: of };
+        let partitions = given.iter().map(assigned).collect();
         let (reply, _answer) = sync_channel(1);
         self.tell(Input::Assigned { epoch, partitions, reply });
     }

@@ -117,7 +117,11 @@ impl Worker {
                     }
                 },
             };
-            assigned.push(Assigned { source, partitions_of_topic });
+            assigned.push(Assigned { source, partitions_of_topic, partitions_of_group: 0 });
+        }
+        let partitions_of_group = self.watch.partitions();
+        for assigned in &mut assigned {
+            assigned.partitions_of_group = partitions_of_group;
         }
         Ok(Some(assigned))
     }

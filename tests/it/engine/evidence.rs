@@ -204,19 +204,22 @@ fn a_partial_outage_dead_letters_nothing() {
     }
 }
 
-/// The same to a worker that has one of two partitions, with too few orders for the group's own measure: fifteen of 150.
+/// The same to a worker that has a share of the group, with too few orders for the group's own measure: fifteen of 150 where
+/// it has one of two partitions, eight of 80 where it has one of eight, most of them of topics that it reads nothing of.
 #[test]
 fn a_tenth_of_a_workers_share_is_a_partial_outage() {
-    let (mut world, source) = World::with_partition(&Scene::default());
-    for second in 0..1800 {
-        let turn = (0..10).map(|n| (second * 10 + n) % 150);
-        world.produce(&source, &turn.map(|n| event("tt1", &format!("o{n}"), second)).collect::<Vec<_>>());
-        world.run_with_latency(S, 200 * MS, &mut |attempt| {
-            if order_of(attempt).ends_with('7') { answer(200, r#"{"err_code":-1}"#) } else { ok() }
-        });
+    for (partitions_of_group, of) in [(2, 150), (8, 80)] {
+        let (mut world, source) = World::with_share(&Scene::default(), partitions_of_group);
+        for second in 0..1800 {
+            let turn = (0..10).map(|n| (second * 10 + n) % of);
+            world.produce(&source, &turn.map(|n| event("tt1", &format!("o{n}"), second)).collect::<Vec<_>>());
+            world.run_with_latency(S, 200 * MS, &mut |attempt| {
+                if order_of(attempt).ends_with('7') { answer(200, r#"{"err_code":-1}"#) } else { ok() }
+            });
+        }
+        world.run_with_latency(120 * S, 200 * MS, &mut |_| ok());
+        assert_eq!((world.letters.len(), world.owed_in_store()), (0, 0), "one of {partitions_of_group} partitions");
     }
-    world.run_with_latency(120 * S, 200 * MS, &mut |_| ok());
-    assert_eq!((world.letters.len(), world.owed_in_store()), (0, 0));
 }
 
 /// Ten poison orders beside a healthy flow in which one attempt in five fails by chance: they, and they alone, are

@@ -134,6 +134,54 @@ fn a_revoke_commits_first_and_late_results_are_dropped() {
 }
 
 #[test]
+fn a_revoke_and_a_shutdown_do_not_wait_for_the_commit_interval() {
+    let ends: [fn(&mut World, TopicPartition); 2] = [
+        |world, source| {
+            let reply = sync_channel(1).0;
+            world.handle(Input::Revoked { partitions: vec![source], lost: false, reply });
+        },
+        |world, _| world.handle(Input::Shutdown),
+    ];
+    for end in ends {
+        let (mut world, source) = World::with_partition(&Scene { commit_interval: 60 * S, ..Scene::default() });
+        world.produce(&source, &[event("tt1", "A", 1)]);
+        world.until_started();
+        world.produce(&source, &[event("tt1", "B", 1)]);
+        world.pass(S);
+        world.turn();
+        assert!(!world.finish_commit(), "the interval is not over");
+        end(&mut world, source.clone());
+        world.turn();
+        assert!(world.finish_commit());
+        assert_eq!(world.position_in_store(&source), Some(2));
+    }
+}
+
+/// What the brokers did not take in time is not tried again in ever larger cuts.
+#[test]
+fn over_a_slow_way_cuts_become_small() {
+    let scene = Scene { max_buffered_bytes: 8 << 20, max_in_flight: 100_000, ..Scene::default() };
+    let (mut world, source) = World::with_partition(&scene);
+    let cut_bytes = |world: &World| {
+        let asked = world.asked.lock().unwrap();
+        asked.cuts.front().map(|cut| cut.parts.iter().map(|part| part.layer.bytes()).sum::<usize>())
+    };
+    // Enough for several cuts of 2 MiB, a quarter of what may be buffered.
+    world.produce(&source, &(0..20_000).map(|n| event("tt1", &format!("O{n}"), 1)).collect::<Vec<_>>());
+    let mut cuts = Vec::new();
+    for _ in 0..6 {
+        world.until_commit();
+        cuts.push(cut_bytes(&world).unwrap());
+        world.pass(3 * S);
+        world.turn();
+        world.finish_commit();
+    }
+    assert!(cuts[1] > 1 << 20, "{cuts:?}");
+    assert!(cuts[1..].windows(2).all(|two| two[1] < two[0] || two[1] < 300 << 10), "{cuts:?}");
+    assert!(cuts[5] < 300 << 10, "{cuts:?}");
+}
+
+#[test]
 fn a_revoke_ends_at_its_deadline() {
     let (mut world, source) = World::with_partition(&Scene::default());
     world.produce(&source, &[event("tt1", "A", 1)]);

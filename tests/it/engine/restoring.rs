@@ -93,7 +93,8 @@ fn an_assignment_waits_for_no_commit() {
 
 #[test]
 fn after_a_silence_nothing_starts_until_a_commit_has_succeeded_and_one_is_made_at_once() {
-    let mut world = world();
+    let scene = Scene { truth: Truth::Changelog, commit_interval: 3600 * S, ..Scene::default() };
+    let mut world = World::new(&scene, FakeStore::default());
     let source = TopicPartition::new("orders", 0);
     world.assign(&source, 2);
     restored(&mut world, 1, &source, Ok(()));

@@ -38,6 +38,8 @@ pub struct World {
     next_offset: HashMap<TopicPartition, i64>,
     epoch: u64,
     pub ended: Option<Ended>,
+    /// How many partitions all topics of the group have.
+    partitions_of_group: usize,
 }
 
 impl World {
@@ -62,12 +64,19 @@ impl World {
             next_offset: HashMap::new(),
             epoch: 0,
             ended: None,
+            partitions_of_group: 2,
         }
     }
 
     /// A world with one assigned partition, `orders/0` of a topic of two.
     pub fn with_partition(scene: &Scene) -> (Self, TopicPartition) {
+        Self::with_share(scene, 2)
+    }
+
+    /// The same where all topics of the group have so many partitions.
+    pub fn with_share(scene: &Scene, partitions_of_group: usize) -> (Self, TopicPartition) {
         let mut world = Self::new(scene, FakeStore::default());
+        world.partitions_of_group = partitions_of_group;
         let source = TopicPartition::new("orders", 0);
         assert_eq!(world.assign(&source, 0), StartAt::Fresh);
         (world, source)
@@ -84,7 +93,8 @@ impl World {
     pub fn offer(&mut self, source: &TopicPartition) -> Receiver<Result<Vec<StartAt>, PortError>> {
         self.epoch += 1;
         let (reply, receiver) = sync_channel(1);
-        let partitions = vec![Assigned { source: source.clone(), partitions_of_topic: 2 }];
+        let partitions_of_group = self.partitions_of_group;
+        let partitions = vec![Assigned { source: source.clone(), partitions_of_topic: 2, partitions_of_group }];
         self.handle(Input::Assigned { epoch: Epoch(self.epoch), partitions, reply });
         receiver
     }
