@@ -6,6 +6,10 @@ use crate::inspect::Unread;
 
 /// What follows for a tool that has gone on without them.
 pub(super) const LETTERS_OPEN: &str = "letters whose status it is stand as open";
+/// The same for a tool that writes letters again.
+pub(super) const LETTERS_UNKNOWN: &str = "letters whose status it is are not imported";
+/// The same for a tool that looks which commands wait.
+pub(super) const WAITING_STILL: &str = "a command whose outcome it is counts as waiting";
 /// The same for a tool that shows orders.
 pub(super) const ORDERS_WITHOUT: &str = "what is shown is without them";
 /// The same for a replay.

@@ -21,6 +21,8 @@ mod verify;
 mod waiting;
 
 #[cfg(test)]
+mod fake_log;
+#[cfg(test)]
 mod letters_tests;
 
 pub use backward::Backward;

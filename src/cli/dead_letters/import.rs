@@ -16,6 +16,7 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
+use crate::cli::unread::LETTERS_UNKNOWN;
 use crate::inspect::{LetterId, LetterRow, Statuses, Word, read_exported};
 use crate::kafka::dead_letters::DeadLetterTopic;
 use crate::record::Record;
@@ -186,6 +187,7 @@ fn judge(known: &mut HashMap<LetterId, Known>, spans: &[Span], reading: &mut Rea
             Word::CameBack | Word::Unreadable | Word::Unknown => Fate::Unknown,
         };
     }
+    reading.note_unread(statuses.unread(), LETTERS_UNKNOWN);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::reading::{self, Reading};
 use crate::cli::times;
+use crate::cli::unread::WAITING_STILL;
 use crate::inspect::{RecordPlace, read_waiting};
 use crate::record::RecordOffset;
 use crate::sync::command::Command;
@@ -22,7 +23,9 @@ pub(in crate::cli) fn waiting(
     let wanted = |place: &RecordPlace| sorted.binary_search(&place).is_ok();
     let found = read_waiting(&mut reading.scan, (&commands, &changelog), &partitions, &wanted);
     let words = |(place, given): (RecordPlace, Command)| (place, words(&given));
-    Ok(found.map_err(reading::kafka)?.into_iter().map(words).collect())
+    let (found, unread) = found.map_err(reading::kafka)?;
+    reading.note_unread(&unread, WAITING_STILL);
+    Ok(found.into_iter().map(words).collect())
 }
 
 fn words(given: &Command) -> String {

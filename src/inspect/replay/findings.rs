@@ -13,7 +13,6 @@ use super::requests::{WANTED_MAX, by_other_settings, differences as request_diff
 use super::verdict::{Differs, Finding, Looks, Unknown, Verdict, Will};
 use crate::order::{Identity, OrderState};
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
-use crate::sync::ports::PortError;
 use crate::sync::scan::{LogScan, ScanError, Span};
 
 /// What is told of the orders of one pass.
@@ -73,18 +72,13 @@ impl Findings<'_> {
         let Some((first, last)) = places else { return Ok(ControlFlow::Continue(())) };
         let (changelog, whole) = self.changelog;
         let part = Span { from: NextOffset::new(first), until: RecordOffset::new(last).next(), ..whole };
-        let (mut end, mut failed, mut mapped) = (ControlFlow::Continue(()), None, Vec::new());
+        let (mut end, mut mapped) = (ControlFlow::Continue(()), Vec::new());
         scan.read(changelog, &[part], &mut |seen| {
             let Some(value) = seen.value().filter(|_| open.contains_key(&seen.offset().get())) else {
                 return ControlFlow::Continue(());
             };
-            let stored = match OrderState::decode(value) {
-                Ok(stored) => stored,
-                Err(error) => {
-                    failed = Some(PortError::Fatal(error.to_string()));
-                    return ControlFlow::Break(());
-                }
-            };
+            // It was read once already. What is another thing by now is told as what has changed meanwhile.
+            let Ok(stored) = OrderState::decode(value) else { return ControlFlow::Continue(()) };
             if let Some(open) = open.remove(&seen.offset().get()) {
                 let verdict = self.ground.second_look(&open.identity, &open.row, &open.held, &stored);
                 if verdict == Verdict::Differing(Differs::Mapping) && mapped.len() < looks.left.min(WANTED_MAX) {
@@ -95,13 +89,10 @@ impl Findings<'_> {
             }
             end
         })?;
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
         if end.is_continue() {
             end = self.tell_mapped(scan, &mapped, looks, tell)?;
         }
-        // Compaction has taken what a newer state replaces.
+        // Compaction has taken what a newer state replaces, or it cannot be read any more.
         let mut gone = open.values().map(|one| {
             let verdict = Verdict::Undecided(Unknown::Changing);
             tell(self.finding(&one.identity, &one.row, verdict, Vec::new()))

@@ -38,6 +38,9 @@ fn real_kafka_what_cannot_be_read_of_the_changelog_is_named_by_every_tool_and_en
     assert!(shown.contains("open: nobody has dealt with it"), "{shown}");
     let file = world.site.home().join("letters.ndjson");
     check(&["dead-letters", "export", "--to", file.to_str().unwrap()], &[&status]);
+    // Into a topic that has lost them all.
+    let lost = format!("kafka.dead_letter_topic={}", kafka.topic("lost", 1, &[]));
+    check(&["dead-letters", "import", file.to_str().unwrap(), "--dry-run", "--set", &lost], &[&status]);
     check(&["dead-letters", "redrive", "--order", REFUSED, "--dry-run"], &[&status]);
     check(&["dead-letters", "discard", &redriven, "--why", "a test", "--no-wait"], &[&status]);
     let shown = check(&["orders", "show", REFUSED], &[&status, &outcome]);
