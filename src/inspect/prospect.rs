@@ -44,6 +44,14 @@ impl Will {
         }
     }
 
+    /// Whether what was asked for cannot come about: what a worker would end with as refused or stale.
+    pub fn fails(self) -> bool {
+        match self {
+            Self::Stale | Self::Refused => true,
+            Self::Send | Self::FoldAgain | Self::Superseded | Self::Unchanged | Self::Waiting => false,
+        }
+    }
+
     /// Whether a command is given for it.
     pub fn acts(self) -> bool {
         match self {

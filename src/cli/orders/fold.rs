@@ -12,7 +12,7 @@ use crate::cli::reading::{self, Reading};
 use crate::cli::render::{Output, printable};
 use crate::cli::shell::Shell;
 use crate::cli::unread::ORDERS_WITHOUT;
-use crate::inspect::{Foresight, LetterId, Prospect, identity_of, read_standing};
+use crate::inspect::{Foresight, LetterId, Prospect, Will, identity_of, read_standing};
 use crate::order::fold::FoldAs;
 use crate::record::{NextOffset, Record};
 use crate::sync::command::Action;
@@ -40,6 +40,13 @@ const HELP: &str = "\
 Somebody's clock was wrong, and the order's last event was taken for older than what was applied (`stale` in
 the timeline of `orders show`). This folds it where the order stands now, and sends the result under a stamp
 above the last. What the event says replaces what the order holds: it is your word that it is right.
+
+First it is said what will be done: `fold again`; `unchanged` where the event is applied already; `refused`
+where it cannot be folded. Only what acts is given to the worker.
+
+Exit codes: 0 also where it is `unchanged`; 1 it is refused, by the plan or by the worker, or set aside again; 2 the
+topic is no source; 9 no worker has executed it within --timeout: it stays written, do not give it again; 7 Kafka
+or a topic is not there.
 
 Examples:
   order-sync orders fold order-events/3/1024 --why 'the till was an hour behind'
@@ -69,7 +76,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
             return Ok(Exit::Done);
         }
         if !prospect.will.acts() {
-            return Ok(Exit::Failure);
+            return Ok(unless_it_acts(prospect.will));
         }
         let partitions = BTreeSet::from([id.source.partition]);
         let mut desk = Giver::new(reading, shell, &args.give, &args.why, &partitions, None)?;
@@ -77,6 +84,11 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         desk.give(&[Given { subject: id.to_string(), command }], reading, shell)?;
         Ok(desk.end(reading))
     })
+}
+
+/// How it ends where nothing is given to the workers: as it would if they had said so.
+fn unless_it_acts(will: Will) -> Exit {
+    if will.fails() { Exit::Failure } else { Exit::Done }
 }
 
 fn prospect(id: &LetterId, reading: &mut Reading) -> anyhow::Result<Prospect> {
@@ -114,4 +126,18 @@ fn record(id: &LetterId, reading: &mut Reading) -> anyhow::Result<Option<Record>
     });
     read.map_err(reading::kafka)?;
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_already_is_no_failure_and_what_cannot_be_is_one() {
+        let check = |will, expect| assert_eq!(unless_it_acts(will), expect, "{will:?}");
+        check(Will::Unchanged, Exit::Done);
+        check(Will::Superseded, Exit::Done);
+        check(Will::Stale, Exit::Failure);
+        check(Will::Refused, Exit::Failure);
+    }
 }

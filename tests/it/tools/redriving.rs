@@ -57,6 +57,10 @@ fn real_kafka_what_would_put_an_older_state_over_a_newer_one_is_not_given() {
     let [stale, ahead] = [2, 99].map(|offset| format!("{}/0/{offset}", world.topic));
     let told = world.run(&["orders", "fold", &ahead, "--why", "clock"]);
     assert_eq!((told.code, told.out.starts_with("refused ")), (Some(1), true), "{told:?}");
+    assert_eq!(world.run(&["orders", "fold", &ahead, "--why", "clock", "--dry-run"]).code, Some(0));
+    let applied = format!("{}/0/8", world.topic);
+    let told = world.run(&["orders", "fold", &applied, "--why", "clock", "--output", "json"]).lines();
+    assert_eq!((told.len(), &told[0]["will"]), (1, &json!("unchanged")), "{told:?}");
     let told = world.run(&["orders", "fold", &stale, "--why", "clock", "--who", "alice", "--no-wait"]).out();
     assert!(told.starts_with("fold again  ") && told.contains("the order becomes cancelled"), "{told}");
     insta::assert_json_snapshot!("fold_record", steady(&world, written(kafka, &world).last().unwrap()));
