@@ -12,7 +12,7 @@ use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
 use crate::cli::times;
 use crate::cli::unread::ORDERS_WITHOUT;
-use crate::http::worker;
+use crate::http::worker::{self, AskError};
 use crate::inspect::read_positions;
 
 /// Options of `order-sync apps list`.
@@ -27,9 +27,12 @@ pub struct Args {
 const HELP: &str = "\
 Read from the changelog, whatever runs. Circuit and token of an app are each worker's own, and are asked for
 with --admin: of several workers the worst circuit and the oldest token are shown, with how many have it.
+A worker that does not answer is named at the end: the table is whole but for what that one alone knows.
 With --output json one object per line (docs/cli-json.md):
   {\"app_id\", \"is_configured\", \"paused_partitions\", \"partitions\", \"accepted_codes\", \"orders\", \"owed\",
-   \"oldest_owed_at\", \"dead_letters\", \"workers\"}
+   \"oldest_owed_at\", \"dead_letters\", \"workers\", \"silent_workers\"}
+
+Exit codes: 1 a worker that was asked does not answer; 2 an --admin that is no address; 7 Kafka or a topic is not there.
 
 Examples:
   order-sync apps list
@@ -59,6 +62,12 @@ struct Said {
     token_age_seconds: Option<u64>,
 }
 
+/// A worker that was asked and does not answer.
+struct Silent {
+    admin: String,
+    why: String,
+}
+
 /// Runs `order-sync apps list`.
 pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
@@ -66,25 +75,37 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         for app in &reading.config.apps {
             apps.entry(app.app_id.as_str().to_owned()).or_default().is_configured = true;
         }
-        ask(args, reading, &mut apps)?;
+        let silent = ask(args, reading, &mut apps)?;
         let partitions = collect(reading, &mut apps)?;
         reading.bar.finish_and_clear();
-        tell(&apps, partitions, shell)?;
+        tell(&apps, partitions, &silent, shell)?;
         if apps.is_empty() {
             render::note("note: the settings name no app, and no worker has committed an order of one");
         }
-        Ok(Exit::Done)
+        for Silent { admin, why } in &silent {
+            render::note(format!("note: {}: {why}; its circuits and tokens are not among these", printable(admin)));
+        }
+        Ok(if silent.is_empty() { Exit::Done } else { Exit::Failure })
     })
 }
 
-/// Asks the workers that were named, one after another. One that cannot be asked ends everything: half an answer looks like
-/// a whole one.
-fn ask(args: &Args, reading: &Reading, apps: &mut BTreeMap<String, App>) -> anyhow::Result<()> {
+/// Asks the workers that were named, one after another, and gives those of which there is no answer: what the others say is
+/// told all the same. An address that is none ends everything.
+fn ask(args: &Args, reading: &Reading, apps: &mut BTreeMap<String, App>) -> anyhow::Result<Vec<Silent>> {
+    let mut silent = Vec::new();
     for admin in &args.admin {
         reading.bar.set_message(admin.clone());
         let asked = worker::apps(admin, &reading.config.douyin);
-        let said = tokio::runtime::Handle::current().block_on(asked);
-        let said = said.map_err(|error| exit::fail(Exit::Failure, anyhow::anyhow!("{}: {error}", printable(admin))))?;
+        let said = match tokio::runtime::Handle::current().block_on(asked) {
+            Ok(said) => said,
+            Err(error @ AskError::Client(_)) => {
+                return Err(exit::fail(Exit::Usage, anyhow::anyhow!("{}: {error}", printable(admin))));
+            }
+            Err(error @ (AskError::Broken(_) | AskError::Answer(_))) => {
+                silent.push(Silent { admin: admin.clone(), why: error.to_string() });
+                continue;
+            }
+        };
         let named: BTreeSet<&String> = said.circuits.keys().chain(said.token_age_seconds.keys()).collect();
         for app in named {
             apps.entry(app.clone()).or_default().workers.push(Said {
@@ -94,7 +115,7 @@ fn ask(args: &Args, reading: &Reading, apps: &mut BTreeMap<String, App>) -> anyh
             });
         }
     }
-    Ok(())
+    Ok(silent)
 }
 
 /// The worst of what the workers say of an app's circuit, with how many say so.
@@ -141,7 +162,8 @@ fn collect(reading: &mut Reading, apps: &mut BTreeMap<String, App>) -> anyhow::R
     Ok(partitions)
 }
 
-fn tell(apps: &BTreeMap<String, App>, partitions: usize, shell: &mut Shell) -> std::io::Result<()> {
+fn tell(apps: &BTreeMap<String, App>, partitions: usize, silent: &[Silent], shell: &mut Shell) -> std::io::Result<()> {
+    let silent: Vec<&str> = silent.iter().map(|silent| &*silent.admin).collect();
     if shell.output() == Output::Json {
         return apps.iter().try_for_each(|(app_id, app)| {
             shell.out.json(&json!({
@@ -155,6 +177,7 @@ fn tell(apps: &BTreeMap<String, App>, partitions: usize, shell: &mut Shell) -> s
                 "oldest_owed_at": app.oldest_ms.map(times::rfc3339),
                 "dead_letters": app.dead_letters,
                 "workers": app.workers,
+                "silent_workers": silent,
             }))
         });
     }
