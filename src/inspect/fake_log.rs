@@ -36,6 +36,11 @@ impl FakeLog {
         partitions[partition].push(Record { offset, timestamp_ms: Some(at), key, value, headers });
         at
     }
+
+    /// All of a topic.
+    pub(super) fn whole(&mut self, topic: &str) -> Vec<Span> {
+        self.extents(topic, &[0, 1]).unwrap()
+    }
 }
 
 impl LogScan for FakeLog {

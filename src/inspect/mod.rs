@@ -10,8 +10,10 @@ mod life;
 mod mask;
 mod order_log;
 mod order_rows;
+mod own_time;
 mod prospect;
 mod reasons;
+mod refold;
 pub mod replay;
 mod standing;
 mod statuses;
@@ -24,6 +26,10 @@ mod waiting;
 mod fake_log;
 #[cfg(test)]
 mod letters_tests;
+#[cfg(test)]
+mod order_log_tests;
+#[cfg(test)]
+mod timeline_tests;
 
 pub use backward::Backward;
 pub use detail::{AttemptLine, LetterDetail};
@@ -32,7 +38,7 @@ pub use letter::{LetterId, LetterRow, NoId};
 pub use letters::{Copies, Filter, Letters, Listed};
 pub use life::{LetterLife, LetterOnce, find_letters};
 pub use mask::{Mask, Personal};
-pub use order_log::{Accepted, Executed, OrderLog, OrderLogs, OrderRead, read_order, waits_for};
+pub use order_log::{Accepted, Debt, Executed, OrderLog, OrderLogs, OrderRead, read_order, waits_for};
 pub use order_rows::{BriefState, OrderRow, read_rows};
 pub use prospect::{Foresight, Prospect, Will, identity_of};
 pub use reasons::{Advice, advice};

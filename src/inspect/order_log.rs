@@ -16,7 +16,8 @@ use crate::sync::command::{self, Command, CommandDone};
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 use crate::sync::{Acceptance, Owed, OwedKey};
 
-/// So many executed commands of one order are kept, the newest.
+/// So many executed commands about one order are kept, the newest: those that name it, those about records that may be its,
+/// and those about whole apps, each for themselves, so that none of them crowd out the others.
 const COMMANDS_MAX: usize = 200;
 
 /// So many accepted deliveries of one order are kept, the newest.
@@ -33,13 +34,22 @@ pub struct Accepted {
     pub how: Acceptance,
 }
 
+/// A delivery that is committed and not settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Debt {
+    /// The offset of the record that it belongs to.
+    pub offset: i64,
+    /// When it came to be owed: the time of the commit that holds it, milliseconds since the epoch.
+    pub at_ms: i64,
+}
+
 /// One order in one source partition.
 #[derive(Clone, Debug, Default)]
 pub struct OrderLog {
     /// Its state; `None` where the changelog has none.
     pub state: Option<OrderState>,
     /// Its owed deliveries by their stamps.
-    pub owed: BTreeMap<UpdateTime, Owed>,
+    pub owed: BTreeMap<UpdateTime, Debt>,
     /// Its accepted deliveries that the changelog still tells of, in their order; the newest of them.
     pub accepted: VecDeque<Accepted>,
 }
@@ -72,12 +82,37 @@ pub struct Executed {
 }
 
 impl Executed {
+    /// What it is about.
+    fn about(&self) -> About {
+        match (&self.done.order_id, self.done.offset) {
+            (Some(_), _) => About::Order,
+            (None, Some(_)) => About::Record,
+            (None, None) => About::App,
+        }
+    }
+
+    /// Whether it is about a whole app.
+    pub fn is_of_app(&self) -> bool {
+        self.about() == About::App
+    }
+
     /// Whether it is about this order: by its name, by its app, or by a record of it.
     pub fn is_about(&self, place: &TopicPartition, identity: &Identity, has_record: impl Fn(i64) -> bool) -> bool {
         let done = &self.done;
         let subject = (done.app_id.as_ref(), done.order_id.as_deref(), done.offset);
         self.source == *place && concerns(subject, identity, has_record)
     }
+}
+
+/// What a command is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// An order that it names.
+    Order,
+    /// A record that nobody has read as an order's.
+    Record,
+    /// A whole app.
+    App,
 }
 
 /// Whether what names this app, this order and a record at this offset, each where it does, concerns the order.
@@ -101,7 +136,7 @@ fn concerns(
 pub struct OrderRead {
     /// Its states and debts.
     pub orders: OrderLogs,
-    /// Commands that may be about it, in the order of their execution within a partition; the newest of them.
+    /// Commands that may be about it, in the order of their execution within a partition; the newest of each kind.
     pub commands: VecDeque<Executed>,
     /// What could not be read: such a state counts as none.
     pub unread: Unread,
@@ -176,10 +211,11 @@ fn take(seen: &dyn Seen, sources: &[String], order_id: &str, found: &mut OrderRe
                 found.orders.entry((place(), identity)).or_default().state = state;
             }
             Some(ChangelogKey::Owed(OwedKey { identity, stamp })) if *identity.order_id == *order_id => {
-                let owed = seen.value().map(Owed::decode).transpose().ok()?;
+                let owed = seen.value().map(Owed::peek).transpose().ok()?;
                 let log = found.orders.entry((place(), identity)).or_default();
                 if let Some(owed) = owed {
-                    log.owed.insert(stamp, owed);
+                    let at_ms = seen.timestamp_ms().or(owed.timestamp_ms).unwrap_or_default();
+                    log.owed.insert(stamp, Debt { offset: owed.offset, at_ms });
                 } else {
                     log.owed.remove(&stamp);
                     log.accept(seen, stamp);
@@ -205,8 +241,11 @@ fn executed(found: &mut OrderRead, command: Executed) {
     if found.commands.iter().any(same) {
         return;
     }
-    if found.commands.len() == COMMANDS_MAX {
-        found.commands.pop_front();
+    let is_alike = |other: &Executed| other.about() == command.about();
+    if found.commands.iter().filter(|other| is_alike(other)).count() == COMMANDS_MAX
+        && let Some(oldest) = found.commands.iter().position(is_alike)
+    {
+        found.commands.remove(oldest);
     }
     found.commands.push_back(command);
 }

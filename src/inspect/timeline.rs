@@ -1,17 +1,19 @@
-//! One order's life: its events, each judged again by folding, what was set aside, every attempt that is known, the commands
-//! about it, and what is still owed; the oldest first.
+//! One order's life: its events, each judged again by folding (`refold`), what was set aside, every attempt that is known, the
+//! commands about it and those about its app that fall into its time (`own_time`), and what is still owed; the oldest first.
 
 use serde::Serialize;
 
 use super::detail::{AttemptLine, LetterDetail};
 use super::order_log::{Accepted, Executed, OrderLog};
-use crate::order::event::{EventRules, decode};
-use crate::order::fold::{FoldRules, fold};
-use crate::order::{DeadLetterReason, Identity, MapOrder, OrderState, Transition, UpdateTime};
+use super::own_time::OwnTime;
+use super::refold::Refold;
+use crate::order::event::EventRules;
+use crate::order::fold::FoldRules;
+use crate::order::{Identity, MapOrder, OrderState};
 use crate::record::{Record, RecordOffset};
 use crate::sync::LastError;
 use crate::sync::changelog::LetterState;
-use crate::sync::command::Command;
+use crate::sync::command::{Action, Command};
 
 /// One thing that happened. `at_ms` is the record's own timestamp, or that of the attempt or letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +23,21 @@ pub struct Entry {
     /// What it was.
     #[serde(flatten)]
     pub what: Happened,
+}
+
+impl Entry {
+    /// When the event occurred, where it is that of this offset.
+    pub fn occurred_ms(&self, of_offset: i64) -> Option<i64> {
+        match &self.what {
+            Happened::Event { offset, occurred_at_ms, .. } if *offset == of_offset => *occurred_at_ms,
+            Happened::Event { .. }
+            | Happened::Attempt { .. }
+            | Happened::DeadLetter { .. }
+            | Happened::Command { .. }
+            | Happened::Accepted { .. }
+            | Happened::Owed { .. } => None,
+        }
+    }
 }
 
 /// What can happen to an order.
@@ -146,17 +163,25 @@ pub fn timeline(
     (commands, waiting): (&[&Executed], &[&Command]),
     judge: &Judge<'_>,
 ) -> (Vec<Entry>, Agreement) {
-    let (mut entries, folded) = events(identity, records, letters, commands, judge);
+    let (of_app, of_order): (Vec<&Executed>, Vec<&Executed>) =
+        commands.iter().partition(|executed| executed.is_of_app());
+    let (mut entries, folded) = Refold::new(identity, letters, &of_order, judge).run(records);
     for (letter, state) in letters {
         entries.extend(letter.attempt_log().iter().map(|line| attempt(line, letter)));
         entries.push(dead_letter(letter, *state));
     }
-    entries.extend(commands.iter().map(|executed| command(executed)).chain(waiting.iter().map(|given| waits(given))));
-    for (stamp, owed) in &log.owed {
-        let what = Happened::Owed { update_time: stamp.0, offset: owed.offset };
-        entries.push(Entry { at_ms: owed.timestamp_ms.unwrap_or_default(), what });
+    entries.extend(of_order.iter().map(|executed| command(executed)));
+    for (stamp, debt) in &log.owed {
+        let what = Happened::Owed { update_time: stamp.0, offset: debt.offset };
+        entries.push(Entry { at_ms: debt.at_ms, what });
     }
     entries.extend(log.accepted.iter().map(accepted));
+    let (for_app, for_order): (Vec<&Command>, Vec<&Command>) =
+        waiting.iter().partition(|given| is_app_wide(&given.action));
+    entries.extend(for_order.iter().map(|given| waits(given)));
+    let own = OwnTime::of(&entries, log);
+    entries.extend(own.holding(&of_app).into_iter().map(command));
+    entries.extend(for_app.iter().filter(|given| own.covers(given.at_ms)).map(|given| waits(given)));
     let rank = |entry: &Entry| match entry.what {
         Happened::Event { .. } => 0,
         Happened::Command { .. } => 1,
@@ -174,107 +199,16 @@ pub fn timeline(
     (entries, agreement)
 }
 
+fn is_app_wide(action: &Action) -> bool {
+    match action {
+        Action::Pause { .. } | Action::Resume { .. } | Action::AcceptRejections { .. } => true,
+        Action::Redrive { .. } | Action::Discard { .. } | Action::Resync { .. } | Action::Fold { .. } => false,
+    }
+}
+
 fn same(state: &OrderState, folded: &OrderState) -> bool {
     let of = |state: &OrderState| (state.applied_offset, state.update_time, state.digest);
     of(state) == of(folded)
-}
-
-/// The events in log order, and the state that they leave.
-fn events(
-    identity: &Identity,
-    records: &[Record],
-    letters: &[Judged],
-    commands: &[&Executed],
-    judge: &Judge<'_>,
-) -> (Vec<Entry>, Option<OrderState>) {
-    let (mut state, mut entries): (Option<OrderState>, _) = (None, Vec::new());
-    for record in records {
-        let (at_ms, offset) = (record.timestamp_ms.unwrap_or_default(), record.offset.get());
-        let value = record.value.as_deref().unwrap_or_default();
-        let letter = letters.iter().map(|(letter, _)| letter).find(|letter| letter.row.id.offset == record.offset);
-        // A letter of a delivery belongs to an event that was folded.
-        let aside = letter.filter(|letter| letter.text("__connect.errors.stage") != Some("deliver"));
-        let aside = aside.map(|letter| letter.row.reason.to_string());
-        // The clock of then: what lay in the future lies in the past by now.
-        let decoded = decode(value, &judge.events, at_ms);
-        let key = record.key.as_deref().unwrap_or_default();
-        let is_keyed = key == identity.order_id.as_bytes();
-        let is_its = decoded
-            .as_ref()
-            .map_or(is_keyed, |event| event.app_id == identity.app_id && *event.order_id == *identity.order_id);
-        if !is_its {
-            continue;
-        }
-        let other_key = (!is_keyed).then(|| String::from_utf8_lossy(key).into_owned());
-        let mut entry = Happened::Event {
-            offset,
-            event_id: None,
-            status: None,
-            occurred_at_ms: None,
-            outcome: aside.is_some().then_some("dead_letter"),
-            other_key,
-            update_time: None,
-            reason: aside.clone(),
-        };
-        if let (Ok(event), Happened::Event { event_id, status, occurred_at_ms, outcome, update_time, reason, .. }) =
-            (&decoded, &mut entry)
-        {
-            *event_id = Some(event.event_id.to_string());
-            *status = Some(event.status.as_str());
-            *occurred_at_ms = Some(event.occurred_at.0);
-            if aside.is_none() {
-                resynced(&mut state, commands, offset);
-                let transition = fold(state.as_ref(), event, offset, judge.rules, judge.mapper);
-                let (word, stamp, why) = settle(transition, &mut state);
-                (*outcome, *update_time) = (word, stamp.map(|stamp| stamp.0));
-                *reason = why.map(|why| why.as_str().to_owned());
-            }
-        }
-        if let (Err(_), Happened::Event { event_id, occurred_at_ms, .. }) = (&decoded, &mut entry) {
-            (*event_id, *occurred_at_ms) = readable(value);
-        }
-        entries.push(Entry { at_ms, what: entry });
-    }
-    resynced(&mut state, commands, i64::MAX);
-    (entries, state)
-}
-
-/// A resync before this offset has given the state a stamp of its own: what comes behind goes on from there.
-fn resynced(state: &mut Option<OrderState>, commands: &[&Executed], offset: i64) {
-    let done = commands.iter().map(|executed| &executed.done);
-    let resyncs = done.filter(|done| &*done.command == "resync" && done.next.get() <= offset);
-    if let (Some(state), Some(stamp)) = (state, resyncs.filter_map(|done| done.update_time).max()) {
-        state.update_time = state.update_time.max(stamp);
-    }
-}
-
-/// What can be told of an event that cannot be folded: its id and its time.
-fn readable(value: &[u8]) -> (Option<String>, Option<i64>) {
-    let Ok(value) = serde_json::from_slice::<serde_json::Value>(value) else { return (None, None) };
-    (value["event_id"].as_str().map(str::to_owned), value["occurred_at"].as_i64())
-}
-
-/// The word, the stamp and the reason of a transition; the state moves on.
-fn settle(
-    transition: Result<Transition, crate::order::Fault>,
-    state: &mut Option<OrderState>,
-) -> (Option<&'static str>, Option<UpdateTime>, Option<DeadLetterReason>) {
-    match transition {
-        Ok(Transition::Advanced(advanced)) => {
-            let stamp = advanced.state.update_time;
-            *state = Some(advanced.state);
-            (Some("advanced"), Some(stamp), None)
-        }
-        Ok(Transition::Unchanged(unchanged)) => {
-            let stamp = unchanged.state.update_time;
-            *state = Some(unchanged.state);
-            (Some("unchanged"), Some(stamp), None)
-        }
-        Ok(Transition::Duplicate) => (Some("duplicate"), None, None),
-        Ok(Transition::Stale) => (Some("stale"), None, None),
-        // No letter says so: it was folded into a state that is not among what was read.
-        Err(fault) => (None, None, Some(fault.reason)),
-    }
 }
 
 fn attempt(line: &AttemptLine, letter: &LetterDetail) -> Entry {

@@ -7,6 +7,7 @@ mod fold;
 mod list;
 mod resync;
 mod show;
+mod show_json;
 mod show_text;
 mod source;
 

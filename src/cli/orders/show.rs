@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use serde_json::json;
-
-use super::show_text;
 use super::source::{self, Events, Reach};
+use super::{show_json, show_text};
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
 use crate::cli::map_rules::Mapping;
@@ -77,6 +75,8 @@ apps list --admin, and the worker's log.
 With --output json one object per app and partition; its names are described in docs/cli-json.md:
   {\"app_id\", \"order_id\", \"order_type\", \"status\", \"update_time\", \"delivery\", \"timeline\", …}
 
+Exit codes: 1 neither the changelog nor a dead letter knows the order; 7 Kafka or a topic is not there.
+
 Examples:
   order-sync orders show A1001
   order-sync orders show A1001 --all-events --output json";
@@ -88,6 +88,8 @@ pub(super) struct Shown {
     pub(super) log: OrderLog,
     pub(super) events: Events,
     pub(super) timeline: Vec<Entry>,
+    /// When the event at the last applied offset occurred, where it was read.
+    pub(super) last_occurred_ms: Option<i64>,
     /// Entries that are older than those.
     pub(super) left_out: usize,
     pub(super) agreement: Agreement,
@@ -107,7 +109,8 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
             shown.push(judge(args, reading, place, identity, log, (&letters, &found))?);
         }
         reading.bar.finish_and_clear();
-        show_text::note_spread(&shown);
+        let places = shown.iter().map(|one| (&one.identity, &one.place));
+        show_text::spread(places).iter().for_each(render::note);
         if shown.is_empty() {
             let words = format!(
                 "no order {:?} in the changelog, and no dead letter of it: look at its id, at --app, and whether the worker \
@@ -118,7 +121,7 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         }
         for one in &shown {
             match shell.output() {
-                Output::Json => shell.out.json(&to_json(one, args))?,
+                Output::Json => shell.out.json(&show_json::line(one, document(one, args).as_ref()))?,
                 Output::Text => show_text::print(one, document(one, args), shell)?,
             }
         }
@@ -263,6 +266,7 @@ fn judge(
     let given = waiting(args, reading, place.partition, found)?;
     let given: Vec<&Command> = given.iter().filter(|given| waits_for(given, &place, &identity, is_letter)).collect();
     let (mut entries, agreement) = timeline(&identity, &log, &events.records, letters, (&commands, &given), &judge);
+    let last_occurred_ms = entries.iter().find_map(|entry| entry.occurred_ms(log.state.as_ref()?.applied_offset));
     let left_out = entries.len().saturating_sub(args.limit);
     entries.drain(..left_out);
     let ids: BTreeSet<i64> = letters.iter().map(|(letter, _)| letter.row.id.offset.get()).collect();
@@ -273,6 +277,7 @@ fn judge(
         log,
         events,
         timeline: entries,
+        last_occurred_ms,
         left_out,
         agreement,
         letters: ids.len(),
@@ -307,42 +312,4 @@ pub(super) fn delivery(shown: &Shown) -> &'static str {
 fn document(shown: &Shown, args: &Args) -> Option<serde_json::Value> {
     let personal = if args.show_personal_data { Personal::Shown } else { Personal::Masked };
     Mask::new(personal).json(shown.log.state.as_ref()?.document.as_bytes())
-}
-
-fn to_json(shown: &Shown, args: &Args) -> serde_json::Value {
-    let Shown { place, identity, log, .. } = shown;
-    let state = log.state.as_ref();
-    let is_delivered = delivery(shown) == "delivered";
-    let span = shown.events.within.map(|span| json!({"from": span.from.get(), "until": span.until.get()}));
-    json!({
-        "app_id": Some(identity.app_id.as_str()).filter(|app| !app.is_empty()),
-        "order_id": &*identity.order_id,
-        "order_type": state.map(|state| state.order_type.as_str()),
-        "status": state.map(|state| state.status.as_str()),
-        "update_time": state.map(|state| state.update_time.0),
-        "delivery": delivery(shown),
-        "held_update_time": state.filter(|_| is_delivered).map(|state| state.update_time.0),
-        "owed": log.owed.keys().map(|stamp| stamp.0).collect::<Vec<_>>(),
-        "topic": &*place.topic,
-        "partition": place.partition,
-        "applied_offset": state.map(|state| state.applied_offset),
-        "occurred_at": state.map(|state| times::rfc3339(state.occurred_at.0)),
-        "sequence": state.and_then(|state| state.sequence).map(|sequence| sequence.0),
-        "document": document(shown, args),
-        "dead_letters": shown.letters,
-        "events_read": span,
-        "events_cut": shown.events.is_cut,
-        "folded_again": shown.agreement,
-        "left_out": shown.left_out,
-        "timeline": shown.timeline.iter().map(entry_json).collect::<Vec<_>>(),
-    })
-}
-
-/// The entry, its time first in words.
-fn entry_json(entry: &Entry) -> serde_json::Value {
-    let mut value = json!(entry);
-    if let Some(members) = value.as_object_mut() {
-        members.insert("at".to_owned(), times::rfc3339(entry.at_ms).into());
-    }
-    value
 }

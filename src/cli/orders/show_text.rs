@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::show::{Shown, delivery};
-use crate::cli::render::{self, printable};
+use crate::cli::render::printable;
 use crate::cli::shell::Shell;
 use crate::cli::times;
 use crate::inspect::{Agreement, Entry, Happened};
-use crate::order::Identity;
+use crate::order::{Identity, OrderState};
+use crate::record::TopicPartition;
 
 /// Prints it.
 pub(super) fn print(shown: &Shown, document: Option<serde_json::Value>, shell: &mut Shell) -> std::io::Result<()> {
@@ -41,8 +42,7 @@ fn head(shown: &Shown) -> Vec<(&'static str, String)> {
         facts.push(("type", state.order_type.as_str().to_owned()));
         facts.push(("status", state.status.as_str().to_owned()));
         facts.push(("stamp", format!("update_time {}", state.update_time)));
-        let at = times::rfc3339(state.occurred_at.0);
-        facts.push(("last event", format!("offset {}, occurred at {at}", state.applied_offset)));
+        facts.push(("last event", last_event(state, shown.last_occurred_ms)));
     }
     facts.push(("delivery", held(shown)));
     let events = match (shown.events.within, shown.agreement) {
@@ -54,7 +54,7 @@ fn head(shown: &Shown) -> Vec<(&'static str, String)> {
                     "folded again they give another state: events outside of what was read, a command, or other settings then"
                 }
                 Agreement::Unknown if log.state.is_some() => {
-                    "folded again they give none: the state above comes from events outside of what was read, or from a command"
+                    "folded again they give none: the state above comes from events outside of what was read"
                 }
                 Agreement::Unknown => "there is no state to compare them with",
             };
@@ -64,6 +64,22 @@ fn head(shown: &Shown) -> Vec<(&'static str, String)> {
     };
     facts.push(("events", events));
     facts
+}
+
+/// The offset that was applied last, and the time at which the order stands. An operator may have had an older event folded
+/// late, so that the two are not of one event; which it is the event itself tells, where it was read.
+fn last_event(state: &OrderState, occurred_ms: Option<i64>) -> String {
+    let (offset, stands) = (state.applied_offset, times::rfc3339(state.occurred_at.0));
+    match occurred_ms {
+        Some(at) if at == state.occurred_at.0 => format!("offset {offset}, occurred at {stands}"),
+        Some(at) => {
+            format!(
+                "offset {offset}, occurred at {}; the order's time is {stands}, that of another event",
+                times::rfc3339(at)
+            )
+        }
+        None => format!("offset {offset}, not read; the order's time is {stands}"),
+    }
 }
 
 /// What Douyin holds, by our knowledge.
@@ -76,10 +92,9 @@ fn held(shown: &Shown) -> String {
         }
         ("delivered", None) => "delivered: the order has left the store since (store.retain)".to_owned(),
         ("owed", _) => {
-            let since = log.owed.values().filter_map(|owed| owed.timestamp_ms).min();
-            let since = since.map(|at| format!(", owed since the event of {}", times::rfc3339(at))).unwrap_or_default();
+            let since = log.owed.values().map(|debt| debt.at_ms).min().map(times::rfc3339).unwrap_or_default();
             format!(
-                "owed: update_time {stamps} is to be delivered{since}; Douyin holds an older state, or none. Its worker alone \
+                "owed: update_time {stamps} is to be delivered, owed since {since}; Douyin holds an older state, or none. Its worker alone \
                  knows the attempts so far: see apps list --admin, and the worker's log"
             )
         }
@@ -128,24 +143,66 @@ fn row(entry: &Entry) -> Vec<String> {
             ("accepted", update_time.to_string(), format!("{tried}{error}{log_id}"))
         }
         Happened::Owed { update_time, offset } => {
-            ("owed", update_time.to_string(), format!("since the event at offset {offset}"))
+            ("owed", update_time.to_string(), format!("not settled yet; it belongs to the event at offset {offset}"))
         }
     };
     vec![times::short(&times::rfc3339(entry.at_ms)), what.to_owned(), stamp, detail]
 }
 
 /// Says which orders lie in several partitions.
-pub(super) fn note_spread(shown: &[Shown]) {
+pub(super) fn spread<'s>(shown: impl IntoIterator<Item = (&'s Identity, &'s TopicPartition)>) -> Vec<String> {
     let mut places: BTreeMap<&Identity, Vec<String>> = BTreeMap::new();
-    for one in shown {
-        places.entry(&one.identity).or_default().push(printable(&one.place.to_string()));
+    for (identity, place) in shown {
+        places.entry(identity).or_default().push(printable(&place.to_string()));
     }
-    for (identity, places) in places.into_iter().filter(|(_, places)| places.len() > 1) {
-        render::note(format!(
+    let spread = places.into_iter().filter(|(_, places)| places.len() > 1);
+    let words = |(identity, places): (&Identity, Vec<String>)| {
+        format!(
             "note: the order's events under {} are spread over {}: no order between partitions is promised, and each has a \
              state and stamps of its own; all events of an order belong under its order_id as key, in one topic",
             printable(identity.app_id.as_str()),
             places.join(", ")
-        ));
+        )
+    };
+    spread.map(words).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::{AppId, Digest, EventTime, OrderType, Status, UpdateTime};
+
+    #[test]
+    fn an_order_in_several_partitions_or_topics_is_named_with_all_of_them() {
+        let place = |topic: &str, partition| TopicPartition::new(topic, partition);
+        let [one, other] = ["tt1", "tt2"].map(|app| Identity::new(AppId::new(app), "A1"));
+        let places = [place("orders", 0), place("orders", 3), place("returns", 0)];
+        assert_eq!(spread([(&one, &places[0]), (&other, &places[1])]), [""; 0]);
+        let told = spread([(&one, &places[0]), (&other, &places[1]), (&one, &places[1]), (&one, &places[2])]);
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains("under tt1 are spread over orders/0, orders/3, returns/0: no order"), "{told:?}");
+    }
+
+    #[test]
+    fn the_last_events_time_is_its_own() {
+        let state = OrderState {
+            order_type: OrderType::Normal,
+            status: Status::Paid,
+            document: "{}".into(),
+            applied_offset: 14,
+            event_ids: Vec::new(),
+            sequence: None,
+            occurred_at: EventTime(1_760_000_060_000),
+            update_time: UpdateTime(9),
+            digest: Digest([0; 32]),
+            dead_letter: None,
+        };
+        let check = |occurred: Option<i64>, expect: &str| assert_eq!(last_event(&state, occurred), expect);
+        check(Some(1_760_000_060_000), "offset 14, occurred at 2025-10-09T08:54:20.000Z");
+        check(
+            Some(1_760_000_000_000),
+            "offset 14, occurred at 2025-10-09T08:53:20.000Z; the order's time is 2025-10-09T08:54:20.000Z, that of another event",
+        );
+        check(None, "offset 14, not read; the order's time is 2025-10-09T08:54:20.000Z");
     }
 }

@@ -55,7 +55,7 @@ fn real_kafka_a_timeline_says_how_each_delivery_was_accepted() {
     let mut worker = world.site.spawn(&["--until-caught-up"]);
     eventually("it was tried twice", || world.pushes("F-1") >= 2);
     let owed = world.run(&["orders", "show", "F-1"]).out();
-    assert!(owed.contains("owed since the event of") && owed.contains("apps list --admin"), "{owed}");
+    assert!(owed.contains("is to be delivered, owed since 20") && owed.contains("apps list --admin"), "{owed}");
     assert_eq!(rows("F-1", "accepted").len(), 0);
     world.mend();
     eventually("the worker has caught up", || worker.try_wait().unwrap().is_some());
