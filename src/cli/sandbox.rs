@@ -15,8 +15,8 @@ use super::render::{Output, note};
 use super::runtime;
 use super::shell::Shell;
 use crate::sandbox::{
-    AppCredentials, Error as SandboxError, Fault, FaultKind, FaultRule, Faults, Outage, Report, Sandbox, SandboxHandle,
-    SandboxOptions, Target, parse_duration,
+    AppCredentials, Error as SandboxError, Fault, FaultKind, FaultRule, Faults, LogIds, Outage, Report, Sandbox,
+    SandboxHandle, SandboxOptions, Target, parse_duration,
 };
 
 /// Options of `order-sync sandbox`.
@@ -56,6 +56,9 @@ pub struct Args {
     /// The seed of all chance: the n-th push of an order meets the same fate in every run
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
+    /// Name every answer to a push in `extra.logid`, as the platform's other endpoints do
+    #[arg(long)]
+    log_ids: bool,
     /// Pushes that are remembered per order
     #[arg(long, value_name = "PUSHES", default_value_t = 200)]
     keep: usize,
@@ -141,6 +144,7 @@ impl Args {
             seed: self.seed,
             faults,
             outages: self.outages,
+            log_ids: if self.log_ids { LogIds::InExtra } else { LogIds::None },
             threads: self.threads.unwrap_or(defaults.threads),
         })
     }

@@ -84,18 +84,23 @@ impl Answer {
     }
 }
 
-/// The success of an order without goods in Douyin's library.
-pub(super) fn accepted() -> Bytes {
-    Bytes::from_static(ACCEPTED)
+/// The success of an order without goods in Douyin's library. `log_id` is the platform's name for the answer, where it gives one.
+pub(super) fn accepted(log_id: Option<&str>) -> Bytes {
+    if log_id.is_none() { Bytes::from_static(ACCEPTED) } else { whole((0, "", ""), log_id) }
 }
 
 /// The success of a POI order: `body` is the JSON text of the downstream result (douyin-api §3.1).
-pub(super) fn accepted_poi(order_id: &str, error_code: i64) -> Bytes {
+pub(super) fn accepted_poi(order_id: &str, error_code: i64, log_id: Option<&str>) -> Bytes {
     let description = if error_code == 0 { "" } else { "sandbox fault" };
     let inner = Inner { data: InnerResult { error_code, description, order_id } };
     // Numbers and strings always make JSON.
     let inner = serde_json::to_string(&inner).unwrap_or_default();
-    Bytes::from(serde_json::to_vec(&Whole { err_code: 0, err_msg: "", body: &inner }).unwrap_or_default())
+    whole((0, "", &inner), log_id)
+}
+
+fn whole((err_code, err_msg, body): (i64, &str, &str), log_id: Option<&str>) -> Bytes {
+    let whole = Whole { err_code, err_msg, body, extra: log_id.map(|logid| Extra { logid }) };
+    Bytes::from(serde_json::to_vec(&whole).unwrap_or_default())
 }
 
 #[derive(Serialize)]
@@ -103,6 +108,14 @@ struct Whole<'a> {
     err_code: i64,
     err_msg: &'a str,
     body: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra: Option<Extra<'a>>,
+}
+
+/// Where the platform's endpoints name their answers (douyin-api §3.1).
+#[derive(Serialize)]
+struct Extra<'a> {
+    logid: &'a str,
 }
 
 #[derive(Serialize)]
@@ -118,14 +131,13 @@ struct InnerResult<'a> {
 }
 
 /// A business error: HTTP 200 all the same.
-pub(super) fn refused(refusal: &Refusal) -> Bytes {
-    let whole = Whole { err_code: refusal.code, err_msg: &refusal.text, body: "" };
-    Bytes::from(serde_json::to_vec(&whole).unwrap_or_default())
+pub(super) fn refused(refusal: &Refusal, log_id: Option<&str>) -> Bytes {
+    whole((refusal.code, &refusal.text, ""), log_id)
 }
 
 /// The face of a fault, where `truth` is what would have been answered without it; `None` where the truth itself is the
 /// answer, only later.
-pub(super) fn of_fault(kind: &FaultKind, truth: &Bytes, order_id: &str) -> Option<Answer> {
+pub(super) fn of_fault(kind: &FaultKind, truth: &Bytes, order_id: &str, log_id: Option<&str>) -> Option<Answer> {
     let page = "<!DOCTYPE html><html><head><title>sandbox fault</title></head><body>sandbox fault</body></html>";
     Some(match kind {
         FaultKind::Code(code, text) => {
@@ -133,9 +145,9 @@ pub(super) fn of_fault(kind: &FaultKind, truth: &Bytes, order_id: &str) -> Optio
             if let Some(text) = text {
                 refusal.text = text.clone().into();
             }
-            Answer::json(refused(&refusal))
+            Answer::json(refused(&refusal, log_id))
         }
-        FaultKind::Inner(code) => Answer::json(accepted_poi(order_id, *code)),
+        FaultKind::Inner(code) => Answer::json(accepted_poi(order_id, *code, log_id)),
         FaultKind::Http(status) => Answer::html(StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY), page),
         FaultKind::Throttle(seconds) => Answer::Whole {
             status: StatusCode::TOO_MANY_REQUESTS,
@@ -153,7 +165,7 @@ pub(super) fn of_fault(kind: &FaultKind, truth: &Bytes, order_id: &str) -> Optio
         }
         FaultKind::StringCode => Answer::json(json!({ "err_code": "0", "err_msg": "", "body": "" }).to_string()),
         FaultKind::Slow(over) => Answer::Slow(truth.clone(), *over),
-        FaultKind::Evict => Answer::json(refused(&Refusal::DEAD_TOKEN)),
+        FaultKind::Evict => Answer::json(refused(&Refusal::DEAD_TOKEN, log_id)),
         FaultKind::Late(_) => return None,
     })
 }

@@ -96,6 +96,11 @@ impl SandboxHandle {
         name.map(|name| self.state.centre.history(&name)).unwrap_or_default()
     }
 
+    /// The log id of the answer to the n-th push of an order, counted from 0; none where answers carry none.
+    pub fn log_id(&self, app_id: &str, order_id: &str, n: u64) -> Option<String> {
+        self.state.log_id(app_id, order_id, n)
+    }
+
     /// Replaces all faults; the default is none.
     pub fn set_faults(&self, faults: Faults) {
         self.state.set_faults(faults);

@@ -50,7 +50,7 @@ pub use fault::{Fault, FaultKind};
 pub use fault_plan::{FaultRule, Faults, Target};
 pub use handle::{Sandbox, SandboxHandle};
 pub use history::{OrderView, Outcome, Received};
-pub use options::{Error, SandboxOptions};
+pub use options::{Error, LogIds, SandboxOptions};
 pub use outage::{Outage, OutageMode};
 pub use report::{CpuReport, RecentRefusal, Report};
 pub use violation::{Violation, ViolationKind};

@@ -31,8 +31,19 @@ pub struct SandboxOptions {
     pub faults: Faults,
     /// The outages, counted from the start.
     pub outages: Vec<Outage>,
+    /// Whether answers to pushes carry a log id (none: the documented answer has none).
+    pub log_ids: LogIds,
     /// Threads that serve (as many as there are CPUs, at most 4).
     pub threads: usize,
+}
+
+/// Whether an answer names itself, so that the platform's support can find the call again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogIds {
+    /// It does not.
+    None,
+    /// In `extra.logid`, as the platform's other endpoints do: of the n-th push of an order always the same.
+    InExtra,
 }
 
 impl Default for SandboxOptions {
@@ -48,6 +59,7 @@ impl Default for SandboxOptions {
             seed: 1,
             faults: Faults::default(),
             outages: Vec::new(),
+            log_ids: LogIds::None,
             threads: std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(4)),
         }
     }

@@ -123,8 +123,9 @@ fn file(state: &Arc<State>, name: &OrderName, body: &str, push: &Push<'_>, judge
         checked,
     };
     let plan = state.faults();
-    let (mut drawn, mut after) = (outage, Duration::ZERO);
+    let (mut drawn, mut after, mut nth) = (outage, Duration::ZERO, 0);
     let (receipt, number) = state.centre.receive(name, arrival, |n| {
+        nth = n;
         if drawn.is_none() {
             let rule = plan.pick(state.chance, &name.app_id, &name.order_id, n);
             drawn = rule.map(|rule| Drawn { fault: rule.fault.clone(), name: rule.name().clone() });
@@ -138,8 +139,9 @@ fn file(state: &Arc<State>, name: &OrderName, body: &str, push: &Push<'_>, judge
     if let Err(refusal) = &receipt.judged {
         remember(state, at_ms, &name.app_id, &name.order_id, refusal);
     }
-    let truth = truth(&receipt.judged, push.order_type, &name.order_id);
-    let answer = finish(state, drawn.as_ref(), truth, &name.order_id, push);
+    let log_id = state.log_id(&name.app_id, &name.order_id, nth);
+    let truth = truth(&receipt.judged, push.order_type, &name.order_id, log_id.as_deref());
+    let answer = finish(state, drawn.as_ref(), truth, (&name.order_id, log_id.as_deref()), push);
     let in_flight =
         number.map(|number| InFlight { state: state.clone(), name: name.clone(), number, ending: Ending::PusherLeft });
     Due { answer, after, in_flight }
@@ -166,21 +168,27 @@ fn fate(drawn: Option<&Drawn>) -> Fate {
     })
 }
 
-fn truth(judged: &Result<(), Refusal>, order_type: i64, order_id: &str) -> Bytes {
+fn truth(judged: &Result<(), Refusal>, order_type: i64, order_id: &str, log_id: Option<&str>) -> Bytes {
     match judged {
-        Ok(()) if order_type == NORMAL_TYPE => answer::accepted(),
-        Ok(()) => answer::accepted_poi(order_id, 0),
-        Err(refusal) => answer::refused(refusal),
+        Ok(()) if order_type == NORMAL_TYPE => answer::accepted(log_id),
+        Ok(()) => answer::accepted_poi(order_id, 0, log_id),
+        Err(refusal) => answer::refused(refusal, log_id),
     }
 }
 
-fn finish(state: &State, drawn: Option<&Drawn>, truth: Bytes, order_id: &str, push: &Push<'_>) -> Answer {
+fn finish(
+    state: &State,
+    drawn: Option<&Drawn>,
+    truth: Bytes,
+    (order_id, log_id): (&str, Option<&str>),
+    push: &Push<'_>,
+) -> Answer {
     let Some(Drawn { fault, .. }) = drawn else { return Answer::json(truth) };
     if let (FaultKind::Evict, Some(token)) = (&fault.kind, &push.token) {
         let now_ms = state.clock.now_ms();
         state.tokens.write().unwrap_or_else(PoisonError::into_inner).evict(token, now_ms);
     }
-    answer::of_fault(&fault.kind, &truth, order_id).unwrap_or_else(|| Answer::json(truth))
+    answer::of_fault(&fault.kind, &truth, order_id, log_id).unwrap_or_else(|| Answer::json(truth))
 }
 
 /// A push without a known app or a readable order id is refused, but cannot be filed.
@@ -196,11 +204,12 @@ fn unattributed(state: &State, app_id: &str, order_id: &str, judged: Judged) -> 
         Some(Drawn { fault: rule.fault.clone(), name: rule.name().clone() })
     });
     let after = plan.delay(state.chance, "", n) + lateness(drawn.as_ref());
-    let truth = answer::refused(&refusal);
+    let log_id = state.log_id(app_id, order_id, n);
+    let truth = answer::refused(&refusal, log_id.as_deref());
     let answer = match &drawn {
         Some(drawn) => {
             *state.tallies().faults.entry(drawn.name.clone()).or_default() += 1;
-            answer::of_fault(&drawn.fault.kind, &truth, "").unwrap_or_else(|| Answer::json(truth))
+            answer::of_fault(&drawn.fault.kind, &truth, "", log_id.as_deref()).unwrap_or_else(|| Answer::json(truth))
         }
         None => Answer::json(truth),
     };

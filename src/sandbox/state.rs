@@ -13,7 +13,7 @@ use super::check::Remarks;
 use super::clock::Clock;
 use super::cpu::ThreadClock;
 use super::fault_plan::Faults;
-use super::options::SandboxOptions;
+use super::options::{LogIds, SandboxOptions};
 use super::outage::{Outage, OutageMode, Window};
 use super::report::RecentRefusal;
 use super::token::TokenBook;
@@ -27,6 +27,7 @@ pub(super) struct State {
     pub(super) centre: Centre,
     pub(super) tokens: RwLock<TokenBook>,
     pub(super) chance: Chance,
+    log_ids: LogIds,
     pub(super) threads: Mutex<Vec<ThreadClock>>,
     /// Tells the listener that the outages are others now.
     pub(super) outages_changed: Notify,
@@ -71,6 +72,7 @@ impl State {
                 token_chance,
             )),
             chance,
+            log_ids: options.log_ids,
             threads: Mutex::default(),
             outages_changed: Notify::new(),
             faults: RwLock::new(Arc::new(options.faults.clone())),
@@ -127,6 +129,17 @@ impl State {
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
         let app = tokens.app(app_id)?;
         Some(OrderName { app, app_id: tokens.app_id(app), order_id: order_id.into() })
+    }
+
+    /// The name of the answer to the n-th push of an order, counted from 0, where answers have names.
+    pub(super) fn log_id(&self, app_id: &str, order_id: &str, n: u64) -> Option<String> {
+        match self.log_ids {
+            LogIds::None => None,
+            LogIds::InExtra => {
+                let chance = self.chance.of(b"log ids").of(app_id.as_bytes()).of(order_id.as_bytes()).nth(n);
+                Some(format!("{:016X}{:016X}", chance.nth(0).bits(), chance.nth(1).bits()))
+            }
+        }
     }
 
     pub(super) fn count_endpoint(&self, endpoint: &'static str) {

@@ -50,7 +50,7 @@ pub(super) fn take(state: &State, issue: Issue, body: &str, outage: Option<Outag
         if let FaultKind::Late(late) = &fault.kind {
             after += *late;
         }
-        answer::of_fault(&fault.kind, &truth, "")
+        answer::of_fault(&fault.kind, &truth, "", None)
     });
     Some(Due { answer: answer.unwrap_or_else(|| Answer::json(truth)), after, in_flight: None })
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::kit::{call, coupon_detail, eventually, post, push, raw, sandbox, send, token};
-use super::{Faults, OutageMode, Outcome, SandboxHandle};
+use super::{Faults, LogIds, OutageMode, Outcome, SandboxHandle};
 
 const STAMP: i64 = 1_694_761_400;
 
@@ -48,6 +48,25 @@ fn a_poi_answer_carries_the_inner_result() {
     assert!(answer.json()["body"].as_str().unwrap().contains(r#""error_code":5"#));
     assert_eq!(outcome(&handle, "c-1"), Some(Outcome::Refused));
     assert_eq!(handle.history("tt1", "c-1")[1].err_code, 5);
+}
+
+#[test]
+fn answers_name_themselves_where_they_are_asked_to() {
+    let handle = sandbox(|options| options.log_ids = LogIds::InExtra);
+    let token = token(&handle);
+    let mut seen = Vec::new();
+    let mut logid = |body: &serde_json::Value, order: &str, n: u64| {
+        let told = send(&handle, body).unwrap().json()["extra"]["logid"].as_str().unwrap().to_owned();
+        assert!(told.len() == 32 && told.bytes().all(|byte| byte.is_ascii_hexdigit()), "{told}");
+        assert_eq!(Some(&told), handle.log_id("tt1", order, n).as_ref());
+        assert!(!seen.contains(&told), "{told}");
+        seen.push(told);
+    };
+    logid(&push(&token, "o-1", STAMP), "o-1", 0);
+    logid(&super::kit::body(&token, 9101, STAMP, &coupon_detail("c-1")), "c-1", 0);
+    faults(&handle, "code:40003");
+    logid(&push(&token, "o-1", STAMP + 1), "o-1", 1);
+    assert_eq!(sandbox(|_| {}).log_id("tt1", "o-1", 0), None);
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::process::{Command, Output};
 
 use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::record::Header;
-use order_sync::sandbox::{Fault, FaultKind, FaultRule, Faults, Sandbox, SandboxHandle, SandboxOptions, Target};
+use order_sync::sandbox::{
+    Fault, FaultKind, FaultRule, Faults, LogIds, Sandbox, SandboxHandle, SandboxOptions, Target,
+};
 use serde_json::json;
 
 use crate::run::Site;
@@ -73,7 +75,8 @@ impl World {
         producer.flush().unwrap();
         let rule = FaultRule::new(Fault::refusing(FaultKind::Code(40003, None)), Target::Order(REFUSED.to_owned()));
         let faults = Faults { rules: vec![rule], ..Faults::default() };
-        let sandbox = Sandbox::start(SandboxOptions { faults, ..SandboxOptions::default() }).unwrap();
+        let options = SandboxOptions { faults, log_ids: LogIds::InExtra, ..SandboxOptions::default() };
+        let sandbox = Sandbox::start(options).unwrap();
         let site = Site::with(&kafka.brokers, &topic, &sandbox.base_url(), lines);
         let world = Self { site, topic, sandbox };
         world.catch_up();
