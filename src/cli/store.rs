@@ -63,23 +63,31 @@ Examples:
   order-sync store rebase --config order-sync.toml --set kafka.exactly_once=true";
 
 const CHECK_HELP: &str = "\
-The worker that uses the store must not run meanwhile. Nothing is changed.
+The worker that uses the store must not run meanwhile. Nothing is changed. With --output json
+one object per partition.
 
-Example:
+Exit codes: 6 there is no store, it is in use, or it cannot be read.
+
+Examples:
   order-sync store check --config order-sync.toml --output json";
 
 const REBUILD_HELP: &str = "\
 The worker that uses the store must not run meanwhile. Only with kafka.exactly_once: elsewhere the store is the
 only copy. The directory is renamed and its new name printed; nothing is deleted.
 
-Example:
+Exit codes: 6 there is no store, it is in use, or it is the only copy.
+
+Examples:
   order-sync store rebuild --config order-sync.toml";
 
 const REBASE_HELP: &str = "\
 No worker of the group may run. `order-sync store --help` says when this is needed, and what it does with
 partitions that the changelog knows already. One that was cut off goes on when it is run again.
 
-Example:
+Exit codes: 2 without kafka.exactly_once; 6 the store cannot be used, or a partition was left to the store that has
+it; 7 Kafka or a topic is not there.
+
+Examples:
   order-sync store rebase --config order-sync.toml --set kafka.exactly_once=true";
 
 #[derive(Serialize)]

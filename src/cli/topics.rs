@@ -52,13 +52,17 @@ Examples:
 const CREATE_HELP: &str = "\
 Topics that are there are looked at as `topics check` does. `order-sync topics --help` tells of each.
 
-Example:
+Exit codes: 7 a topic cannot be made, is missing or does not fit, or Kafka is not there.
+
+Examples:
   order-sync topics create --config order-sync.toml";
 
 const CHECK_HELP: &str = "\
-Ends with exit code 7 where a topic is missing or does not fit, naming both values.
+Of what does not fit both values are named, and the command that sets it.
 
-Example:
+Exit codes: 7 a topic is missing or does not fit, or Kafka is not there.
+
+Examples:
   order-sync topics check --config order-sync.toml --output json";
 
 #[derive(Serialize)]

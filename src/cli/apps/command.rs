@@ -28,7 +28,8 @@ pub enum Command {
 
 const HELP: &str = "\
 A pause holds over restarts and moves of partitions until it is taken back. All of this needs
-kafka.exactly_once. Circuits and tokens are each worker's own: GET /readyz and /metrics of its admin.listen.
+kafka.exactly_once. Circuits and tokens are each worker's own: `apps list --admin` asks for them.
+What each ends with stands in its own help, all exit codes in `order-sync --help`.
 
 Examples:
   order-sync apps list --config order-sync.toml

@@ -66,11 +66,19 @@ const PAUSE_HELP: &str = "\
 What is in flight is answered; nothing further of the app is started. Its events are folded and owed, and
 leave in their order once it is resumed. Every source partition is told, and answers for itself.
 
+Exit codes: 1 a worker has refused it; 2 no app of this id in the settings; 9 no worker has executed it within
+--timeout: it stays written, do not give it again; 7 Kafka or a topic is not there.
+
 Examples:
   order-sync apps pause tt1 --why 'the shop is being moved'
   order-sync apps pause tt1 --why 'night work' --no-wait";
 
 const RESUME_HELP: &str = "\
+What it owes is delivered in its order, at the app's rate. Every source partition is told, and answers for itself.
+
+Exit codes: 1 a worker has refused it; 2 no app of this id in the settings; 9 no worker has executed it within
+--timeout: it stays written, do not give it again; 7 Kafka or a topic is not there.
+
 Examples:
   order-sync apps resume tt1
   order-sync apps resume tt1 --why 'the shop is there again' --output json";
@@ -78,6 +86,9 @@ Examples:
 const ACCEPT_HELP: &str = "\
 When 20 orders of an app in a row are rejected, it is suspended before the dead-letter topic fills. This
 says that rejections with this code are right: they become dead letters and count no more towards that.
+
+Exit codes: 1 a worker has refused it; 2 no app of this id in the settings; 9 no worker has executed it within
+--timeout: it stays written, do not give it again; 7 Kafka or a topic is not there.
 
 Examples:
   order-sync apps accept-rejections tt1 40003 --why 'these goods were taken down'";

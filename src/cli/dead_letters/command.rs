@@ -35,6 +35,9 @@ A dead letter is named by topic/partition/offset of the original record. What re
 worker has to run, and none is disturbed. What changes a letter is a command in <group>.commands, which
 the owner of its partition executes, now or once one runs. docs/cli-json.md describes the JSON.
 
+What each ends with stands in its own help, all exit codes in `order-sync --help`; docs/runbook.md says what
+to do about each reason.
+
 Examples:
   order-sync dead-letters list --config order-sync.toml
   order-sync dead-letters list --reason rejected_by_platform --since 2026-11-01T00:00:00Z

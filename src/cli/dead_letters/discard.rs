@@ -36,6 +36,9 @@ The letter stays in its topic, with the status `discarded`; nothing is sent. Whe
 Douyin is nobody's worry from then on but the merchant's: `orders resync` sends its state again. A letter about
 which a command waits, as no worker has executed it yet, is left out unless --again is given.
 
+Exit codes: 1 there is no such letter, or a worker has refused one; 9 no worker has executed one within
+--timeout: it stays written, do not give it again; 7 Kafka or a topic is not there.
+
 Examples:
   order-sync dead-letters discard order-events/3/1024 --why 'a test order'";
 

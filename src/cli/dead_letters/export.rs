@@ -43,6 +43,9 @@ base64, and `letter` with where the letter lies and the headers of order-sync. T
 not promised. The bytes are the original's, open_id and all: the file is made with mode 0600, and an
 existing one is not overwritten. docs/cli-json.md describes the form.
 
+Exit codes: 1 the file is there already, or cannot be written; 2 an --app or --topic that is in no setting and
+in no letter; 7 Kafka or a topic is not there.
+
 Examples:
   order-sync dead-letters export --to letters.ndjson --status open
   order-sync dead-letters export --show-personal-data | gzip > letters.ndjson.gz";

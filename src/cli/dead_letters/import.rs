@@ -45,6 +45,8 @@ A file that is no export, or was changed, ends everything before anything is wri
 safe. Nothing is sent to Douyin: `dead-letters redrive` does that. `list` has imported letters before all
 others, as they stand last in their topic.
 
+Exit codes: 1 the file cannot be read or is no export; 7 Kafka or a topic is not there.
+
 Examples:
   order-sync dead-letters import letters.ndjson --dry-run
   order-sync dead-letters import letters.ndjson";

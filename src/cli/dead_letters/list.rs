@@ -49,9 +49,12 @@ pub enum GroupBy {
 }
 
 const HELP: &str = "\
+The newest letter first, each record once. `show` has the whole of one, and what to do about it.
 With --output json one object per line:
   {\"id\", \"reason\", \"status\", \"app_id\", \"order_id\", \"update_time\", \"err_code\", \"attempts\", \"times\",
    \"first_failed_at\", \"last_failed_at\"}, and with --group-by {\"group_by\", \"value\", \"count\"}
+
+Exit codes: 2 an --app or --topic that is in no setting and in no letter; 7 Kafka or a topic is not there.
 
 Examples:
   order-sync dead-letters list --status open --limit 20

@@ -56,6 +56,10 @@ was folded is folded where the order stands now (`fold again`) unless the order 
 A letter about which a command waits, as no worker has executed it yet, is left out (`waiting`) unless --again
 is given. Only what acts is given to the workers, and they decide anew: an older state never replaces a newer one.
 
+Exit codes: 1 there is no such letter, or a worker has refused one, found it stale or set it aside again; 2 no
+id and no filter; 9 no worker has executed one within --timeout: it stays written, do not give it again; 7 Kafka
+or a topic is not there. What the plan leaves out is no failure.
+
 Examples:
   order-sync dead-letters redrive order-events/3/1024 order-events/3/1031
   order-sync dead-letters redrive --reason rejected_by_platform --err-code 40003 --dry-run

@@ -26,7 +26,10 @@ pub struct Args {
 
 const HELP: &str = "\
 Times are UTC. The request is what was mapped, without the access token. Of a record that came back every
-letter's attempts are told, the oldest first, and everything else by the newest letter. With --output json it is one object; docs/cli-json.md describes it.
+letter's attempts are told, the oldest first, and everything else by the newest letter. With --output json it
+is one object; docs/cli-json.md describes it.
+
+Exit codes: 1 there is no such dead letter; 7 Kafka or a topic is not there.
 
 Examples:
   order-sync dead-letters show order-events/3/1024

@@ -31,7 +31,8 @@ pub enum Command {
 const HELP: &str = "\
 All of this reads the changelog, so it needs kafka.exactly_once; to read, no worker has to run, and none is
 disturbed. What changes an order is a command in <group>.commands, which the owner of its partition
-executes, now or once one runs. docs/cli-json.md describes the JSON.
+executes, now or once one runs. docs/cli-json.md describes the JSON. What each ends with stands in its own
+help, all exit codes in `order-sync --help`.
 
 Examples:
   order-sync orders show A1001 --config order-sync.toml

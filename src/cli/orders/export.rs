@@ -26,7 +26,10 @@ pub struct Args {
 
 const HELP: &str = "\
 One JSON object per order and line, whatever --output says: what `orders list` tells, and `state`, which is
-as `order-sync schema state` describes it. Their order is not promised.
+as `order-sync schema state` describes it. Their order is not promised. open_id and
+its like are masked unless --show-personal-data is given.
+
+Exit codes: 7 Kafka or a topic is not there.
 
 Examples:
   order-sync orders export > states.ndjson";

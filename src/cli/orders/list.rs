@@ -39,6 +39,8 @@ is read, partition by partition. With --output json one object per line:
   {\"app_id\", \"order_id\", \"order_type\", \"status\", \"update_time\", \"delivery\", \"owed\", \"since\",
    \"topic\", \"partition\"}
 
+Exit codes: 2 an --app that is in no setting and has no order; 7 Kafka or a topic is not there.
+
 Examples:
   order-sync orders list --undelivered
   order-sync orders list --status refunding --limit 0 --output json";

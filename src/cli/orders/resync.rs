@@ -50,6 +50,9 @@ The stored state, mapped by the release that the workers run, is sent under a st
 that Douyin takes it whatever it holds. Use it where Douyin has lost or changed an order, or after a change
 of settings that changes what is sent. Partitions are gone through one after another.
 
+Exit codes: 1 an order is not known, and nothing was given, or a worker has refused one; 2 no order was named;
+9 no worker has executed one within --timeout: it stays written, do not give it again; 7 Kafka or a topic is not there.
+
 Examples:
   order-sync orders resync A1001 A1002 --why 'the order centre shows an old status'
   order-sync orders resync --file ids.txt --rate 50

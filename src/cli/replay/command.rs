@@ -76,6 +76,10 @@ A resync sends the state that the changelog holds, mapped by the settings of now
 never delivered and what is mapped otherwise today; an order whose held state itself is another one is named,
 and left to a person: `orders show`, `orders fold`.
 
+Exit codes: 4 with --verify-only, where Douyin does not hold what the log says; with --apply and --resume 1 a worker
+has refused one, 9 no worker has executed one within --timeout (--resume goes on); 2 a file that is no log of events
+or no plan; 7 Kafka or a topic is not there.
+
 Examples:
   order-sync replay                                  is everything as the log says?
   order-sync replay --from 2026-11-25T08:00:00Z --verify-only || echo differs

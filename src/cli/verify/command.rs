@@ -31,13 +31,15 @@ const HELP: &str = "\
 Reads the source topics from their beginning, folds every event again, and holds what comes out against
 changelog and dead-letter topic alone: no worker is asked, none is disturbed, and none has to run. What
 the log itself recorded is taken as given: commands of operators and their outcomes, dead letters
-time_in_future. Ends with 5 where an offset is not accounted for. docs/delivery-semantics.md says what
-this proves, and docs/runbook.md what each reason means.
+time_in_future. docs/delivery-semantics.md says what this proves, and docs/runbook.md what each reason means
+and what to do about it.
 
 With --output json lines of the table come first, and last one object:
   {\"records\", \"outcomes\": {…}, \"unaccounted\": [{\"topic\", \"partition\", \"offset\", \"reason\", \"message\",
    \"app_id\", \"order_id\", \"what_to_do\"}],
    \"spread\": {\"orders\", \"first\": [{\"app_id\", \"order_id\", \"partitions\"}]}}
+
+Exit codes: 5 an offset is not accounted for; 7 Kafka or a topic is not there.
 
 Examples:
   order-sync verify --config order-sync.toml
