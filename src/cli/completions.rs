@@ -4,11 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
 use clap_complete::Shell as Kind;
 
-use super::args::Cli;
 use super::exit::Exit;
+use super::help;
 use super::shell::Shell;
 
 /// Options of `order-sync completions`.
@@ -44,14 +43,14 @@ Examples:
 pub fn completions(args: &CompletionsArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
     // It would panic over a closed stdout.
     let mut script = Vec::new();
-    clap_complete::generate(args.kind, &mut Cli::command(), "order-sync", &mut script);
+    clap_complete::generate(args.kind, &mut help::command(), "order-sync", &mut script);
     shell.out.line(String::from_utf8(script).context("a completion script is not text")?.trim_end())?;
     Ok(Exit::Done)
 }
 
 /// Runs `order-sync man`.
 pub fn man(args: &ManArgs, shell: &mut Shell) -> anyhow::Result<Exit> {
-    let mut root = Cli::command();
+    let mut root = help::command();
     root.build();
     match &args.write {
         None => shell.out.line(page(&root)?.trim_end())?,

@@ -5,15 +5,13 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use super::args::{Cli, Command};
+use super::args::Command;
 use super::exit::{self, Exit};
 use super::render::{self, Out};
 use super::shell::Shell;
 use super::{
-    apps, check, completions, dead_letters, demo, explain, map, orders, replay, run, sandbox, schema, store, topics,
-    verify,
+    apps, check, completions, dead_letters, demo, explain, help, map, orders, replay, run, sandbox, schema, store,
+    topics, verify,
 };
 
 /// Runs the command line with this environment, and says how it ended.
@@ -23,7 +21,7 @@ pub fn main(
     args: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match help::parse(args) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too, with code 0; a closed stdout is no reason to complain.

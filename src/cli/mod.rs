@@ -16,6 +16,7 @@ pub mod entry;
 pub mod exit;
 pub mod explain;
 pub mod giving;
+mod help;
 pub mod map;
 mod map_lines;
 mod map_log;

@@ -49,13 +49,14 @@ check    one line per partition; with --output json one object per line:
           \"open_letters\"}
 rebuild  only with kafka.exactly_once: elsewhere the store is the only copy. Nothing is deleted: the
          directory is renamed, and its new name is printed.
-rebase   for a store that was filled with kafka.exactly_once = false, or whose changelog was lost, and
-         for a source topic that was deleted and made anew. No worker of the group may run. Says what
-         it is going to do, then does it; one that was cut off goes on. States of the store go to a
-         changelog that knows nothing of the partition; where it does, it stays as it is. A source
-         topic that ends before the position, or has another record where the last one was, counts as
-         a new one: it is read from its beginning, and states and stamps stay. A partition of which the
-         group has committed more than this store knows is left for the store that has it (exit 6).
+rebase   for a store that was filled with kafka.exactly_once = false, or whose changelog was lost,
+         and for a source topic that was deleted and made anew. No worker of the group may run. Says
+         what it is going to do, then does it; one that was cut off goes on. States of the store go
+         to a changelog that knows nothing of the partition; where it does, it stays as it is. A
+         source topic that ends before the position, or has another record where the last one was,
+         counts as a new one: it is read from its beginning, and states and stamps stay. A partition
+         of which the group has committed more than this store knows is left for the store that has
+         it (exit code 6).
 
 Examples:
   order-sync store check --config order-sync.toml

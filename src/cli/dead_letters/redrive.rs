@@ -63,7 +63,7 @@ or a topic is not there. What the plan leaves out is no failure.
 Examples:
   order-sync dead-letters redrive order-events/3/1024 order-events/3/1031
   order-sync dead-letters redrive --reason rejected_by_platform --err-code 40003 --dry-run
-  order-sync dead-letters redrive --app tt1 --since 2026-11-25T00:00:00Z --rate 20 --why 'goods are up again'";
+  order-sync dead-letters redrive --app tt1 --since 2026-11-25T00:00:00Z --rate 20 --why 'up again'";
 
 fn limit(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (1..=LETTERS_MAX).contains(number));
