@@ -4,7 +4,7 @@
 //! The script stops it when this process has ended, however it ends. Topics and groups get names of their own, so that
 //! one broker serves every test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -15,9 +15,12 @@ use order_sync::record::{Header, Record, RecordOffset};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+/// No answer for so long is a failure, and nothing that a busy machine, or a broker that starts again, comes to.
+const SILENCE_MAX: Duration = Duration::from_secs(300);
 
 /// A running cluster.
 pub struct RealKafka {
@@ -165,9 +168,9 @@ impl RealKafka {
         list.add_partition_range(topic, 0, partitions - 1);
         list.set_all_offsets(Offset::Beginning).unwrap();
         consumer.assign(&list).unwrap();
-        let mut ended = 0;
-        while ended < partitions {
-            match consumer.poll(Duration::from_secs(30)).expect("an answer within 30 s") {
+        let mut ended = BTreeSet::new();
+        while ended.len() < usize::try_from(partitions).unwrap() {
+            match consumer.poll(SILENCE_MAX).expect("an answer of brokers that are up") {
                 Ok(message) => {
                     let headers = message.headers().map_or_else(Vec::new, |headers| {
                         headers
@@ -184,7 +187,13 @@ impl RealKafka {
                     };
                     take(message.partition(), record);
                 }
-                Err(KafkaError::PartitionEOF(_)) => ended += 1,
+                Err(KafkaError::PartitionEOF(partition)) => drop(ended.insert(partition)),
+                // A connection that is lost on a busy machine is made again.
+                Err(KafkaError::MessageConsumption(
+                    RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::OperationTimedOut,
+                )) => {}
                 Err(error) => panic!("{error}"),
             }
         }
@@ -196,14 +205,14 @@ impl RealKafka {
             ClientConfig::new().set("bootstrap.servers", &self.brokers).set("group.id", group).create().unwrap();
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, Self::partitions(&consumer, topic) - 1);
-        let found = consumer.committed_offsets(list, Duration::from_secs(10)).unwrap();
+        let found = consumer.committed_offsets(list, SILENCE_MAX).unwrap();
         let elements = found.elements();
         let known = elements.iter().map(|element| (element.partition(), element.offset()));
         known.filter_map(|(partition, offset)| Some((partition, offset.to_raw().filter(|at| *at >= 0)?))).collect()
     }
 
     fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {
-        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+        let metadata = consumer.fetch_metadata(Some(topic), SILENCE_MAX).unwrap();
         i32::try_from(metadata.topics()[0].partitions().len()).unwrap()
     }
 
