@@ -2,9 +2,10 @@
 //!
 //! An id may stand twice in the topic: its event was sent again and came back, or, without transactions, a worker was
 //! killed between letter and position. The newest letter is the one that counts, so ids that were met are remembered: of
-//! 4 million letters at most, in 64 MB. Two copies further apart than that would be told twice.
+//! 4 million letters at most, in 64 MB (128 MB where the earlier ones are told,
+//! too). Two copies further apart than that would be told twice.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
@@ -101,6 +102,8 @@ pub enum Copies {
     Newest,
     /// Every one of them.
     Every,
+    /// Every one of a record whose newest is wanted, whatever the others say.
+    WithNewest,
 }
 
 /// The letters, the newest first.
@@ -134,6 +137,8 @@ impl Letters {
             let mut choose = |row: &LetterRow| match filter.copies {
                 Copies::Newest => met.is_new(&row.id) && filter.wants(row),
                 Copies::Every => filter.wants(row),
+                Copies::WithNewest if met.is_new(&row.id) => filter.wants(row) && met.want(&row.id),
+                Copies::WithNewest => met.is_wanted(&row.id),
             };
             let row = match self.rows.step(scan, &mut keep, &mut choose)? {
                 ControlFlow::Continue(()) => {
@@ -143,13 +148,22 @@ impl Letters {
                 ControlFlow::Break(None) => return Ok(None),
                 ControlFlow::Break(Some((_, row))) => row,
             };
-            let is_newest = self.filter.copies == Copies::Newest || self.met.is_new(&row.id);
+            let is_newest = match self.filter.copies {
+                Copies::Newest => true,
+                Copies::Every => self.met.is_new(&row.id),
+                Copies::WithNewest => match self.met.is_told(&row.id) {
+                    Some(is_told) => !is_told,
+                    None => continue,
+                },
+            };
             // A status is told once, and it is that of the newest.
             let word = if is_newest { self.statuses.take(scan, &row.id, row.written_ms)? } else { Word::CameBack };
             let listed = Listed { row, word };
-            if self.filter.statuses.is_empty() || self.filter.statuses.contains(&listed.state()) {
+            let is_asked = is_newest || self.filter.copies == Copies::Every;
+            if !is_asked || self.filter.statuses.is_empty() || self.filter.statuses.contains(&listed.state()) {
                 return Ok(Some(listed));
             }
+            self.met.leave(&listed.row.id);
         }
     }
 
@@ -174,14 +188,39 @@ impl Letters {
 #[derive(Default)]
 struct Met {
     known: HashSet<u64, RandomState>,
+    /// Those of which every letter is wanted, and whether the newest is told.
+    wanted: HashMap<u64, bool, RandomState>,
     order: VecDeque<u64>,
     hasher: RandomState,
 }
 
 impl Met {
+    /// 64 bits: among four million ids two share one with a chance of one in two million.
+    fn short(&self, id: &LetterId) -> u64 {
+        std::hash::BuildHasher::hash_one(&self.hasher, id)
+    }
+
+    fn want(&mut self, id: &LetterId) -> bool {
+        self.wanted.insert(self.short(id), false);
+        true
+    }
+
+    fn is_wanted(&self, id: &LetterId) -> bool {
+        self.wanted.contains_key(&self.short(id))
+    }
+
+    /// Whether the newest is told, which it is from now on; `None` where the letters of this id are not wanted.
+    fn is_told(&mut self, id: &LetterId) -> Option<bool> {
+        let id = self.short(id);
+        self.wanted.get_mut(&id).map(|told| std::mem::replace(told, true))
+    }
+
+    fn leave(&mut self, id: &LetterId) {
+        self.wanted.remove(&self.short(id));
+    }
+
     fn is_new(&mut self, id: &LetterId) -> bool {
-        // 64 bits: among four million ids two share one with a chance of one in two million.
-        let id = std::hash::BuildHasher::hash_one(&self.hasher, id);
+        let id = self.short(id);
         if !self.known.insert(id) {
             return false;
         }
@@ -190,6 +229,7 @@ impl Met {
             && let Some(oldest) = self.order.pop_front()
         {
             self.known.remove(&oldest);
+            self.wanted.remove(&oldest);
         }
         true
     }

@@ -254,3 +254,32 @@ fn of_a_record_that_came_back_every_letter_is_found_and_the_first_failure_is_tha
     let redriven = LetterState::Redriven;
     assert_eq!(told, [(3, LetterState::Discarded), (2, redriven), (2, redriven), (1, redriven)]);
 }
+
+#[test]
+fn all_letters_of_a_record_follow_the_newest_whatever_they_say_themselves() {
+    let mut log = FakeLog::default();
+    for (offset, times, ms) in [(1, 1, 100), (2, 1, 110), (1, 2, 200), (3, 1, 210), (2, 2, 220)] {
+        log.letter(0, offset, times, None, ms);
+    }
+    for (offset, state) in [(1, LetterState::Open), (2, LetterState::Discarded), (3, LetterState::Open)] {
+        log.status(0, offset, state, 300);
+    }
+    let redriven = LetterState::Redriven;
+    let mut list = |filter: Filter| -> Vec<(String, u32, LetterState)> {
+        log.list(Filter { copies: Copies::WithNewest, ..filter })
+    };
+    let expect = |told: &[(i64, u32, LetterState)]| -> Vec<(String, u32, LetterState)> {
+        told.iter().map(|(offset, times, state)| (format!("orders/0/{offset}"), *times, *state)).collect()
+    };
+    let open = [(3, 1, LetterState::Open), (1, 2, LetterState::Open)];
+    assert_eq!(
+        list(Filter::default()),
+        expect(&[(2, 2, LetterState::Discarded), open[0], open[1], (2, 1, redriven), (1, 1, redriven)])
+    );
+    let statuses = vec![LetterState::Open];
+    assert_eq!(list(Filter { statuses, ..Filter::default() }), expect(&[open[0], open[1], (1, 1, redriven)]));
+    assert_eq!(
+        list(Filter { since_ms: Some(215), ..Filter::default() }),
+        expect(&[(2, 2, LetterState::Discarded), (2, 1, redriven)])
+    );
+}

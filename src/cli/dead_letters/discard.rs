@@ -9,7 +9,7 @@ use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, printable};
 use crate::cli::shell::Shell;
 use crate::cli::unread::LETTERS_OPEN;
-use crate::inspect::{LetterId, Listed};
+use crate::inspect::{Copies, LetterId, Listed};
 use crate::sync::changelog::LetterState;
 use crate::sync::command::Action;
 
@@ -78,7 +78,7 @@ pub(super) fn find(ids: &BTreeSet<LetterId>, reading: &mut Reading) -> anyhow::R
     let first = partitions.next();
     let one = first.filter(|first| partitions.all(|partition| partition == *first));
     let select = Select { ids: ids.clone(), partition: one, ..Select::default() };
-    let mut letters = select.letters(reading)?;
+    let mut letters = select.letters(Copies::Newest, reading)?;
     let (bar, mut found) = (reading.bar.clone(), BTreeMap::new());
     while found.len() < ids.len() {
         let mut progress = |read| Reading::progress(&bar, read);

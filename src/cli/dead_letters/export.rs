@@ -18,7 +18,7 @@ use crate::cli::reading::{self, Reading};
 use crate::cli::render;
 use crate::cli::shell::Shell;
 use crate::cli::unread::LETTERS_OPEN;
-use crate::inspect::{EXPORT_FORMAT, ExportedLetter, LetterDetail, Listed};
+use crate::inspect::{Copies, EXPORT_FORMAT, ExportedLetter, LetterDetail, Listed};
 use crate::record::{NextOffset, RecordOffset};
 use crate::sync::scan::{LogScan as _, Span};
 
@@ -39,15 +39,18 @@ pub struct Args {
 
 const HELP: &str = "\
 One JSON object per line: what `list` tells, `record` with key, value and headers of the original in
-base64, and `letter` with where the letter lies and the headers of order-sync. The order of the lines is
-not promised. The bytes are the original's, open_id and all: the file is made with mode 0600, and an
+base64, and `letter` with where the letter lies and the headers of order-sync. Of a record that came back
+every letter is written, the earlier ones with the status redriven. The order of the lines is not promised. The bytes are the original's, open_id and all: the file is made with mode 0600, and an
 existing one is not overwritten. docs/cli-json.md describes the form.
+
+Without an option that chooses, the file is what `dead-letters import` needs should the topic be lost.
 
 Exit codes: 1 the file is there already, or cannot be written; 2 an --app or --topic that is in no setting and
 in no letter; 7 Kafka or a topic is not there.
 
 Examples:
-  order-sync dead-letters export --to letters.ndjson --status open
+  order-sync dead-letters export --to letters.ndjson
+  order-sync dead-letters export --to open.ndjson --status open
   order-sync dead-letters export --show-personal-data | gzip > letters.ndjson.gz";
 
 /// Letters whose records are read at once.
@@ -103,7 +106,7 @@ fn private(path: &Path) -> anyhow::Result<File> {
 
 /// Rows are found first, page by page, and their records are read after them, forward: one record at a time is in memory.
 fn write(select: &Select, reading: &mut Reading, out: &mut dyn Write) -> anyhow::Result<u64> {
-    let mut letters = select.letters(reading)?;
+    let mut letters = select.letters(Copies::WithNewest, reading)?;
     let topic = reading.config.kafka.dead_letter_topic.clone();
     let (bar, mut count) = (reading.bar.clone(), 0);
     loop {

@@ -1,7 +1,8 @@
 //! `order-sync dead-letters import`: letters that the topic has lost are written into it again, from an export.
 //!
 //! What a letter is now, its status in the changelog says; the letter itself is only its text. So a letter comes back where
-//! it was, byte for byte and with its time, and only where it is missing and somebody may still want it.
+//! it was, byte for byte and with its time, and is what it was: one that is closed stays so. The letters of a record that came
+//! back stand in their order, as the last one counts; where an earlier one is lost alone, those behind it are written again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -19,8 +20,7 @@ use crate::cli::shell::Shell;
 use crate::cli::unread::LETTERS_UNKNOWN;
 use crate::inspect::{LetterId, LetterRow, Statuses, Word, read_exported};
 use crate::kafka::dead_letters::DeadLetterTopic;
-use crate::record::Record;
-use crate::sync::changelog::LetterState;
+use crate::record::{Header, Record};
 use crate::sync::scan::{LogScan as _, Span};
 
 /// Options of `order-sync dead-letters import`.
@@ -36,10 +36,10 @@ pub struct Args {
 }
 
 const HELP: &str = "\
-A letter is written again where its topic has lost it and it is still open by the changelog, with the very
-bytes, partition and time that it had; all others are told and left alone:
-  present     the topic has a letter of this id
-  closed      it was redriven, superseded or discarded
+A letter is written again where its topic has lost it, with the very bytes, partition and time that it had,
+whether it is open by the changelog or was redriven, superseded or discarded: it comes back as what it was.
+All others are told and left alone:
+  present     the topic has the letters of this id
   unknown     no worker of this group has set this record aside, or a later letter of it was written
 A file that is no export, or was changed, ends everything before anything is written. Importing again is
 safe. Nothing is sent to Douyin: `dead-letters redrive` does that. `list` has imported letters before all
@@ -58,12 +58,11 @@ const LINE_MAX: usize = 16 << 20;
 /// So many letters are taken from one file, to bound memory.
 const LETTERS_MAX: usize = 1_000_000;
 
-/// What becomes of a letter of the file.
+/// What becomes of the letters of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Imported,
     Present,
-    Closed,
     Unknown,
 }
 
@@ -72,44 +71,90 @@ impl Fate {
         match self {
             Self::Imported => "imported",
             Self::Present => "present",
-            Self::Closed => "closed",
             Self::Unknown => "unknown",
         }
     }
 }
 
-/// What is kept of a letter until it is decided.
+/// What is kept of the letters of one record, each of which says how often it had been dead-lettered by then.
+#[derive(Debug)]
 struct Known {
+    /// When one of them was written.
     timestamp_ms: i64,
-    times: u32,
+    /// Whether this group has written them.
+    is_ours: bool,
+    /// Those of the file, in their order.
+    file: Vec<u32>,
+    /// Those of the topic.
+    topic: Vec<u32>,
     fate: Fate,
-    /// Of several lines for one letter the first is written.
-    is_written: bool,
+    /// How many of the file are behind us, or need not be written.
+    done: usize,
+}
+
+impl Known {
+    /// Where the first of the file stands that the topic does not have.
+    fn first_missing(&self) -> Option<usize> {
+        self.file.iter().position(|times| !self.topic.contains(times))
+    }
+
+    /// Decides, where the newest letter is known that was written of this record. One that is behind it would pass for it.
+    fn judge(&mut self, newest: Option<u32>) {
+        let first_missing = self.first_missing();
+        (self.fate, self.done) = match first_missing {
+            None => (Fate::Present, self.file.len()),
+            Some(first) if newest.is_some() && self.file.last().copied() == newest => (Fate::Imported, first),
+            Some(_) if !self.topic.is_empty() => (Fate::Present, self.file.len()),
+            Some(_) => (Fate::Unknown, self.file.len()),
+        };
+    }
 }
 
 /// Runs `order-sync dead-letters import`.
 pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
-        let mut known = HashMap::new();
-        each_line(&args.file, &mut |row, _| {
-            let fresh =
-                Known { timestamp_ms: row.written_ms, times: row.times, fate: Fate::Imported, is_written: false };
-            known.entry(row.id).or_insert(fresh);
-            anyhow::ensure!(known.len() <= LETTERS_MAX, "more than {LETTERS_MAX} letters: split the file");
-            Ok(())
-        })
-        .map_err(|error| exit::fail(Exit::Failure, error))?;
+        let mut known = known(&args.file, &reading.config.kafka.group_id).map_err(|e| exit::fail(Exit::Failure, e))?;
         let spans = reading.letters(None)?;
         let spans = concerned(&spans, &known, &reading.config.kafka.dead_letter_topic)?;
         find_present(&mut known, &spans, reading)?;
         judge(&mut known, &spans, reading)?;
+        let wanted = known.values().map(|known| known.file.len() - known.done).sum();
+        let all = known.values().map(|known| known.file.len()).sum();
         if !args.dry_run {
             write(&args.file, &mut known, reading)?;
         }
         reading.bar.finish_and_clear();
-        tell(args, &known, shell)?;
+        tell(args, &known, (wanted, all), shell)?;
         Ok(Exit::Done)
     })
+}
+
+/// The letters of the file.
+fn known(path: &Path, group: &str) -> anyhow::Result<HashMap<LetterId, Known>> {
+    let (mut known, mut count) = (HashMap::new(), 0);
+    each_line(path, &mut |row, record| {
+        let is_group = |header: &&Header| header.name == "order-sync.group";
+        let is_ours = || {
+            let written_by = record.headers.iter().rfind(is_group);
+            written_by.is_some_and(|header| header.value.as_deref() == Some(group.as_bytes()))
+        };
+        let of_record = known.entry(row.id).or_insert_with(|| Known {
+            timestamp_ms: row.written_ms,
+            is_ours: is_ours(),
+            file: Vec::with_capacity(1),
+            topic: Vec::new(),
+            fate: Fate::Unknown,
+            done: 0,
+        });
+        // Of several lines for one letter one is written.
+        if let Err(at) = of_record.file.binary_search(&row.times) {
+            of_record.file.insert(at, row.times);
+            count += 1;
+        }
+        anyhow::ensure!(count <= LETTERS_MAX, "more than {LETTERS_MAX} letters: split the file by partition");
+        Ok(())
+    })?;
+    Ok(known)
 }
 
 /// Reads the file from its beginning, letter by letter.
@@ -154,7 +199,7 @@ fn concerned(spans: &[Span], known: &HashMap<LetterId, Known>, topic: &str) -> a
     wanted.into_iter().map(|(partition, span)| span.ok_or_else(|| missing(partition))).collect()
 }
 
-/// Marks the letters that the topic has.
+/// Notes the letters that the topic has.
 fn find_present(known: &mut HashMap<LetterId, Known>, spans: &[Span], reading: &mut Reading) -> anyhow::Result<()> {
     let topic = reading.config.kafka.dead_letter_topic.clone();
     let (bar, total) = (reading.bar.clone(), spans.iter().map(Span::offsets).sum());
@@ -163,8 +208,11 @@ fn find_present(known: &mut HashMap<LetterId, Known>, spans: &[Span], reading: &
     let scanned = reading.scan.read(&topic, spans, &mut |seen| {
         read += 1;
         Reading::progress(&bar, (read, total));
-        if let Some(known) = LetterRow::read(seen).and_then(|row| known.get_mut(&row.id)) {
-            known.fate = Fate::Present;
+        if let Some(row) = LetterRow::read(seen)
+            && let Some(known) = known.get_mut(&row.id)
+            && !known.topic.contains(&row.times)
+        {
+            known.topic.push(row.times);
         }
         ControlFlow::Continue(())
     });
@@ -174,52 +222,68 @@ fn find_present(known: &mut HashMap<LetterId, Known>, spans: &[Span], reading: &
 /// Decides by the changelog about those that are missing.
 fn judge(known: &mut HashMap<LetterId, Known>, spans: &[Span], reading: &mut Reading) -> anyhow::Result<()> {
     let mut statuses: Statuses = reading.statuses(spans)?;
-    for (id, known) in known.iter_mut().filter(|(_, known)| known.fate == Fate::Imported) {
+    for (id, known) in known.iter_mut() {
+        if known.first_missing().is_none() {
+            known.judge(None);
+            continue;
+        }
         let word = statuses.take(&mut reading.scan, id, known.timestamp_ms).map_err(reading::kafka)?;
-        known.fate = match word {
-            Word::Status(status) if status.state != LetterState::Open => Fate::Closed,
-            // The letter of that time is the one that is lost; this is an earlier one.
-            Word::Status(status) if status.times != known.times => Fate::Unknown,
-            Word::Status(_) => Fate::Imported,
-            Word::Forgotten => Fate::Closed,
+        let in_file = known.file.last().copied();
+        let newest = match word {
+            Word::Status(status) => Some(status.times),
+            // Its order has left, and so has its status: nobody else tells whose it is.
+            Word::Forgotten if known.is_ours => in_file,
             Word::Unknown if reading.config.kafka.topics.iter().any(|topic| *topic == *id.source.topic) => {
                 // Without a changelog nobody knows; with one, its partition has no position yet.
-                if statuses.are_kept() { Fate::Unknown } else { Fate::Imported }
+                in_file.filter(|_| !statuses.are_kept())
             }
-            Word::CameBack | Word::Unreadable | Word::Unknown => Fate::Unknown,
+            Word::Forgotten | Word::CameBack | Word::Unreadable | Word::Unknown => None,
         };
+        known.judge(newest);
     }
     reading.note_unread(statuses.unread(), LETTERS_UNKNOWN);
     Ok(())
 }
 
-/// Writes those that are to be written.
+/// Writes those that are to be written. The file is read as often as one record has letters to be written: those of one
+/// record stand in their order.
 fn write(path: &Path, known: &mut HashMap<LetterId, Known>, reading: &Reading) -> anyhow::Result<()> {
     let mut topic = DeadLetterTopic::connect(&reading.config.kafka).map_err(reading::kafka)?;
-    let (mut batch, mut bytes) = (Vec::new(), 0);
-    let mut flush = |batch: &mut Vec<(i32, Record)>| {
-        topic.put_back(batch).map_err(reading::kafka)?;
-        batch.clear();
-        anyhow::ensure!(!reading.stop.is_cancelled(), "ended; what was imported by then is there: import again");
-        Ok(())
-    };
-    each_line(path, &mut |row, record| {
-        let wanted = known.get_mut(&row.id).filter(|known| known.fate == Fate::Imported && !known.is_written);
-        if let Some(known) = wanted {
-            known.is_written = true;
-            bytes += record.content_bytes();
-            batch.push((row.id.source.partition, record));
-            if bytes >= BATCH_BYTES {
-                bytes = 0;
-                flush(&mut batch)?;
+    while known.values().any(|known| known.done < known.file.len()) {
+        let mut written = 0_u64;
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let mut flush = |batch: &mut Vec<(i32, Record)>| {
+            topic.put_back(batch).map_err(reading::kafka)?;
+            batch.clear();
+            anyhow::ensure!(!reading.stop.is_cancelled(), "ended; what was imported by then is there: import again");
+            Ok(())
+        };
+        each_line(path, &mut |row, record| {
+            let is_next = |known: &&mut Known| known.file.get(known.done) == Some(&row.times);
+            if let Some(known) = known.get_mut(&row.id).filter(is_next) {
+                known.done += 1;
+                written += 1;
+                bytes += record.content_bytes();
+                batch.push((row.id.source.partition, record));
+                if bytes >= BATCH_BYTES {
+                    bytes = 0;
+                    flush(&mut batch)?;
+                }
             }
-        }
-        Ok(())
-    })?;
-    flush(&mut batch)
+            Ok(())
+        })?;
+        flush(&mut batch)?;
+        anyhow::ensure!(written > 0, "{} has changed meanwhile; import again", path.display());
+    }
+    Ok(())
 }
 
-fn tell(args: &Args, known: &HashMap<LetterId, Known>, shell: &mut Shell) -> anyhow::Result<()> {
+fn tell(
+    args: &Args,
+    known: &HashMap<LetterId, Known>,
+    (wanted, all): (usize, usize),
+    shell: &mut Shell,
+) -> anyhow::Result<()> {
     let mut rows: Vec<_> = known.iter().map(|(id, known)| (id, known.fate)).collect();
     rows.sort_unstable();
     match shell.output() {
@@ -233,10 +297,39 @@ fn tell(args: &Args, known: &HashMap<LetterId, Known>, shell: &mut Shell) -> any
             if !rows.is_empty() {
                 shell.out.table(&["OUTCOME", "ID"], table)?;
             }
-            let written = rows.iter().filter(|(_, fate)| *fate == Fate::Imported).count();
             let verb = if args.dry_run { "would be written" } else { "written" };
-            render::note(format!("{written} of {} letters {verb}", rows.len()));
+            render::note(format!("{wanted} of {all} letters {verb}"));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(file: &[u32], topic: &[u32], newest: Option<u32>) -> (Fate, Vec<u32>) {
+        let (file, topic) = (file.to_vec(), topic.to_vec());
+        let mut known = Known { timestamp_ms: 0, is_ours: true, file, topic, fate: Fate::Unknown, done: 0 };
+        known.judge(newest);
+        (known.fate, known.file[known.done..].to_vec())
+    }
+
+    /// The last letter of an id in its topic counts, so that the newest of all is written last or nothing is.
+    #[test]
+    fn what_is_lost_is_written_with_what_stands_behind_it_and_the_newest_last() {
+        let check = |file: &[u32], topic: &[u32], newest, fate: Fate, written: &[u32]| {
+            assert_eq!(judged(file, topic, newest), (fate, written.to_vec()), "{file:?} {topic:?} {newest:?}");
+        };
+        check(&[1], &[], Some(1), Fate::Imported, &[1]);
+        check(&[1, 2, 3], &[], Some(3), Fate::Imported, &[1, 2, 3]);
+        check(&[1, 2, 3], &[1], Some(3), Fate::Imported, &[2, 3]);
+        check(&[1, 2, 3], &[3], Some(3), Fate::Imported, &[1, 2, 3]);
+        check(&[1, 2, 3], &[1, 3], Some(3), Fate::Imported, &[2, 3]);
+        check(&[3], &[], Some(3), Fate::Imported, &[3]);
+        check(&[1, 2], &[2, 1], None, Fate::Present, &[]);
+        check(&[1, 2], &[3], Some(3), Fate::Present, &[]);
+        check(&[1, 2], &[], Some(3), Fate::Unknown, &[]);
+        check(&[1, 2], &[], None, Fate::Unknown, &[]);
+    }
 }

@@ -11,7 +11,7 @@ use crate::cli::render::{self, Output, Reader, printable};
 use crate::cli::shell::Shell;
 use crate::cli::times;
 use crate::cli::unread::LETTERS_OPEN;
-use crate::inspect::{Letters, Listed};
+use crate::inspect::{Copies, Letters, Listed};
 
 /// Rows of one table; a longer list is several tables, so that the first rows need not wait for the last.
 const PAGE: usize = 100;
@@ -80,7 +80,7 @@ pub(super) struct Line<'a> {
 /// Runs `order-sync dead-letters list`.
 pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
-        let mut letters = args.select.letters(reading)?;
+        let mut letters = args.select.letters(Copies::Newest, reading)?;
         match args.group_by {
             Some(by) => count(&mut letters, by, args, reading, shell)?,
             None => list(&mut letters, args, reading, shell)?,

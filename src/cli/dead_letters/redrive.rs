@@ -15,7 +15,7 @@ use crate::cli::render::{self, Output, printable};
 use crate::cli::shell::Shell;
 use crate::cli::unread::{LETTERS_OPEN, ORDERS_WITHOUT};
 use crate::inspect::{
-    Foresight, LetterDetail, LetterId, Listed, OrderPlace, Prospect, Will, identity_of, read_standing,
+    Copies, Foresight, LetterDetail, LetterId, Listed, OrderPlace, Prospect, Will, identity_of, read_standing,
 };
 use crate::order::{AppId, Identity};
 use crate::record::{NextOffset, Record};
@@ -116,7 +116,7 @@ fn choose(args: &Args, reading: &mut Reading) -> anyhow::Result<BTreeMap<LetterI
     if select.status.is_empty() {
         select.status.push(LetterState::Open);
     }
-    let mut letters = select.letters(reading)?;
+    let mut letters = select.letters(Copies::Newest, reading)?;
     let (bar, mut chosen, mut matching) = (reading.bar.clone(), BTreeMap::new(), 0_usize);
     let mut progress = |read| Reading::progress(&bar, read);
     while let Some(listed) = letters.next(&mut reading.scan, &mut progress).map_err(reading::kafka)? {

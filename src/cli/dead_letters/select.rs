@@ -67,8 +67,8 @@ impl Select {
         lists.into_iter().any(|length| length > 0) || ones.contains(&true)
     }
 
-    /// The chosen letters, the newest first.
-    pub(super) fn letters(&self, reading: &mut Reading) -> anyhow::Result<Letters> {
+    /// The chosen letters, the newest first; with the earlier ones of their records or without.
+    pub(super) fn letters(&self, copies: Copies, reading: &mut Reading) -> anyhow::Result<Letters> {
         let topic = reading.config.kafka.dead_letter_topic.clone();
         let mut spans = reading.letters(self.partition)?;
         if let Some(since) = self.since {
@@ -78,7 +78,7 @@ impl Select {
         let statuses = reading.statuses(&spans)?;
         reading.bar.set_message(topic.clone());
         let filter = Filter {
-            copies: Copies::Newest,
+            copies,
             ids: self.ids.clone(),
             reasons: self.reason.clone(),
             statuses: self.status.clone(),
