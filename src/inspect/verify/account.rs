@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
+use super::close::NO_LETTER;
 use super::eras::Eras;
 use super::evidence::{Brief, order_key};
 use super::facts::Facts;
@@ -26,7 +27,7 @@ pub(super) struct Account<'a> {
     pub(super) eras: &'a Eras,
     pub(super) facts: &'a mut Facts,
     pub(super) letters: &'a LettersSeen,
-    /// Commands that have no outcome.
+    /// Commands that have no outcome, or that of another one.
     pub(super) lost: &'a [Lost],
     pub(super) partitions_of_topic: i32,
     /// The oldest offset of the source.
@@ -121,7 +122,12 @@ impl<'a> Account<'a> {
         }
         match self.decode(value, self.eras.at(offset)) {
             Ok(event) => self.fold(offset, &event),
-            Err(fault) => self.set_aside(offset, fault.reason),
+            Err(fault) => {
+                self.set_aside(offset, fault.reason);
+                if let Some(order_id) = fault.order_id.as_deref().filter(|_| self.part.0 == 0) {
+                    self.hold_names(offset, fault.app_id.as_deref(), order_id);
+                }
+            }
         }
     }
 
@@ -131,7 +137,7 @@ impl<'a> Account<'a> {
             return;
         }
         let found = match self.letter(offset).map(|letter| letter.reason) {
-            Some(Some(other)) if other == reason => None,
+            Some(Some(other)) if other == reason || self.letters_of(offset).is_empty() => None,
             // A field that is faulty besides.
             Some(_) => Some((Reason::LetterUnexplained, format!("its dead letter has another reason than {reason}"))),
             None => Some((Reason::LetterMissing, format!("it is to be the dead letter {reason}, and there is none"))),
@@ -180,12 +186,15 @@ impl<'a> Account<'a> {
             track.note(offset, kind);
         }
         self.use_up(key, offset, &candidates);
-        if is_wrong && let Some(Err((reason, words))) = judged.into_iter().next() {
+        if letter.is_some() && self.letters_of(offset).is_empty() {
+            self.check_status(offset, kind, Some(&identity));
+        } else if is_wrong && let Some(Err((reason, words))) = judged.into_iter().next() {
             self.put(offset, reason, words, Some(&identity), Some(kind));
         } else if letter.is_some() {
             self.check_status(offset, kind, Some(&identity));
         }
         self.hold_letters(&identity, offset, &candidates);
+        self.hold_names(offset, Some(identity.app_id.as_str()), &identity.order_id);
         self.forget_unknown(key);
     }
 
@@ -228,17 +237,24 @@ impl<'a> Account<'a> {
     }
 
     fn check_status(&mut self, offset: i64, kind: Kind, identity: Option<&Identity>) {
-        if !self.facts.statuses.contains_key(&offset) {
+        if self.letters_of(offset).is_empty() {
+            self.put(offset, Reason::LetterMissing, NO_LETTER.to_owned(), identity, Some(kind));
+        } else if !self.facts.statuses.contains_key(&offset) {
             let words = "the changelog has no status of its dead letter".to_owned();
             self.put(offset, Reason::StatusMissing, words, identity, Some(kind));
         }
     }
 
-    /// The letter that set the record aside in its place; not one that a command has made of it later.
+    /// The letter that set the record aside in its place; not one that a command has made of it later. Where the topic has lost
+    /// it, its status tells as much as is needed.
     fn letter(&self, offset: i64) -> Option<LetterSeen> {
-        let mut asides = self.letters_of(offset).iter().filter(|letter| !letter.is_of_delivery);
+        let (all, by_commands) = (self.letters_of(offset), self.facts.failed.get(&offset).copied().unwrap_or(0));
+        if all.is_empty() {
+            let status = self.facts.statuses.get(&offset).filter(|status| status.times as usize > by_commands);
+            return LetterSeen::lost(offset, status?);
+        }
+        let mut asides = all.iter().filter(|letter| !letter.is_of_delivery);
         let first = asides.next().copied()?;
-        let by_commands = self.facts.failed.get(&offset).copied().unwrap_or(0);
         (1 + asides.count() > by_commands).then_some(first)
     }
 

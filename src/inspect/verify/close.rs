@@ -9,6 +9,10 @@ use super::step::left_below;
 use super::worlds::{Track, World};
 use crate::order::Identity;
 
+/// Of a record that has a status, and no letter.
+pub(super) const NO_LETTER: &str =
+    "the changelog has the status of a dead letter, and the dead-letter topic has no letter: import it from an export";
+
 /// What of a state may not be told: it names what differs and no value.
 fn state_words(found: &Brief, folded: &Brief) -> (Reason, String) {
     if found.differs_by_stamp_alone(folded) {
@@ -40,6 +44,7 @@ impl Account<'_> {
         }
         self.close_settled();
         self.close_unsaid();
+        self.close_stateless();
     }
 
     fn close_order(&mut self, track: &Track, last: Option<LastState>) {
@@ -179,9 +184,7 @@ impl Account<'_> {
         for offset in missing {
             let order = self.facts.statuses.get(&offset).map(|status| status.order);
             let identity = order.and_then(|order| self.identity(order));
-            let words =
-                "the changelog has the status of a dead letter, and the dead-letter topic has no letter".to_owned();
-            self.find(offset, Reason::LetterMissing, words, identity.as_ref());
+            self.find(offset, Reason::LetterMissing, NO_LETTER.to_owned(), identity.as_ref());
         }
     }
 

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 
 use super::account::Account;
+use super::commits::Group;
 use super::evidence::{order_key, short};
-use super::facts::{Facts, Group};
+use super::facts::Facts;
 use super::outcome::Reason;
 use super::rules::Variant;
 use crate::order::again::last_request;

@@ -172,6 +172,11 @@ impl Eras {
         self.known.iter().rev().map(|known| &**known)
     }
 
+    /// The apps that were ever configured, as far as the log says.
+    pub(super) fn apps(&self) -> impl Iterator<Item = &AppId> {
+        self.known.iter().flat_map(|known| &known.events.apps)
+    }
+
     /// By which the record at this offset was folded; `None` where the log does not say.
     pub(super) fn at(&self, offset: i64) -> Option<&InForce> {
         let era = self.stretches.iter().rev().find(|era| era.next <= offset)?;

@@ -1,17 +1,13 @@
 //! What a partition of the changelog says of one source partition, each thing in short: the last word on every order,
 //! delivery and letter, what commands came to, and of the commits that no compaction has touched every record.
-//!
-//! Such commits are told by their numbers: every commit writes the position under the same key, so that compaction leaves
-//! of a stretch that it has cleaned the last position alone. Where the positions of two commits stand one after the other,
-//! all that was written between them is still there: it may have gone through the first of the two and some records of the
-//! second, and not as far as what could take their place. Of the very first commit only its offsets tell.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
-use super::debts::{Debt, Place, owes};
+use super::commits::{Acted, Commit, Doubts, Group};
+use super::debts::{Debt, Place};
 use super::eras::Eras;
 use super::evidence::{Brief, OwedSeen, names_key, order_key, short};
 use super::given::Outcomes;
@@ -21,20 +17,11 @@ use crate::order::state::DeadLetterMark;
 use crate::order::{AppId, DeadLetterReason, Identity, OrderState, UpdateTime};
 use crate::record::TopicPartition;
 use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
-use crate::sync::command::{CommandDone, Outcome};
+use crate::sync::command::CommandDone;
 use crate::sync::last_record::LastRecord;
 use crate::sync::ports::{PortError, Position};
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 use crate::sync::{Owed, OwedKey};
-
-/// A commit whose position still stands in the changelog.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Commit {
-    /// Everything before it has an outcome with this commit.
-    pub(super) next: i64,
-    /// Whether every record of it is still there.
-    pub(super) whole: bool,
-}
 
 /// The last word on an order.
 #[derive(Clone, Debug)]
@@ -73,7 +60,7 @@ pub(super) struct Facts {
     pub(super) position: Option<Position>,
     pub(super) states: HashMap<u64, LastState, RandomState>,
     /// Orders that have had a state and have none any more.
-    left: HashSet<u64, RandomState>,
+    pub(super) left: HashSet<u64, RandomState>,
     /// By order and offset of the event: deliveries that are owed now, and those of whole commits.
     pub(super) owed: HashMap<(u64, i64), Vec<OwedSeen>, RandomState>,
     /// What is owed now.
@@ -106,20 +93,13 @@ pub(super) struct Facts {
     /// Bytes of all documents that were read, and how many.
     pub(super) document_bytes: u64,
     pub(super) states_read: u64,
+    /// What the log says of itself that cannot be.
+    pub(super) doubts: Doubts,
     /// No offset before this one lacks its record.
-    gapless: i64,
+    pub(super) gapless: i64,
     /// Where the commands lay.
-    executed: HashSet<i64, RandomState>,
-    group: Group,
-}
-
-/// Records behind the last position.
-#[derive(Default)]
-pub(super) struct Group {
-    pub(super) owed: Vec<(u64, OwedSeen)>,
-    states: Vec<(u64, Option<Brief>)>,
-    pub(super) commands: Vec<Place>,
-    reborn_ms: Option<i64>,
+    pub(super) executed: HashSet<i64, RandomState>,
+    pub(super) group: Group,
 }
 
 impl Facts {
@@ -163,6 +143,11 @@ impl Facts {
         self.gapless += i64::from(offset == self.gapless);
         self.newest_ms = self.newest_ms.max(seen.timestamp_ms());
         let key = ChangelogKey::decode(seen.key().unwrap_or_default(), topic).map_err(|e| unreadable(&e))?;
+        match &key {
+            None => self.doubts.is_shared = true,
+            Some(ChangelogKey::Position) => {}
+            Some(_) => self.group.newest_ms = Some(seen.timestamp_ms().unwrap_or(i64::MAX)),
+        }
         match (key, seen.value()) {
             (None, _) | (Some(ChangelogKey::Position | ChangelogKey::Command(_) | ChangelogKey::Settings(_)), None) => {
             }
@@ -184,11 +169,13 @@ impl Facts {
                 }
             }
             (Some(ChangelogKey::Command(id)), Some(value)) => {
-                self.outcomes.put(&id);
-                let Ok(done) = CommandDone::decode(value) else {
+                let done = CommandDone::decode(value).ok();
+                self.outcomes.put(&id, done.as_ref());
+                let Some(done) = done else {
                     self.cannot_read("the outcome of a command", None, seen);
                     return Ok(());
                 };
+                self.group.acted.extend(Acted::of(&done));
                 // One that is told again stands there again.
                 if self.executed.insert(done.command_offset.get()) {
                     self.group.commands.extend(Place::of(&done));
@@ -245,73 +232,6 @@ impl Facts {
         let seen = OwedSeen { stamp, offset, request, used: false };
         self.alive.insert((order, stamp), seen);
         self.group.owed.push((order, seen));
-    }
-
-    fn position(&mut self, position: Position, offset: i64) {
-        let number = position.commit_number;
-        let whole = match &self.position {
-            Some(before) => before.commit_number + 1 == number,
-            None => number == 1 && self.gapless == offset + 1,
-        };
-        let group = std::mem::take(&mut self.group);
-        if group.reborn_ms.is_some() {
-            // What was said of the earlier topic's records says nothing of this one's.
-            let alive = std::mem::take(&mut self.alive);
-            let states = std::mem::take(&mut self.states);
-            let (apps, read) = (std::mem::take(&mut self.apps), (self.document_bytes, self.states_read));
-            let (document_bytes, states_read) = read;
-            *self = Self {
-                alive,
-                states,
-                apps,
-                document_bytes,
-                states_read,
-                reborn_ms: group.reborn_ms,
-                ..Self::default()
-            };
-        }
-        self.eras.pass(&position);
-        let whole = whole && group.reborn_ms.is_none();
-        if whole {
-            let before = self.position.as_ref().map(|before| (before.next.get(), before.commands));
-            self.keep_debts(&group, before);
-            self.keep(group);
-        }
-        self.commits.push(Commit { next: position.next.get(), whole });
-        if let Some(last) = position.last {
-            self.last_records.insert(last.offset, last);
-        }
-        self.position = Some(position);
-    }
-
-    fn keep(&mut self, group: Group) {
-        let at = self.commits.len();
-        for (order, seen) in group.owed {
-            self.owed.entry((order, seen.offset)).or_default().push(seen);
-        }
-        self.written.extend(group.states.into_iter().map(|(order, state)| (at, order, state)));
-    }
-
-    /// Brings what was gathered into the order in which it is asked for.
-    fn seal(&mut self) {
-        // Behind the last position no commit ends: what stands there is the last word all the same.
-        self.group = Group::default();
-        if let Some(position) = &self.position {
-            self.eras.pass(position);
-        }
-        for (&(order, _), seen) in &self.alive {
-            let all = self.owed.entry((order, seen.offset)).or_default();
-            if !all.contains(seen) {
-                all.push(*seen);
-            }
-        }
-        self.commands.sort_by_key(|done| (done.next, done.command_offset));
-        for done in &self.commands {
-            if let (Outcome::DeadLetter, Some(offset)) = (done.outcome, done.offset) {
-                *self.failed.entry(offset.get()).or_default() += 1;
-            }
-            self.commanded.extend(owes(done));
-        }
     }
 
     /// Before a new pass.

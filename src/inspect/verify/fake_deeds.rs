@@ -169,6 +169,17 @@ impl FakeWorker {
         self.done("redrive", Outcome::Refused, order, Some(offset), None);
     }
 
+    /// A command lies there again: its outcome is told once more.
+    pub(super) fn give_again(&mut self, id: &[u8], value: Option<Vec<u8>>) {
+        self.commands += 1;
+        let key = ChangelogKey::Command(std::str::from_utf8(id).unwrap().into());
+        let encoded = key.encode("orders");
+        let is_it = |record: &&Record| record.key.as_deref() == Some(&*encoded);
+        let told = self.log.topics["changelog"].iter().rfind(is_it).and_then(|record| record.value.clone()).unwrap();
+        self.log.put("commands", id, value);
+        self.besides(key, told.into_vec());
+    }
+
     /// An app is paused, and goes on.
     pub(super) fn pause_and_resume(&mut self) {
         for action in [Action::Pause { app_id: app() }, Action::Resume { app_id: app() }] {

@@ -153,9 +153,10 @@ impl FakeWorker {
     }
 
     /// An event comes and is folded.
-    pub(super) fn event(&mut self, order: &str, event_id: &str, status: &str, at_s: i64) {
+    pub(super) fn event(&mut self, order: &str, event_id: &str, status: &str, at_s: i64) -> i64 {
         let offset = self.record(order, event_id, status, at_s);
         self.fold(offset, FoldAs::Event);
+        offset
     }
 
     /// An event comes.

@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use foldhash::fast::RandomState;
 
 use super::evidence::{names_key, record_key, short};
+use super::facts::StatusSeen;
 use crate::inspect::LetterRow;
-use crate::order::DeadLetterReason;
+use crate::order::{DeadLetterReason, Stage};
 use crate::record::{Record, TopicPartition};
 use crate::sync::letter::{REQUEST_BYTES_MAX, measures};
 use crate::sync::letter_original::letter_of;
@@ -30,6 +31,8 @@ pub(super) struct LetterSeen {
     offset: i64,
     /// `None`: a code that this release does not know.
     pub(super) reason: Option<DeadLetterReason>,
+    /// `None`: a word that this release does not know.
+    stage: Option<Stage>,
     /// Whether its event was folded.
     pub(super) is_of_delivery: bool,
     /// The worker's clock when it failed first.
@@ -45,6 +48,27 @@ pub(super) struct LetterSeen {
 }
 
 impl LetterSeen {
+    /// The letter that set a record aside and is lost, as far as the status of it tells; `None` of a delivery's.
+    pub(super) fn lost(offset: i64, status: &StatusSeen) -> Option<Self> {
+        status.stamp.is_none().then_some(Self {
+            offset,
+            reason: Some(status.reason),
+            stage: Some(stage_of(status.reason)),
+            is_of_delivery: false,
+            first_failed_ms: i64::MIN,
+            original: Original::Gone,
+            stamp: 0,
+            request: 0,
+            times: status.times,
+            names: status.order,
+        })
+    }
+
+    /// Whether reason, stage and stamp go together.
+    pub(super) fn is_of_one_piece(&self, reason: DeadLetterReason) -> bool {
+        self.stage == Some(stage_of(reason)) && self.is_of_delivery == self.stamp().is_some()
+    }
+
     /// Whether this is the record that the letter is of.
     pub(super) fn is_of(&self, record: &Record) -> bool {
         match self.original {
@@ -120,10 +144,13 @@ impl LettersSeen {
         let (original, request) = content.map_or((None, None), |content| (content.original, content.request));
         // One that is cut off ends near the limit.
         let request = request.filter(|request| request.len() + 4 <= REQUEST_BYTES_MAX);
+        let stages = [Stage::Decode, Stage::Fold, Stage::Deliver];
+        let stage = stages.into_iter().find(|stage| text("__connect.errors.stage") == Some(stage.as_str()));
         self.letters.push(LetterSeen {
             offset: offset.get(),
             reason: DeadLetterReason::ALL.into_iter().find(|reason| reason.as_str() == &*row.reason),
-            is_of_delivery: text("__connect.errors.stage") == Some("deliver"),
+            stage,
+            is_of_delivery: stage == Some(Stage::Deliver),
             first_failed_ms: row.first_failed_at.as_deref().and_then(ms).unwrap_or(i64::MAX),
             original: match (&original, text("order-sync.omitted")) {
                 (Some(record), _) => Original::Whole(record_key(record)),
@@ -156,6 +183,26 @@ impl LettersSeen {
     /// The offsets of their originals, the least first.
     pub(super) fn offsets(&self) -> impl Iterator<Item = i64> + '_ {
         self.letters.iter().map(|letter| letter.offset)
+    }
+}
+
+/// Where a worker judges so.
+const fn stage_of(reason: DeadLetterReason) -> Stage {
+    match reason {
+        DeadLetterReason::RecordTooLarge
+        | DeadLetterReason::MissingKey
+        | DeadLetterReason::MalformedEvent
+        | DeadLetterReason::UnsupportedSchemaVersion
+        | DeadLetterReason::UnknownApp
+        | DeadLetterReason::TimeInFuture => Stage::Decode,
+        DeadLetterReason::OlderThanRetained
+        | DeadLetterReason::OrderTypeChanged
+        | DeadLetterReason::StatusNotSupported
+        | DeadLetterReason::IncompleteOrder
+        | DeadLetterReason::MalformedOrder
+        | DeadLetterReason::FieldOverLimit
+        | DeadLetterReason::DocumentTooLarge => Stage::Fold,
+        DeadLetterReason::RejectedByPlatform | DeadLetterReason::RetriesExhausted => Stage::Deliver,
     }
 }
 

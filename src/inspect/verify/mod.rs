@@ -3,6 +3,7 @@
 mod account;
 mod bases;
 mod close;
+mod commits;
 mod debts;
 mod eras;
 mod evidence;
@@ -31,6 +32,8 @@ mod fake_deeds;
 mod fakes;
 #[cfg(test)]
 mod laws_tests;
+#[cfg(test)]
+mod lost_tests;
 #[cfg(test)]
 mod settled_tests;
 

@@ -123,11 +123,13 @@ pub enum Reason {
     CommandDiffers,
     /// The record of the settings by which the log was folded is missing, or another one.
     SettingsDiffer,
+    /// The changelog has records that no position follows.
+    PositionMissing,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Hole,
         Self::NeverOwed,
         Self::UnexplainedDelivery,
@@ -147,6 +149,7 @@ impl Reason {
         Self::CommandMissing,
         Self::CommandDiffers,
         Self::SettingsDiffer,
+        Self::PositionMissing,
     ];
 
     /// The code of the JSON.
@@ -171,6 +174,7 @@ impl Reason {
             Self::CommandMissing => "command_missing",
             Self::CommandDiffers => "command_differs",
             Self::SettingsDiffer => "settings_differ",
+            Self::PositionMissing => "position_missing",
         }
     }
 
@@ -186,8 +190,13 @@ impl Reason {
                  `order-sync orders resync`. Who wrote to the changelog? Only workers may"
             }
             Self::StateMissing => {
-                "the order's state is lost: ask the merchant for its whole document as a new event. Who wrote to the \
-                 changelog, and does it have cleanup.policy=compact?"
+                "the changelog has lost a state of the order: where `order-sync orders show` has none of it any more, ask the \
+                 merchant for its whole document as a new event. Who wrote to the changelog, and does it have \
+                 cleanup.policy=compact?"
+            }
+            Self::PositionMissing => {
+                "the changelog has lost the position of its last commit: what lies behind the one before it counts as pending \
+                 here, and a worker that restores by it refuses the partition. Was a `store rebase` cut off? Else who wrote to the changelog? Only workers may"
             }
             Self::UnexplainedDelivery => {
                 "something was owed that no event says: see with `order-sync orders show` whether Douyin holds what the \
@@ -196,7 +205,13 @@ impl Reason {
             Self::Unreadable => {
                 "another release or another hand has written it: use the tools of the release that the workers run"
             }
-            Self::LetterMissing | Self::StatusMissing => {
+            Self::LetterMissing => {
+                "was a setting or the release changed? The finding begins with it where that may be all. Was the dead-letter topic \
+                 made anew, or did its letters expire? `order-sync dead-letters import` brings them back from an export, those \
+                 that are closed, too; see that the topic has retention.ms=-1. Without one fold the event with `order-sync orders \
+                 fold … --why …` once what is wrong with it is mended, or ask the merchant for a new event"
+            }
+            Self::StatusMissing => {
                 "was a setting or the release changed? The finding begins with it where that may be all. Else nobody was told that this event failed: fold it with `order-sync orders fold … --why …` once what is wrong \
                  with it is mended, or ask the merchant for a new event; see that the dead-letter topic has retention.ms=-1"
             }
@@ -256,7 +271,8 @@ impl Reason {
             | Self::StatusDiffers
             | Self::RecordChanged
             | Self::CommandMissing
-            | Self::SettingsDiffer => false,
+            | Self::SettingsDiffer
+            | Self::PositionMissing => false,
         }
     }
 }

@@ -230,6 +230,7 @@ impl Pass<'_> {
         if part.0 == 0 {
             account.tell_of_settings();
             account.tell_unread();
+            account.tell_doubts();
             account.tell_lost(Which::OfOrders);
         }
         if next > end && part.0 == 0 {
@@ -253,6 +254,7 @@ impl Pass<'_> {
         account.close();
         if part.0 == 0 {
             account.tell_lost(Which::Others);
+            account.close_open_end();
         }
         spread.take(source, account.tracks.values().map(|track| &track.identity));
         Ok((account.report, account.findings))

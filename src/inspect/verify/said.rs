@@ -1,11 +1,11 @@
 //! What dead letters and their statuses say, held against one another, against folding, and against commands.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
 use super::account::Account;
-use super::evidence::{order_key, short};
+use super::evidence::{names_key, order_key, short};
 use super::facts::StatusSeen;
 use super::letters::LetterSeen;
 use super::outcome::Reason;
@@ -77,6 +77,30 @@ impl Account<'_> {
         self.find(offset, Reason::LetterDiffers, words, Some(identity));
     }
 
+    /// Every letter of a record that has several names its order, and an app of the group's. Those of deliveries name the very
+    /// app, or that of the command that has owed them.
+    pub(super) fn hold_names(&mut self, offset: i64, app: Option<&str>, order: &str) {
+        let letters = self.letters.of(offset);
+        if letters.len() < 2 {
+            // The status says the same of a single one.
+            return;
+        }
+        let key = |app: Option<&str>| names_key(app, Some(order));
+        let known = self.rules.events.apps.iter().chain(&self.facts.apps).chain(self.eras.apps());
+        let known: HashSet<u64, RandomState> =
+            known.map(|app| key(Some(app.as_str()))).chain([key(app), key(None)]).collect();
+        let is_named = |letter: &LetterSeen| match (letter.reason, letter.stamp()) {
+            // What is not decoded has no names.
+            (Some(DeadLetterReason::RecordTooLarge | DeadLetterReason::MissingKey), _) => true,
+            (_, Some(stamp)) => letter.names() == key(app) || self.facts.commanded.contains(&(letter.names(), stamp)),
+            (_, None) => known.contains(&letter.names()),
+        };
+        if !letters.iter().all(is_named) {
+            let words = "one of its dead letters names another app or order than the record".to_owned();
+            self.find(offset, Reason::LetterDiffers, words, None);
+        }
+    }
+
     /// Every letter says what fits together, and what its status says; and a status is what commands have left.
     pub(super) fn close_letters(&mut self) {
         let begin = self.low.max(self.begin);
@@ -92,7 +116,9 @@ impl Account<'_> {
             self.facts.statuses.range(within).map(|(at, seen)| (*at, *seen)).collect();
         for (offset, status) in statuses {
             let identity = self.identity(status.order);
-            if let Some(words) = differs(letters.of(offset), &status) {
+            if let Some((reason, words)) = self.lost_times(letters.of(offset), Some(status.times)) {
+                self.find(offset, reason, words, identity.as_ref());
+            } else if let Some(words) = differs(letters.of(offset), &status) {
                 self.find(offset, Reason::LetterDiffers, words, identity.as_ref());
             } else if let Some(words) = disobeys(&status, deeds.get(&offset).copied().unwrap_or_default()) {
                 self.find(offset, Reason::CommandDiffers, words.to_owned(), identity.as_ref());
@@ -123,8 +149,7 @@ fn contradiction(letter: &LetterSeen) -> Option<String> {
     let Some(reason) = letter.reason else {
         return Some("its dead letter has a reason that this release does not know".to_owned());
     };
-    let is_of_delivery = matches!(reason, DeadLetterReason::RejectedByPlatform | DeadLetterReason::RetriesExhausted);
-    let fits = is_of_delivery == letter.is_of_delivery && is_of_delivery == letter.stamp().is_some();
+    let fits = letter.is_of_one_piece(reason);
     (!fits).then(|| format!("reason ({reason}), stage and stamp of its dead letter do not go together"))
 }
 

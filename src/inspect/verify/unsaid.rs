@@ -29,6 +29,10 @@ impl Account<'_> {
                     let identity = self.identity(letter.names());
                     let words = "the changelog has no status of its dead letter, and none that could be forgotten";
                     self.find(offset, Reason::StatusMissing, words.to_owned(), identity.as_ref());
+                } else if self.part.0 == 0
+                    && let Some((reason, words)) = self.lost_times(all, None)
+                {
+                    self.find(offset, reason, words, None);
                 }
                 continue;
             };
@@ -39,6 +43,34 @@ impl Account<'_> {
                 self.find(offset, Reason::CommandMissing, words, identity.as_ref());
             }
         }
+    }
+
+    /// Each letter says how often its record had come to one: whether they say all numbers up to that of their status, or
+    /// where there is none, to the greatest of them.
+    pub(super) fn lost_times(&self, letters: &[LetterSeen], status: Option<u32>) -> Option<(Reason, String)> {
+        let seen: BTreeSet<u32> = letters.iter().map(LetterSeen::times).collect();
+        let newest = seen.last().copied()?;
+        // A status is never behind the newest letter, which is said elsewhere.
+        let most = status.map_or(Some(newest), |times| (times >= newest).then_some(times))?;
+        // The count goes on over a topic that was made anew, and letters of the one before are not read.
+        let first = if self.facts.reborn_ms.is_some() { seen.first().copied()? } else { 1 };
+        let missing = seen
+            .range(first..)
+            .fold(first, |expect, times| if *times == expect { expect.saturating_add(1) } else { expect });
+        if missing > most {
+            return None;
+        }
+        let numbers = most.abs_diff(first) as usize;
+        Some(if letters.len() > numbers {
+            let words = format!(
+                "it has become a dead letter {most} times, and none of its letters says {missing} as its number"
+            );
+            (Reason::LetterDiffers, words)
+        } else {
+            let words =
+                format!("of its {most} dead letters the topic lacks number {missing}: import it from an export");
+            (Reason::LetterMissing, words)
+        })
     }
 
     /// How often commands have owed the delivery of a record under a stamp.
