@@ -1,6 +1,7 @@
 //! Shell: the composition root, supervision and the admin HTTP.
 
 pub mod admin;
+pub mod beginnings;
 mod company;
 pub mod damage;
 pub mod demo;

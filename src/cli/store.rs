@@ -1,14 +1,18 @@
 //! `order-sync store`: what the local store holds, having it rebuilt, writing it into a changelog.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::exit::{self, Exit};
-use super::render::Output;
+use super::render::{self, Output};
 use super::shell::Shell;
+use crate::app::beginnings::{self, Lost};
 use crate::app::damage;
 use crate::app::rebase::{self, Behind, Told};
 use crate::app::worker::wall_ms;
-use crate::config::{Config, Need};
+use crate::config::{self, Config, Need};
+use crate::record::NextOffset;
 use crate::store::{self, Owner, SledStore};
 use crate::sync::log_ports::CacheStore as _;
 use crate::sync::ports::{PortError, StateReader as _};
@@ -65,9 +69,11 @@ Examples:
 
 const CHECK_HELP: &str = "\
 The worker that uses the store must not run meanwhile. Nothing is changed. With --output json
-one object per partition.
+one object per partition. Where the changelog has lost its beginning, that is said on stderr for each
+partition, with whether this store holds what is gone.
 
-Exit codes: 6 there is no store, it is in use, or it cannot be read.
+Exit codes: 6 there is no store, it is in use, or it cannot be read; 7 the changelog has lost its beginning, and
+this store does not hold what is gone.
 
 Examples:
   order-sync store check --config order-sync.toml --output json";
@@ -132,6 +138,7 @@ fn failed(config: &Config) -> impl Fn(PortError) -> anyhow::Error {
 
 fn check(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
     let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed(config))?;
+    let (lost, mut exit) = (beginnings(&config.kafka, &store), Exit::Done);
     for source in store.sources() {
         let Some(position) = store.position(&source).map_err(failed(config))? else { continue };
         let mut orders = 0;
@@ -159,6 +166,11 @@ fn check(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
             }
             Output::Json => shell.out.json(&line)?,
         }
+        if let Some(lost) = lost.iter().find(|lost| lost.partition == source.partition) {
+            let stands = changelog.map(NextOffset::new);
+            render::note(lost.words_for(stands));
+            exit = if lost.is_known_to(stands) { exit } else { Exit::Kafka };
+        }
     }
     if shell.output() == Output::Text {
         let regime = store.changelog().map_or_else(
@@ -167,7 +179,20 @@ fn check(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
         );
         shell.out.line(format!("{} can be read; {regime}", config.store.path.display()))?;
     }
-    Ok(Exit::Done)
+    Ok(exit)
+}
+
+/// Which partitions of the changelog that this store is a cache of have lost their beginning. Brokers that do not answer keep
+/// nobody from looking at a store.
+fn beginnings(kafka: &config::Kafka, store: &SledStore) -> Vec<Lost> {
+    if store.changelog().as_ref() != Some(&kafka.changelog_topic) {
+        return Vec::new();
+    }
+    let partitions: BTreeSet<i32> = store.sources().into_iter().map(|source| source.partition).collect();
+    beginnings::lost(kafka, partitions).unwrap_or_else(|error| {
+        render::note(format!("whether {} has its beginning was not looked at: {error}", kafka.changelog_topic));
+        Vec::new()
+    })
 }
 
 fn rebuild(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::exit::{self, Exit};
 use super::render::Output;
 use super::shell::Shell;
+use crate::app::beginnings::{self, Lost};
 use crate::app::topics::{Filled, loss_by_offsets, not_lost};
 use crate::config::{Kafka, Need};
 use crate::kafka::own_topics::{Lapse, Looked, OwnTopic};
@@ -43,7 +44,8 @@ One line per topic; with --output json one object per line:
 A topic that does not fit, or is missing for `check`, ends with exit code 7; so does a source topic that
 is missing, as the partitions of all others follow from it. A setting that does not fit has a line
 of its own, in JSON with \"setting\", \"is\", \"wanted\" and the \"command\" that sets it. Which settings
-are looked at, and which of them `run` refuses: docs/delivery-semantics.md.
+are looked at, and which of them `run` refuses: docs/delivery-semantics.md. A partition of the changelog
+that has lost its beginning has a line of its own, too, with what to do.
 
 Examples:
   order-sync topics check --config order-sync.toml
@@ -142,7 +144,8 @@ impl Told<'_> {
             Ok(Ensured::Created(partitions)) => ("created", format!("was made with {partitions} partitions")),
             Ok(Ensured::Present(partitions)) => match self.topics.look(self.kafka, own) {
                 Ok(Looked::Seen { lapses, notes }) => {
-                    return self.tell_settings(topic, partitions, &lapses, &notes);
+                    let lost = self.lost(own, partitions);
+                    return self.tell_looked(topic, partitions, &lost, &lapses, &notes);
                 }
                 Ok(Looked::Unseen(words)) => ("fault", words),
                 Err(error) => ("fault", error.to_string()),
@@ -152,17 +155,32 @@ impl Told<'_> {
         self.line(&Line { topic, outcome, message: &message, lapse: None })
     }
 
-    /// A topic that fits is one line; of one that does not, each setting at fault is.
-    fn tell_settings(
+    /// What is gone of a topic, in words.
+    fn lost(&self, own: OwnTopic, partitions: i32) -> Vec<String> {
+        match own {
+            OwnTopic::Changelog => match beginnings::lost(self.kafka, 0..partitions) {
+                Ok(lost) => lost.iter().map(Lost::words).collect(),
+                Err(error) => vec![error.to_string()],
+            },
+            OwnTopic::Commands | OwnTopic::DeadLetters | OwnTopic::Tokens => Vec::new(),
+        }
+    }
+
+    /// A topic that fits is one line; of one that does not, each fault is.
+    fn tell_looked(
         &mut self,
         topic: &str,
         partitions: i32,
+        lost: &[String],
         lapses: &[Lapse],
         notes: &[String],
     ) -> anyhow::Result<()> {
-        if lapses.is_empty() {
+        if lapses.is_empty() && lost.is_empty() {
             let message = &format!("is there, with {partitions} partitions");
             self.line(&Line { topic, outcome: "ok", message, lapse: None })?;
+        }
+        for message in lost {
+            self.line(&Line { topic, outcome: "fault", message, lapse: None })?;
         }
         for lapse in lapses {
             self.line(&Line { topic, outcome: "fault", message: &lapse.words(), lapse: Some(lapse.into()) })?;

@@ -312,7 +312,7 @@ impl Restore {
 }
 
 /// That records are gone from a partition's beginning. Compaction leaves the first offset where it is.
-pub(super) fn beginning_lost(place: &str, low: NextOffset, but: &str) -> PortError {
+pub fn beginning_lost(place: &str, low: NextOffset, but: &str) -> PortError {
     PortError::Refused(
         By::Kafka,
         format!(

@@ -3,8 +3,13 @@
 use std::process::Command;
 use std::time::Duration;
 
+use order_sync::config;
 use order_sync::kafka::producer::{Outgoing, Producer};
+use order_sync::record::{NextOffset, TopicPartition};
 use order_sync::sandbox::SandboxHandle;
+use order_sync::store::{Owner, SledStore};
+use order_sync::sync::log_ports::{CacheStore as _, CacheWrite, Checkpoint};
+use order_sync::sync::ports::Position;
 
 use crate::run::{Site, produce, sandbox};
 use crate::support::kafka::eventually;
@@ -142,6 +147,63 @@ fn real_kafka_a_setting_that_loses_something_is_a_fault_and_run_refuses_it_or_wa
     check("commands", ("max.message.bytes", "1048588"), ("1048588", small), 0);
     check("tokens", (policy, "delete"), ("delete", "compact"), 0);
     check("tokens", ("message.timestamp.type", "CreateTime"), ("CreateTime", "LogAppendTime"), 0);
+}
+
+/// A store of this group that stands at this offset of the changelog's first partition.
+fn store_at(site: &Site, source: &TopicPartition, stands: i64) {
+    let path = site.home().join("store");
+    let changelog = Some(format!("{}.changelog", site.group()));
+    let owner = Owner { group_id: site.group().to_owned(), cluster_id: None, changelog, now_ms: 0 };
+    let store = SledStore::open(&config::Store { path, cache_bytes: 32 << 20, retain: None }, &owner).unwrap();
+    let write = CacheWrite {
+        source: source.clone(),
+        states: Vec::new(),
+        owed: Vec::new(),
+        settled: Vec::new(),
+        letters: Vec::new(),
+        commands: Vec::new(),
+        position: Some(Position::before(NextOffset::new(0))),
+        checkpoint: Some(Checkpoint { changelog: NextOffset::new(stands), written_ms: 0 }),
+    };
+    store.fill(write).unwrap();
+}
+
+#[test]
+fn real_kafka_a_changelog_without_its_beginning_is_a_fault_and_each_store_is_told_whether_it_has_it() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let source = kafka.topic("beginning", 1, &[]);
+    let sandbox = sandbox(Duration::ZERO);
+    let site = Site::new(&kafka.brokers, &source, &sandbox.base_url());
+    // A broker deletes no records by command where the policy is compact alone.
+    faulty(kafka, &site, "changelog", &[("cleanup.policy", "delete")]);
+    let changelog = format!("{}.changelog", site.group());
+    let faults = |code: i32| {
+        let (ended, told) = topics(&site, &["check"]);
+        let faults: Vec<String> = told.lines().filter(|line| line.starts_with("fault ")).map(str::to_owned).collect();
+        assert_eq!(ended, Some(code), "{told}");
+        faults
+    };
+    assert_eq!(faults(7).len(), 1, "the policy");
+    let producer = Producer::connect(&kafka.brokers).unwrap();
+    for _ in 0..3 {
+        let record = Outgoing { partition: Some(0), value: Some(b"a record"), ..Outgoing::default() };
+        producer.send(&changelog, record).unwrap();
+    }
+    producer.flush().unwrap();
+    kafka.delete_records(&changelog, 0, 2);
+    let begins = format!("the changelog {changelog}/0 begins at offset 2: records before that were deleted");
+    let found = faults(7);
+    assert!(found.len() == 2 && found[0].starts_with(&format!("fault    {changelog}: {begins}")), "{found:?}");
+    assert!(found[0].contains("`order-sync store rebase`"), "{found:?}");
+    let source = TopicPartition::new(source.as_str(), 0);
+    for (stands, ends, words) in [(1, 7, "it cannot take the partition"), (2, 0, "it can take the partition")] {
+        store_at(&site, &source, stands);
+        let mut check = Command::new(env!("CARGO_BIN_EXE_order-sync"));
+        let told = check.args(["store", "check", "--config"]).arg(site.config_file()).output().unwrap();
+        let said = String::from_utf8(told.stderr).unwrap();
+        assert!(said.contains(&begins) && said.contains(words), "{said}");
+        assert_eq!(told.status.code(), Some(ends), "{said}");
+    }
 }
 
 #[test]
