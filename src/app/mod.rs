@@ -9,6 +9,7 @@ pub mod health;
 mod log_mode;
 pub mod memory_fold;
 pub mod rebase;
+mod rebased;
 pub mod settings;
 mod threads;
 pub mod topics;

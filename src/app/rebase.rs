@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::rebased::{Onto, rebased};
 use super::worker::wall_ms;
 use crate::config::{self, Config};
 use crate::kafka::changelog::Changelog;
@@ -98,15 +99,6 @@ enum Plan {
     Write(Task),
     /// The store knows less of it than the group has committed, and the changelog nothing: what is told of that.
     Left(Told),
-}
-
-/// What the changelog holds of the partition.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Onto {
-    /// Nothing: the store's states are written.
-    Nothing,
-    /// All of it: its own states are written again, for a source topic that is a new one.
-    Itself,
 }
 
 /// The cluster that a rebase would write to: a store of another one is none of its business.
@@ -267,14 +259,7 @@ impl Look<'_> {
 fn partition(log: &RebaseLog, store: &SledStore, task: &Task) -> Result<Told, PortError> {
     let Task { source, onto, anew, .. } = task;
     let lost = || PortError::Fatal(format!("the changelog holds no position of {source} any more; try again"));
-    let mut position = store.position(source)?.ok_or_else(lost)?;
-    // The next commit says by which settings it is folded from there on.
-    position.settings = None;
-    // A store that was of the changelog before this is told by it.
-    position.changelog_id = Some(ChangelogId(fastrand::u64(..)));
-    if let Some(low) = anew {
-        (position.next, position.partitions, position.last, position.topic_id) = (*low, None, None, None);
-    }
+    let held = store.position(source)?.ok_or_else(lost)?;
     let mut step = Step { log, source, records: Vec::new(), bytes: 0 };
     let (mut orders, mut owed_count) = (0, 0);
     store.scan_states(source, &mut |identity, mut state| {
@@ -301,15 +286,15 @@ fn partition(log: &RebaseLog, store: &SledStore, task: &Task) -> Result<Told, Po
         owed_count += 1;
         step.put(&ChangelogKey::Owed(key), value)?;
     }
-    match onto {
-        // The rest of it stays as it is. No commit of another hand has this number.
-        Onto::Itself => position.commit_number += 1,
+    let commands_end = match onto {
+        // The rest of it stays as it is.
+        Onto::Itself => None,
         Onto::Nothing => {
             letters_and_commands(store, source, &mut step)?;
-            // What was executed is known of no store for certain, as it may be behind: nothing is executed twice.
-            position.commands = log.commands_end(source.partition)?;
+            log.commands_end(source.partition)?
         }
-    }
+    };
+    let position = rebased(held, *onto, *anew, ChangelogId(fastrand::u64(..)), commands_end);
     let value = position.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
     step.records.push(ChangelogRecord { key: ChangelogKey::Position.encode(&source.topic), value: Some(value) });
     log.write(source, &step.records, Some(position.next))?;

@@ -284,13 +284,26 @@ impl Transactions {
     }
 }
 
-/// Whether the answer to a commit says that it never took place.
+/// Whether the answer to a commit says that it never took place. librdkafka asks for an abort as well where it has no answer:
+/// a connection that ends in an error of TLS, or of its login, may have carried the commit to its end.
 fn nothing_was_committed(error: &KafkaError) -> bool {
     if let KafkaError::Transaction(error) = error {
-        return error.txn_requires_abort();
+        return error.txn_requires_abort() && denies_it(error.code());
     }
     // The records were not all out, so the commit was not even asked for.
     matches!(error, KafkaError::Flush(_))
+}
+
+/// Whether these are a broker's own words, and say no. What the client says by itself has a negative code, and so has a
+/// broker that does not know what went wrong.
+fn denies_it(code: RDKafkaErrorCode) -> bool {
+    let is_silence = matches!(
+        code,
+        RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::NetworkException
+            | RDKafkaErrorCode::NotEnoughReplicasAfterAppend
+    );
+    code as i32 > 0 && !is_silence
 }
 
 /// Waits until nothing is under way, or for as long as a step may take. The commit of this binding waits, too, but looks only
@@ -322,3 +335,7 @@ fn receipts(transaction: &Transaction, ends: &HashMap<i32, i64>) -> Vec<Receipt>
     };
     transaction.parts.iter().filter_map(receipt).collect()
 }
+
+#[cfg(test)]
+#[path = "transactions_tests.rs"]
+mod tests;

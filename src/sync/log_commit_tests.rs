@@ -123,11 +123,15 @@ fn the_same_position_with_other_results_is_the_next_owners() {
 
 #[test]
 fn what_the_next_owner_went_on_with_is_not_kept() {
-    let mut site = site(&[Plan::UnknownCommitted]);
-    let theirs = part(0, 9, 3, "A", 9, &[]);
-    let ours = cut(vec![part(0, 1, 2, "A", 5, &[]), part(1, 1, 1, "B", 6, &[])]);
-    site.log.content().write(&Transaction { parts: vec![theirs], letters: Vec::new() }, true);
-    // The position of partition 0 that is read is the newest: theirs came before ours only in this little log.
-    site.commit.commit(&ours).unwrap();
+    let mut site = site(&[Plan::UnknownAborted]);
+    let parts = vec![part(0, 1, 2, "A", 5, &[]), part(1, 1, 1, "B", 6, &[])];
+    // Ours was made; then partition 0 has moved, and its new owner has gone on. All that we had is there, and more.
+    let made = |parts| site.log.content().write(&Transaction { parts, letters: Vec::new() }, true);
+    made(parts.clone());
+    made(vec![part(0, 9, 3, "A", 9, &[])]);
+    site.commit.commit(&cut(parts)).unwrap();
+    assert_eq!((site.positions(0), site.positions(1)), (vec![5, 9], vec![6]), "nothing is written behind theirs");
+    assert_eq!(site.cache.position(&source(0)).unwrap(), None, "the cache never has what is not the newest");
+    assert_eq!(site.cache.owed(&source(0), &key("A", 5)).unwrap(), None);
     assert_eq!(site.cache.position(&source(1)).unwrap().unwrap().next.get(), 6);
 }

@@ -98,3 +98,7 @@ impl Worker {
         (!owned.is_empty()).then_some(Fence { metadata, owned })
     }
 }
+
+#[cfg(test)]
+#[path = "fence_tests.rs"]
+mod tests;

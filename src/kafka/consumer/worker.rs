@@ -120,7 +120,7 @@ impl Worker {
     }
 
     /// Rebalances, errors, commit results and log lines. Records have their own queues.
-    fn serve_group(&mut self) -> Result<(), Ended> {
+    pub(super) fn serve_group(&mut self) -> Result<(), Ended> {
         loop {
             self.poll_dry()?;
             let Some(rebalance) = self.consumer.context().next_rebalance() else { break };
