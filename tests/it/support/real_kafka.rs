@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use order_sync::record::{Header, Record, RecordOffset};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -160,6 +160,7 @@ impl RealKafka {
             .set("bootstrap.servers", &self.brokers)
             .set("group.id", Self::name("reader"))
             .set("isolation.level", isolation)
+            .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .create()
             .unwrap();
@@ -168,10 +169,18 @@ impl RealKafka {
         list.add_partition_range(topic, 0, partitions - 1);
         list.set_all_offsets(Offset::Beginning).unwrap();
         consumer.assign(&list).unwrap();
-        let mut ended = BTreeSet::new();
+        let (mut ended, mut reached, mut heard) = (BTreeSet::new(), BTreeMap::new(), Instant::now());
         while ended.len() < usize::try_from(partitions).unwrap() {
-            match consumer.poll(SILENCE_MAX).expect("an answer of brokers that are up") {
+            // An event that is no record, such as the answer to a commit of offsets, ends a poll early.
+            let Some(told) = consumer.poll(Duration::from_secs(1)) else {
+                let (since, where_at) = (heard.elapsed(), (&ended, &reached));
+                assert!(since < SILENCE_MAX, "nothing of {topic} for {since:?}, and not through: {where_at:?}");
+                continue;
+            };
+            match told {
                 Ok(message) => {
+                    heard = Instant::now();
+                    reached.insert(message.partition(), message.offset());
                     let headers = message.headers().map_or_else(Vec::new, |headers| {
                         headers
                             .iter()
