@@ -14,7 +14,7 @@ fn answered(answers: &[RDKafkaRespErr]) -> KafkaError {
     let config = settings(&cluster.bootstrap_servers());
     let producer: BaseProducer<DefaultProducerContext> =
         client::transactions(&config, "id", TRANSACTION_TIMEOUT).unwrap().create().unwrap();
-    producer.init_transactions(STEP_TIMEOUT).unwrap();
+    producer.init_transactions(Duration::from_secs(15)).unwrap();
     producer.begin_transaction().unwrap();
     producer.send(BaseRecord::<(), [u8]>::to("orders").payload(b"a state")).unwrap();
     cluster.request_errors(RDKafkaApiKey::EndTxn, answers);

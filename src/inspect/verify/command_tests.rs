@@ -272,6 +272,25 @@ fn a_letter_that_came_back_has_a_status_that_knows_of_it() {
     });
 }
 
+/// A letter that was discarded is open again where the order was sent again by another command and rejected again; not else.
+#[test]
+fn a_letter_may_come_back_after_it_was_discarded_where_its_order_was_resynced() {
+    let mut worker = with_a_letter().0;
+    let at = worker.give_up("A");
+    worker.cut();
+    worker.discard("A", at);
+    worker.cut();
+    let letter = format!("\"orders\",{at}]");
+    each_way(&worker, |planted| {
+        assert_eq!(planted.changed("letter", &letter, "discarded", "open"), [(at, "command_differs")]);
+    });
+    worker.resync("A");
+    worker.cut();
+    assert_eq!(worker.give_up("A"), at);
+    worker.cut();
+    each_way(&worker, |planted| assert!(planted.last("letter", &letter).contains("open")));
+}
+
 /// Whatever it came to, and compacted or not: each has left its outcome, from where the log says that they were executed.
 #[test]
 fn a_command_that_was_executed_and_has_no_outcome_is_told_of_whatever_kind_it_was() {

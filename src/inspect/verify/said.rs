@@ -11,7 +11,7 @@ use super::letters::LetterSeen;
 use super::outcome::Reason;
 use super::step::{Candidate, What};
 use crate::order::again::last_request;
-use crate::order::{DeadLetterReason, Identity};
+use crate::order::{AppId, DeadLetterReason, Identity};
 use crate::sync::changelog::LetterState;
 use crate::sync::command::Outcome;
 
@@ -111,19 +111,33 @@ impl Account<'_> {
                 self.find(offset, Reason::LetterDiffers, words, None);
             }
         }
-        let deeds = self.deeds();
+        let (deeds, resynced) = (self.deeds(), self.resynced());
         let statuses: Vec<(i64, StatusSeen)> =
             self.facts.statuses.range(within).map(|(at, seen)| (*at, *seen)).collect();
         for (offset, status) in statuses {
             let identity = self.identity(status.order);
             if let Some((reason, words)) = self.lost_times(letters.of(offset), Some(status.times)) {
                 self.find(offset, reason, words, identity.as_ref());
-            } else if let Some(words) = differs(letters.of(offset), &status) {
+                continue;
+            }
+            if let Some(words) = differs(letters.of(offset), &status) {
                 self.find(offset, Reason::LetterDiffers, words, identity.as_ref());
-            } else if let Some(words) = disobeys(&status, deeds.get(&offset).copied().unwrap_or_default()) {
+                continue;
+            }
+            let mut deeds = deeds.get(&offset).copied().unwrap_or_default();
+            // What a resync owes is the delivery of the record that was applied last: it may come back as that one's letter.
+            deeds.failed |= resynced.contains(&status.order);
+            if let Some(words) = disobeys(&status, deeds) {
                 self.find(offset, Reason::CommandDiffers, words.to_owned(), identity.as_ref());
             }
         }
+    }
+
+    /// The orders that a command has sent again.
+    fn resynced(&self) -> HashSet<u64, RandomState> {
+        let sent =
+            self.facts.commands.iter().filter(|done| &*done.command == "resync" && done.outcome == Outcome::Sent);
+        sent.map(|done| names_key(done.app_id.as_ref().map(AppId::as_str), done.order_id.as_deref())).collect()
     }
 
     fn deeds(&self) -> HashMap<i64, Deeds, RandomState> {
