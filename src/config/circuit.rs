@@ -101,7 +101,8 @@ pub(super) const SECTION: Section = Section {
             absent: Absent::Default("20"),
             doc: "A part of the platform is away where more distinct orders than this fail at once, and more than \
                   `partial_percent` of those attempted: the time of delivery.give_up_after stands still then. Of the group: \
-                  a worker counts by its share of the partitions, 3 at the least, where these are more than 5 %.",
+                  a worker counts by its share of the partitions, 3 at the least, where these are more than 5 %. Where no more \
+                  fail, but more than one and more than 5 %, the time counts a hundredth.",
         },
         Key {
             name: "partial_percent",

@@ -1,5 +1,6 @@
 //! Pure: the time that counts against an app's failing orders. It stands still while the platform, or a part of it,
-//! is away: while the circuit is not closed, and while many orders fail at once.
+//! is away: while the circuit is not closed, and while many orders fail at once. While a few fail that are a large part of
+//! those attempted, which may be either, it creeps.
 //!
 //! How many orders were attempted is estimated in fixed memory, one bit per order and turn; orders are never listed.
 
@@ -13,6 +14,9 @@ const FEW: usize = 3;
 /// Where fewer fail than are many for the group, so much of the attempted orders must: beside chance faults a dozen that
 /// fail for good are no part of the platform.
 const PERCENT_OF_SHARE: u32 = 5;
+/// How much slower time counts while nobody can tell bad orders from a part of the platform: by default an outage of a day costs
+/// no dead letter then, and a bad order becomes one in the end.
+const CREEP: u32 = 100;
 
 const WORDS: usize = 256;
 const BITS: u32 = 64 * 256;
@@ -67,7 +71,15 @@ pub struct Patience {
     percent: u32,
     counted: Duration,
     at: Duration,
-    stands_still: bool,
+    clock: Clock,
+}
+
+/// How time counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    Runs,
+    Creeps,
+    Stands,
 }
 
 impl Patience {
@@ -80,7 +92,7 @@ impl Patience {
             percent: rules.partial_percent,
             counted: Duration::ZERO,
             at: Duration::ZERO,
-            stands_still: false,
+            clock: Clock::Runs,
         }
     }
 
@@ -93,12 +105,15 @@ impl Patience {
 
     /// An attempt of `order` has ended; `failing` distinct orders of the app have failed and not been settled since.
     pub fn note(&mut self, order: OrderPrint, failing: usize, state: CircuitState, now: Duration) {
-        if !self.stands_still {
-            self.counted += now.saturating_sub(self.at);
-        }
+        let passed = now.saturating_sub(self.at);
+        self.counted += match self.clock {
+            Clock::Runs => passed,
+            Clock::Creeps => passed / CREEP,
+            Clock::Stands => Duration::ZERO,
+        };
         self.at = now;
         self.attempted.note(order, now);
-        self.stands_still = state != CircuitState::Closed || self.is_partial_outage(failing);
+        self.clock = if state == CircuitState::Closed { self.judge(failing) } else { Clock::Stands };
     }
 
     /// The time counted since the start, up to the last attempt that has ended.
@@ -106,14 +121,18 @@ impl Patience {
         self.counted
     }
 
-    fn is_partial_outage(&self, failing: usize) -> bool {
-        if failing <= self.orders {
-            return false;
+    fn judge(&self, failing: usize) -> Clock {
+        let orders = self.attempted.estimate();
+        let is_part = |percent: u32| {
+            let failing = f64::from(u32::try_from(failing).unwrap_or(u32::MAX));
+            failing * 100.0 > orders * f64::from(percent)
+        };
+        let is_large = is_part(self.percent.max(PERCENT_OF_SHARE));
+        if failing > self.orders_of_group && is_part(self.percent) || failing > self.orders && is_large {
+            return Clock::Stands;
         }
-        let is_many = failing > self.orders_of_group;
-        let percent = if is_many { self.percent } else { self.percent.max(PERCENT_OF_SHARE) };
-        let failing = f64::from(u32::try_from(failing).unwrap_or(u32::MAX));
-        failing * 100.0 > self.attempted.estimate() * f64::from(percent)
+        // One that fails while others are accepted is a bad one.
+        if failing > 1 && is_large { Clock::Creeps } else { Clock::Runs }
     }
 }
 
@@ -163,7 +182,10 @@ mod tests {
     #[test]
     fn time_stands_still_while_the_platform_or_a_part_of_it_is_away() {
         check(100, 1, CircuitState::Closed, 100);
-        check(100, 20, CircuitState::Closed, 100);
+        check(1000, 20, CircuitState::Closed, 100);
+        check(100, 20, CircuitState::Closed, 1);
+        check(35, 2, CircuitState::Closed, 1);
+        check(45, 2, CircuitState::Closed, 100);
         check(100, 21, CircuitState::Closed, 0);
         check(2_000, 30, CircuitState::Closed, 0);
         check(20_000, 30, CircuitState::Closed, 100);
@@ -180,7 +202,7 @@ mod tests {
             patience.share(owned, total);
             let stands_still = |patience: &mut Patience, failing: usize| {
                 patience.note(OrderPrint::of("0"), failing, CircuitState::Closed, S);
-                patience.stands_still
+                patience.clock == Clock::Stands
             };
             assert!(stands_still(&mut patience, many), "{many} with {owned} of {total}");
             assert!(!stands_still(&mut patience, many - 1), "{} with {owned} of {total}", many - 1);
