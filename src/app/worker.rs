@@ -306,7 +306,8 @@ impl Site {
         let cache = Cache::new(Arc::new(store), self.options.meters.clone());
         let (commits, committers) =
             log_mode::commit(kafka, (transactions, &cache), self.letters()?, closing.clone(), inbox)?;
-        let (restore, restorers) = log_mode::restore(kafka, &cache, &self.options.meters, inbox)?;
+        let units = settings::units(&self.options.config);
+        let (restore, restorers) = log_mode::restore(kafka, &units, &cache, &self.options.meters, inbox)?;
         let threads = committers.into_iter().chain(restorers).collect();
         Ok(Some(Parts { reader: Arc::new(cache), commits, restore: Some(restore), threads }))
     }

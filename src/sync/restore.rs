@@ -13,6 +13,7 @@ use super::last_position::last_position;
 use super::log_ports::{ChangelogExtent, ChangelogSource, Checkpoint};
 use super::ports::{By, Epoch, PortError, Position, StateReader as _};
 use super::recent::cache_write;
+use super::units::{self, Units};
 use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::{Meters, event};
 
@@ -96,6 +97,8 @@ pub struct RestoreSite {
     pub tombstones_kept: Duration,
     /// So much is gathered before it is written to the store.
     pub batch_bytes: usize,
+    /// The apps' units of `update_time`: a stamp that would go back is refused.
+    pub units: Units,
 }
 
 impl Restore {
@@ -217,7 +220,7 @@ impl Restore {
             event::RestoreProgress { source: &self.source, at, until, orders: self.orders }.emit();
             self.said = now.mono;
         }
-        let RestoreSite { changelog, cache, meters, batch_bytes, .. } = site;
+        let RestoreSite { changelog, cache, meters, batch_bytes, units, .. } = site;
         let (source, orders, claim) = (&self.source, &mut self.orders, &mut self.claim);
         let (mut gathered, mut is_other) = (Gathered::default(), false);
         let mut write = |gathered: Gathered, changelog: Option<NextOffset>| {
@@ -228,6 +231,7 @@ impl Restore {
                 }
                 *claim = None;
             }
+            units::check(units, &gathered)?;
             let count = u64::try_from(gathered.states.len()).unwrap_or(u64::MAX);
             *orders += count;
             meters.store().restored(count);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::order::{AppId, TimeUnit, UpdateTime};
 use crate::store::MemoryStore;
 use crate::sync::log_fakes::{FakeLog, identity, part, source};
 use crate::sync::log_ports::{CacheStore as _, Transaction};
@@ -16,14 +17,19 @@ fn site(log: &FakeLog, store: &MemoryStore) -> RestoreSite {
         topic: "g.changelog".to_owned(),
         tombstones_kept: Duration::from_secs(1000),
         batch_bytes: 1,
+        units: [(AppId::new("tt1"), TimeUnit::Seconds)].into(),
     }
 }
 
 fn run(log: &FakeLog, store: &MemoryStore) -> Result<Step, PortError> {
-    let (mut site, mut restore) = (site(log, store), Restore::new(Epoch(1), source(0)));
+    run_at(&mut site(log, store))
+}
+
+fn run_at(site: &mut RestoreSite) -> Result<Step, PortError> {
+    let mut restore = Restore::new(Epoch(1), source(0));
     let now = RestoreNow { mono: Duration::ZERO, wall_ms: 1_800_000_000_000 };
     loop {
-        match restore.step(&mut site, now)? {
+        match restore.step(site, now)? {
             Step::More => {}
             step @ (Step::Done | Step::Waits) => return Ok(step),
         }
@@ -59,4 +65,32 @@ fn what_a_restore_wrote_before_it_was_cut_off_is_taken_for_no_more_than_it_is() 
         assert!(matches!(run(&log, &store), Ok(Step::Done)), "{begun} {cut_at}");
         assert_eq!(orders.map(stamp), [Some(5), Some(6), Some(7), Some(8)], "{begun} {cut_at}");
     }
+}
+
+/// An empty directory remembers no unit: the stamps in the changelog tell that the app was in milliseconds. Seconds are not
+/// refused, nor is an app that is in milliseconds now.
+#[test]
+fn stamps_in_milliseconds_are_not_gone_back_from_by_an_empty_store() {
+    let milliseconds = 1_700_000_000_000;
+    let check = |stamp: i64, removed: i64, unit: TimeUnit, is_refused: bool| {
+        let (log, store) = (FakeLog::default(), MemoryStore::new());
+        let mut part = part(0, 1, 1, "A", stamp, &[]);
+        part.position.removed_stamps = [(AppId::new("tt1"), UpdateTime(removed))].into();
+        log.content().write(&Transaction { parts: vec![part], letters: Vec::new() }, true);
+        let mut site = site(&log, &store);
+        site.units = [(AppId::new("tt1"), unit)].into();
+        let result = run_at(&mut site);
+        match result {
+            Err(PortError::Refused(By::Store, words)) => {
+                assert!(is_refused && words.contains("update_time_unit of app tt1"), "{words}");
+                assert!(words.contains("the changelog holds"), "{words}");
+                assert!(store.position(&source(0)).unwrap().is_none(), "nothing says that it is restored");
+            }
+            other => assert!(!is_refused && matches!(other, Ok(Step::Done)), "{stamp} {removed} {unit:?}: {other:?}"),
+        }
+    };
+    check(milliseconds, 0, TimeUnit::Seconds, true);
+    check(1_700_000_000, milliseconds, TimeUnit::Seconds, true);
+    check(1_700_000_000, 1_700_000_000, TimeUnit::Seconds, false);
+    check(milliseconds, milliseconds, TimeUnit::Milliseconds, false);
 }

@@ -27,6 +27,7 @@ fn world() -> World {
         topic: "g.changelog".to_owned(),
         tombstones_kept: Duration::from_secs(1000),
         batch_bytes: BATCH_BYTES,
+        units: Units::new(),
     };
     let now = RestoreNow { mono: Duration::ZERO, wall_ms: WALL_MS };
     World { log, store, site, restore: Restore::new(Epoch(1), source(0)), now }

@@ -110,6 +110,7 @@ impl Life {
             topic: "g.changelog".to_owned(),
             tombstones_kept: if settings.compacts { TOMBSTONES_KEPT } else { Duration::from_secs(24 * 60 * 60) },
             batch_bytes: 600,
+            units: order_sync::sync::units::Units::new(),
         };
         Self {
             worker,
