@@ -5,20 +5,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::rebase_look::{self, Look, there};
 use super::rebased::{Onto, rebased};
+use super::skip_lost::Lost;
 use super::worker::wall_ms;
 use crate::config::{self, Config};
 use crate::kafka::changelog::Changelog;
 use crate::kafka::rebase::RebaseLog;
 use crate::kafka::source::SourceTopics;
 use crate::kafka::topics::Topics;
-use crate::record::{NextOffset, RecordOffset, TopicPartition};
+use crate::record::{NextOffset, TopicPartition};
 use crate::store::SledStore;
-use crate::sync::changelog::{ChangelogKey, ChangelogRecord, Gathered};
+use crate::sync::changelog::{ChangelogKey, ChangelogRecord};
 use crate::sync::changelog_id::ChangelogId;
 use crate::sync::log_ports::ChangelogSource as _;
-use crate::sync::ports::{PortError, Position, SourceReader as _, StateReader as _};
-use crate::sync::{owed, position, refill};
+use crate::sync::ports::{PortError, StateReader as _};
+use crate::sync::{owed, refill};
 
 /// Bytes of one transaction.
 const STEP_BYTES: usize = 2 << 20;
@@ -55,6 +57,8 @@ pub enum Told {
         /// Where the group goes on.
         group: NextOffset,
     },
+    /// It has lost records that were not read; a rebase does not go on behind them.
+    Lost(Lost),
 }
 
 /// What is done with a partition of which the store knows less than the group has committed: another worker's store has the
@@ -99,6 +103,8 @@ enum Plan {
     Write(Task),
     /// The store knows less of it than the group has committed, and the changelog nothing: what is told of that.
     Left(Told),
+    /// Nothing, and records of it are lost: what is told of that.
+    Lost(Told),
 }
 
 /// The cluster that a rebase would write to: a store of another one is none of its business.
@@ -117,13 +123,7 @@ pub fn rebase(
 ) -> Result<usize, PortError> {
     let kafka = &config.kafka;
     let log = RebaseLog::connect(kafka, &store.store_id())?;
-    let members = log.members()?;
-    if members > 0 {
-        return Err(PortError::Fatal(format!(
-            "group {} has {members} members: stop every worker first, as a rebase moves offsets under them",
-            kafka.group_id
-        )));
-    }
+    rebase_look::refuse_members(&log, kafka)?;
     let topics = Topics::connect(kafka)?;
     // The store is what a missing one is made from.
     super::topics::ensure_rebasable(&topics, kafka)?;
@@ -133,6 +133,7 @@ pub fn rebase(
     for source in sources(&look.counts, store) {
         match plan(&mut look, &mut changelog, kafka, store, source, behind)? {
             Plan::Nothing => {}
+            Plan::Lost(told) => tell(told)?,
             Plan::Left(told) => {
                 left += 1;
                 tell(told)?;
@@ -157,10 +158,7 @@ pub fn rebase(
 
 /// Those of the store, and those that other workers' stores hold.
 fn sources(counts: &BTreeMap<String, Option<i32>>, store: &SledStore) -> BTreeSet<TopicPartition> {
-    let others = counts.iter().flat_map(|(topic, count)| {
-        (0..count.unwrap_or_default()).map(|partition| TopicPartition::new(topic.as_str(), partition))
-    });
-    others.chain(store.sources()).collect()
+    rebase_look::partitions(counts).into_iter().chain(store.sources()).collect()
 }
 
 fn plan(
@@ -189,71 +187,22 @@ fn plan(
         return Ok(Plan::Write(Task::new(source, Onto::Itself, anew)));
     }
     match held {
-        // A cache may be behind, never ahead.
-        Some(held)
-            if store.changelog().as_ref() == Some(&kafka.changelog_topic)
-                && held.commit_number <= there.commit_number =>
-        {
-            Ok(Plan::Nothing)
+        Some(held) if !is_settled(store, kafka, held.commit_number, there.commit_number) => {
+            Err(PortError::Fatal(format!(
+                "the changelog {} holds {source} at offset {} already, and the store at {}: a rebase writes into a changelog \
+                 that knows nothing of a partition. Which of them is right is for you to say: delete the topic, or move the \
+                 store away",
+                kafka.changelog_topic, there.next, held.next
+            )))
         }
-        // What an earlier rebase has done.
-        Some(held) if held.commit_number == there.commit_number => Ok(Plan::Nothing),
-        None => Ok(Plan::Nothing),
-        Some(held) => Err(PortError::Fatal(format!(
-            "the changelog {} holds {source} at offset {} already, and the store at {}: a rebase writes into a changelog that \
-             knows nothing of a partition. Which of them is right is for you to say: delete the topic, or move the store away",
-            kafka.changelog_topic, there.next, held.next
-        ))),
+        Some(_) | None => Ok(look.lost(&source, &there)?.map_or(Plan::Nothing, |lost| Plan::Lost(Told::Lost(lost)))),
     }
 }
 
-/// The position that the changelog holds of a partition.
-fn there(changelog: &mut Changelog, source: &TopicPartition) -> Result<Option<Position>, PortError> {
-    let extent = changelog.extent(source.partition)?;
-    let key = ChangelogKey::Position.encode(&source.topic);
-    let mut found = Gathered::default();
-    let mut visit = |record: &ChangelogRecord| {
-        if record.key == key {
-            found.take(&source.topic, record).map_err(|error| PortError::Fatal(error.to_string()))?;
-        }
-        Ok(())
-    };
-    let reached = changelog.read(source.partition, extent.low, &mut visit)?;
-    if reached < extent.high {
-        return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
-    }
-    Ok(found.position)
-}
-
-/// What is asked about source topics.
-struct Look<'a> {
-    log: &'a RebaseLog,
-    records: SourceTopics,
-    /// How many partitions each has now.
-    counts: BTreeMap<String, Option<i32>>,
-}
-
-impl Look<'_> {
-    /// The oldest offset of a topic that is another one than that of the position: it ends before it, or has another record
-    /// where the last one was. Its orders must be keyed to the same partitions.
-    fn begin_of_a_new_topic(
-        &mut self,
-        source: &TopicPartition,
-        position: &Position,
-    ) -> Result<Option<NextOffset>, PortError> {
-        if let (Some(had), Some(has)) = (position.partitions, self.counts.get(&*source.topic).copied().flatten())
-            && had != has
-        {
-            return Err(PortError::Fatal(position::grown(&source.topic, had, has)));
-        }
-        let (low, end) = self.log.extent(source)?;
-        if position.next > end {
-            return Ok(Some(low));
-        }
-        let Some(last) = position.last else { return Ok(None) };
-        let found = self.records.read(source, RecordOffset::new(last.offset))?;
-        Ok(found.is_some_and(|record| last.is_contradicted_by(&record)).then_some(low))
-    }
+/// A cache may be behind, never ahead; and equal numbers are what an earlier rebase has left.
+fn is_settled(store: &SledStore, kafka: &config::Kafka, held: u64, there: u64) -> bool {
+    let is_cache = store.changelog().as_ref() == Some(&kafka.changelog_topic);
+    held == there || is_cache && held < there
 }
 
 fn partition(log: &RebaseLog, store: &SledStore, task: &Task) -> Result<Told, PortError> {

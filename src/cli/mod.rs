@@ -33,6 +33,7 @@ pub mod runtime;
 pub mod sandbox;
 pub mod schema;
 pub mod shell;
+mod skip_lost;
 pub mod store;
 mod times;
 pub mod topics;

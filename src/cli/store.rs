@@ -10,6 +10,7 @@ use super::shell::Shell;
 use crate::app::beginnings::{self, Lost};
 use crate::app::damage;
 use crate::app::rebase::{self, Behind, Told};
+use crate::app::skip_lost::Skip;
 use crate::app::worker::wall_ms;
 use crate::config::{self, Config, Need};
 use crate::record::NextOffset;
@@ -43,6 +44,13 @@ pub enum Command {
         #[arg(long)]
         set_back: bool,
     },
+    /// Go on behind source records that were removed before they were read; states and stamps stay
+    #[command(after_help = SKIP_LOST_HELP)]
+    SkipLost {
+        /// Say what is lost, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 const HELP: &str = "\
@@ -61,6 +69,9 @@ rebase   for a store that was filled with kafka.exactly_once = false, or whose c
          counts as a new one: it is read from its beginning, and states and stamps stay. A partition
          of which the group has committed more than this store knows is left for the store that has
          it (exit code 6).
+skip-lost
+         for workers that were away for longer than their source topic keeps records: the group goes on
+         behind those that nobody has read, with the states and stamps that it has.
 
 Examples:
   order-sync store check --config order-sync.toml
@@ -97,6 +108,23 @@ it; 7 Kafka or a topic is not there.
 Examples:
   order-sync store rebase --config order-sync.toml --set kafka.exactly_once=true";
 
+const SKIP_LOST_HELP: &str = "\
+For a partition that begins behind the group's position: the topic's retention, or kafka-delete-records, took
+records before any worker had read them, and `run` refuses to go on. No worker of the group may run (with
+--dry-run they may). Says of each such partition which offsets are lost, then moves its position and the group's
+offset to the oldest record that is there. States, stamps, owed deliveries and dead letters stay as they are; the
+events that are lost are not made up for, and nothing says which orders they were of: have the merchant send the
+orders of that time again, each with its whole document. Raise the topic's retention first.
+
+With kafka.exactly_once the position is in the changelog, and the local store need not be there. Without, it is in
+the store, so this is run on the worker's own directory.
+
+Exit codes: 2 the positions are in the changelog, and kafka.exactly_once is false; 6 the store cannot be used; 7 Kafka.
+
+Examples:
+  order-sync store skip-lost --dry-run --config order-sync.toml
+  order-sync store skip-lost --config order-sync.toml";
+
 #[derive(Serialize)]
 struct Line<'a> {
     topic: &'a str,
@@ -112,27 +140,38 @@ struct Line<'a> {
 /// Runs `order-sync store`.
 pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     let config = shell.config(Need::Run)?;
-    let path = &config.store.path;
-    if !path.join("db").exists() {
-        let words = format!("{} holds no store; see store.path", path.display());
-        return Err(exit::fail(Exit::Store, PortError::Fatal(words)));
+    // The only command that may do without one.
+    if !matches!(args.command, Command::SkipLost { .. }) {
+        check_is_there(&config)?;
     }
     match args.command {
         Command::Check => check(&config, shell),
         Command::Rebuild => rebuild(&config, shell),
+        Command::SkipLost { dry_run } => {
+            super::skip_lost::execute(&config, if dry_run { Skip::Look } else { Skip::Do }, shell)
+        }
         Command::Rebase { set_back } => {
             rebase_store(&config, if set_back { Behind::SetBack } else { Behind::Leave }, shell)
         }
     }
 }
 
-fn owner(config: &Config) -> Owner {
+pub(super) fn check_is_there(config: &Config) -> anyhow::Result<()> {
+    let path = &config.store.path;
+    if path.join("db").exists() {
+        return Ok(());
+    }
+    let words = format!("{} holds no store; see store.path", path.display());
+    Err(exit::fail(Exit::Store, PortError::Fatal(words)))
+}
+
+pub(super) fn owner(config: &Config) -> Owner {
     let changelog = config.kafka.exactly_once.then(|| config.kafka.changelog_topic.clone());
     Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: wall_ms() }
 }
 
 /// Gives errors of the store their code, and the words that these settings ask for.
-fn failed(config: &Config) -> impl Fn(PortError) -> anyhow::Error {
+pub(super) fn failed(config: &Config) -> impl Fn(PortError) -> anyhow::Error {
     |error| exit::fail(Exit::Store, damage::advised(error, config))
 }
 
@@ -231,6 +270,9 @@ fn rebase_store(config: &Config, behind: Behind, shell: &mut Shell) -> anyhow::R
             }
             Told::Left { source, next: Some(next), group } => {
                 format!("{source}: left, as this store ends at offset {next} and the group goes on at {group}")
+            }
+            Told::Lost(lost) => {
+                format!("{}; `order-sync store skip-lost` goes on behind them", super::skip_lost::lost_text(&lost))
             }
         };
         shell.out.line(line).map_err(|error| PortError::Fatal(error.to_string()))

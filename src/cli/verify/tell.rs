@@ -195,7 +195,8 @@ fn as_text(report: &Report, limit: usize, shell: &mut Shell) -> io::Result<()> {
         shell.out.line(format!("{} {words}", report.no_record))?;
     }
     if report.gone > 0 {
-        shell.out.line(format!("{} offsets are gone by the retention of the source topic", report.gone))?;
+        let words = "offsets are gone by the retention of the source topic; whether they were read before that is not seen any more";
+        shell.out.line(format!("{} {words}", report.gone))?;
     }
     if report.unaccounted_count() == 0 && report.records == 0 {
         return shell.out.line("there was nothing to account for");

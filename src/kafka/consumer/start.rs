@@ -76,8 +76,9 @@ pub(super) fn words(refused: Refused, source: &TopicPartition, next: NextOffset,
         ),
         Refused::BelowStart => format!(
             "{source} begins at offset {low}, but this worker's position is {next}: retention removed {} offsets that \
-             were never read. Raise the topic's retention, see what the merchant can send again, then start with a \
-             new group id and an empty store",
+             were never read. Raise the topic's retention, and have the merchant send the orders of that time again, each with \
+             its whole document. To go on behind the gap with the states and stamps that there are, stop every worker and run \
+             `order-sync store skip-lost` (--dry-run says what is lost)",
             low - next.get()
         ),
     }

@@ -8,6 +8,7 @@ use order_sync::config;
 use order_sync::store::{Owner, SledStore};
 
 use super::fixture::{REFUSED, World, event};
+use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
 
 /// The status of each letter by its offset.
@@ -114,6 +115,39 @@ fn real_kafka_a_directory_of_the_changelog_before_is_not_gone_on_from() {
     assert!(world.shows("G-2", "second"), "{}", world.site.log());
     assert!(world.site.log().contains("another changelog of this name"), "{}", world.site.log());
     world.is_accounted_for();
+    check_what_is_lost_is_gone_behind(kafka, &world);
+}
+
+/// Retention takes two events that nobody has read: states and stamps stay, and an event that needs them is folded onto them.
+fn check_what_is_lost_is_gone_behind(kafka: &RealKafka, world: &World) {
+    let committed = || kafka.committed(world.site.group(), &world.topic)[&0];
+    let (stands, held) = (committed(), world.held("G-1"));
+    world.send(kafka, &[("G-2", event("G-2", 8, "paid")), ("G-1", event("G-1", 8, "redeemed"))]);
+    kafka.delete_records(&world.topic, 0, stands + 2);
+    let mut difference = event("G-2", 9, "refunding");
+    difference.as_object_mut().unwrap().remove("order");
+    world.send(kafka, &[("G-2", difference)]);
+    let mut worker = world.site.spawn(&["--until-caught-up"]);
+    eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+    assert_eq!(worker.wait().unwrap().code(), Some(1), "{}", world.site.log());
+    assert!(world.site.log().contains("`order-sync store skip-lost`"), "{}", world.site.log());
+
+    let lost = format!("{}/0: 2 offsets, {stands} to {}, were removed before they were read", world.topic, stands + 1);
+    let goes_on = format!("{}/0: goes on at offset {}", world.topic, stands + 2);
+    assert!(world.run(&["store", "rebase"]).out().contains(&format!("{lost}; `order-sync store skip-lost`")));
+    // The directory is not needed: the positions are in the changelog.
+    fs::remove_dir_all(world.site.home().join("store")).unwrap();
+    let out = world.run(&["store", "skip-lost", "--dry-run"]).out();
+    assert!(out.contains(&lost) && !out.contains(&goes_on) && committed() == stands, "{out}");
+    let out = world.run(&["store", "skip-lost"]).out();
+    assert!(out.find(&lost) < out.find(&goes_on) && committed() == stands + 2, "{out}");
+    let out = world.run(&["store", "skip-lost"]).out();
+    assert!(out.contains("no partition has lost records"), "{out}");
+    world.catch_up();
+    assert!(world.shows("G-2", "second") && world.pushes("I-1") == 0 && world.held("G-1") == held);
+    let told = world.run(&["verify"]);
+    let says = ["every offset is accounted for", "whether they were read before that is not seen any more"];
+    assert!(told.code == Some(0) && says.iter().all(|words| told.out.contains(words)), "{told:?}");
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! What is looked at before anything is written into a changelog by hand.
+
+use std::collections::BTreeMap;
+
+use super::skip_lost::Lost;
+use crate::config;
+use crate::kafka::changelog::Changelog;
+use crate::kafka::rebase::RebaseLog;
+use crate::kafka::source::SourceTopics;
+use crate::record::{NextOffset, RecordOffset, TopicPartition};
+use crate::sync::changelog::{ChangelogKey, ChangelogRecord, Gathered};
+use crate::sync::log_ports::ChangelogSource as _;
+use crate::sync::ports::{PortError, Position, SourceReader as _};
+use crate::sync::position;
+
+/// Offsets are moved under whoever is in the group.
+pub(super) fn refuse_members(log: &RebaseLog, kafka: &config::Kafka) -> Result<(), PortError> {
+    match log.members()? {
+        0 => Ok(()),
+        members => Err(PortError::Fatal(format!(
+            "group {} has {members} members: stop every worker first, as offsets are moved under them",
+            kafka.group_id
+        ))),
+    }
+}
+
+/// The partitions of topics that have so many.
+pub(super) fn partitions(counts: &BTreeMap<String, Option<i32>>) -> Vec<TopicPartition> {
+    let all = counts.iter().flat_map(|(topic, count)| {
+        (0..count.unwrap_or_default()).map(|partition| TopicPartition::new(topic.as_str(), partition))
+    });
+    all.collect()
+}
+
+/// The position that the changelog holds of a partition.
+pub(super) fn there(changelog: &mut Changelog, source: &TopicPartition) -> Result<Option<Position>, PortError> {
+    let extent = changelog.extent(source.partition)?;
+    let key = ChangelogKey::Position.encode(&source.topic);
+    let mut found = Gathered::default();
+    let mut visit = |record: &ChangelogRecord| {
+        if record.key == key {
+            found.take(&source.topic, record).map_err(|error| PortError::Fatal(error.to_string()))?;
+        }
+        Ok(())
+    };
+    let reached = changelog.read(source.partition, extent.low, &mut visit)?;
+    if reached < extent.high {
+        return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
+    }
+    Ok(found.position)
+}
+
+/// What is asked about source topics.
+pub(super) struct Look<'a> {
+    pub(super) log: &'a RebaseLog,
+    pub(super) records: SourceTopics,
+    /// How many partitions each has now.
+    pub(super) counts: BTreeMap<String, Option<i32>>,
+}
+
+impl Look<'_> {
+    /// The oldest offset of a topic that is another one than that of the position: it ends before it, or has another record
+    /// where the last one was. Its orders must be keyed to the same partitions.
+    pub(super) fn begin_of_a_new_topic(
+        &mut self,
+        source: &TopicPartition,
+        position: &Position,
+    ) -> Result<Option<NextOffset>, PortError> {
+        if let (Some(had), Some(has)) = (position.partitions, self.counts.get(&*source.topic).copied().flatten())
+            && had != has
+        {
+            return Err(PortError::Fatal(position::grown(&source.topic, had, has)));
+        }
+        let (low, end) = self.log.extent(source)?;
+        if position.next > end {
+            return Ok(Some(low));
+        }
+        let Some(last) = position.last else { return Ok(None) };
+        let found = self.records.read(source, RecordOffset::new(last.offset))?;
+        Ok(found.is_some_and(|record| last.is_contradicted_by(&record)).then_some(low))
+    }
+
+    /// What retention has taken between a position and the oldest record that is there.
+    pub(super) fn lost(&self, source: &TopicPartition, position: &Position) -> Result<Option<Lost>, PortError> {
+        let (low, _) = self.log.extent(source)?;
+        Ok(Lost::between(source, position, low))
+    }
+}
