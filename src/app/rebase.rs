@@ -14,18 +14,22 @@ use crate::kafka::changelog::Changelog;
 use crate::kafka::rebase::RebaseLog;
 use crate::kafka::source::SourceTopics;
 use crate::kafka::topics::Topics;
-use crate::record::{NextOffset, TopicPartition};
+use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::store::SledStore;
 use crate::sync::changelog::{ChangelogKey, ChangelogRecord};
 use crate::sync::changelog_id::ChangelogId;
+use crate::sync::command::{Command, CommandDone, Outcome, Read, read};
 use crate::sync::log_ports::ChangelogSource as _;
-use crate::sync::ports::{PortError, StateReader as _};
+use crate::sync::ports::{PortError, SourceReader as _, StateReader as _};
 use crate::sync::{owed, refill};
 
 /// Bytes of one transaction.
 const STEP_BYTES: usize = 2 << 20;
 /// The offset of a state that no record of the topic has made: every record of it is new.
 const NO_OFFSET: i64 = -1;
+/// The outcome of a command of which the store has none.
+const PASSED: &str =
+    "a rebase has passed it over, as nothing tells whether it was executed before: if it is still wanted, give it anew";
 
 /// What a rebase says: all that it is going to do before it does any of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,11 +148,12 @@ pub fn rebase(
             }
         }
     }
+    let mut records = look.records;
     for task in tasks {
         if task.onto == Onto::Itself {
             refill::refill(&mut changelog, store, &task.source, wall_ms())?;
         }
-        tell(partition(&log, store, &task)?)?;
+        tell(partition(&log, &mut records, store, &task)?)?;
     }
     // `run` makes none for a group that has offsets; what was in a missing one is not brought back by refusing it here.
     topics.ensure_commands(kafka)?;
@@ -205,7 +210,7 @@ fn is_settled(store: &SledStore, kafka: &config::Kafka, held: u64, there: u64) -
     held == there || is_cache && held < there
 }
 
-fn partition(log: &RebaseLog, store: &SledStore, task: &Task) -> Result<Told, PortError> {
+fn partition(log: &RebaseLog, records: &mut SourceTopics, store: &SledStore, task: &Task) -> Result<Told, PortError> {
     let Task { source, onto, anew, .. } = task;
     let lost = || PortError::Fatal(format!("the changelog holds no position of {source} any more; try again"));
     let held = store.position(source)?.ok_or_else(lost)?;
@@ -240,7 +245,7 @@ fn partition(log: &RebaseLog, store: &SledStore, task: &Task) -> Result<Told, Po
         Onto::Itself => None,
         Onto::Nothing => {
             letters_and_commands(store, source, &mut step)?;
-            log.commands_end(source.partition)?
+            pass_commands(records, store, source, held.next, &mut step)?
         }
     };
     let position = rebased(held, *onto, *anew, ChangelogId(fastrand::u64(..)), commands_end);
@@ -248,6 +253,50 @@ fn partition(log: &RebaseLog, store: &SledStore, task: &Task) -> Result<Told, Po
     step.records.push(ChangelogRecord { key: ChangelogKey::Position.encode(&source.topic), value: Some(value) });
     log.write(source, &step.records, Some(position.next))?;
     Ok(Told::Wrote { source: source.clone(), orders, owed: owed_count, next: position.next })
+}
+
+/// What was executed is known of no store for certain, as it may be behind: nothing is executed twice. What has no outcome gets
+/// one that says so. Gives the place behind them all.
+fn pass_commands(
+    records: &mut SourceTopics,
+    store: &SledStore,
+    source: &TopicPartition,
+    next: NextOffset,
+    step: &mut Step<'_>,
+) -> Result<Option<NextOffset>, PortError> {
+    let Some((place, low, end)) = step.log.commands(source.partition)? else { return Ok(None) };
+    for command_offset in (low.get()..end.get()).map(RecordOffset::new) {
+        let Some(record) = records.read(&place, command_offset)? else { continue };
+        let (id, about, command, offset, who, why) = match read(record.key.as_deref(), record.value.as_deref()) {
+            Read::Command(Command { id, source, action, who, why, .. }) => {
+                (id, source, action.as_str().into(), action.offset(), who, why)
+            }
+            Read::Refused { id, source, command, .. } => (id, source, command, None, "".into(), "".into()),
+            Read::Unreadable(_) => continue,
+        };
+        if about != *source || store.command(source, &id)?.is_some() {
+            continue;
+        }
+        let (outcome, message, at_ms) = (Outcome::Refused, PASSED.into(), wall_ms());
+        let (app_id, order_id, update_time) = (None, None, None);
+        let done = CommandDone {
+            command,
+            outcome,
+            message,
+            offset,
+            app_id,
+            order_id,
+            update_time,
+            next,
+            command_offset,
+            at_ms,
+            who,
+            why,
+        };
+        let value = done.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
+        step.put(&ChangelogKey::Command(id), value)?;
+    }
+    Ok(Some(end))
 }
 
 /// Those of a topic that is gone, too: what was discarded stays so, and a letter of the new one at the same offset has the

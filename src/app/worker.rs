@@ -174,7 +174,7 @@ impl Site {
         let Parts { reader, commits, restore, threads: mut beside } = parts;
         beside.extend(sweeping);
         let (attempts, token_topic) = self.attempts(&inbox)?;
-        let commands = self.commands(&consumer, &inbox)?;
+        let commands = self.commands(&reader, &consumer, &inbox)?;
         let feed = commands.as_ref().map(|topic| Box::new(topic.feed()) as Box<dyn CommandFeed>);
         let engine = self.engine(&consumer, reader, commits, (restore, sweeper), (attempts, feed), budget)?;
         self.health.set_phase(Phase::Running(consumer.status()));
@@ -231,9 +231,14 @@ impl Site {
     }
 
     /// The commands topic; nobody reads it without transactions, as a command could act twice then.
-    fn commands(&self, consumer: &Consumer, inbox: &Arc<dyn Inbox>) -> Result<Option<CommandsTopic>, WorkerError> {
+    fn commands(
+        &self,
+        store: &Arc<dyn StateReader>,
+        consumer: &Consumer,
+        inbox: &Arc<dyn Inbox>,
+    ) -> Result<Option<CommandsTopic>, WorkerError> {
         let kafka = &self.options.config.kafka;
-        let start = || CommandsTopic::start(kafka, Arc::clone(inbox), consumer.status());
+        let start = || CommandsTopic::start(kafka, Arc::clone(store), Arc::clone(inbox), consumer.status());
         kafka.exactly_once.then(start).transpose().map_err(WorkerError::Kafka)
     }
 

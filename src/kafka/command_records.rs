@@ -53,6 +53,11 @@ impl CommandRecords {
         let (kept, request) = content.map(|content| (content.original, content.request)).unzip();
         Ok(Attached { original: original.or(kept.flatten()), request: request.flatten() })
     }
+
+    /// Reads single commands, of a partition of their topic, again.
+    pub(super) fn commands(&mut self) -> &mut SourceTopics {
+        &mut self.letters
+    }
 }
 
 /// A record that no broker can have, be it beyond the end, is none: the engine says what follows.

@@ -26,7 +26,8 @@ use crate::sync::command::{Read, read};
 use crate::sync::command_ports::{CommandInput, CommandNews, Incoming};
 use crate::sync::followers::{Ahead, Followers};
 use crate::sync::intake::IntakeBudget;
-use crate::sync::ports::{Closed, Epoch, Inbox, Input, PortError};
+use crate::sync::ports::{Closed, Epoch, Inbox, Input, PortError, StateReader};
+use crate::sync::unexecuted::{Begin, begin};
 use crate::telemetry::event;
 
 /// How long the reader waits for a record before it looks whether it is to stop, or to follow another partition.
@@ -37,6 +38,9 @@ const ENGINE_BYTES: usize = 8 << 20;
 const WAITING_BYTES: usize = 16 << 20;
 /// Partitions that may come and go while the reader is busy.
 const ASKS_MAX: usize = 16_384;
+/// What to do about a topic that is not what it was.
+const IF_LOST: &str = "the topic was made anew, or its records were lost. Start again: it is read from its beginning then, and what \
+                       has no outcome is executed";
 /// The wait after a question that was not answered.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -50,7 +54,12 @@ pub struct CommandsTopic {
 
 impl CommandsTopic {
     /// Starts to read; nothing is followed yet.
-    pub fn start(config: &config::Kafka, inbox: Arc<dyn Inbox>, status: Status) -> Result<Self, PortError> {
+    pub fn start(
+        config: &config::Kafka,
+        store: Arc<dyn StateReader>,
+        inbox: Arc<dyn Inbox>,
+        status: Status,
+    ) -> Result<Self, PortError> {
         let topic = config.commands_topic();
         let stop = CancellationToken::new();
         let consumer = client::reader(config)?
@@ -63,6 +72,7 @@ impl CommandsTopic {
             topic,
             consumer,
             records: CommandRecords::connect(config, &stop)?,
+            store,
             asked,
             unplaced: Vec::new(),
             followers: Followers::default(),
@@ -99,6 +109,8 @@ struct Reader {
     topic: String,
     consumer: BaseConsumer<Chatter>,
     records: CommandRecords,
+    /// Knows what was executed.
+    store: Arc<dyn StateReader>,
     asked: Receiver<Ask>,
     /// What is to be followed and has no place yet.
     unplaced: Vec<(Epoch, TopicPartition, Option<NextOffset>)>,
@@ -186,7 +198,7 @@ impl Reader {
         self.told.remove(source);
     }
 
-    /// Finds out where what is newly followed begins. A topic that ends before a position was lost.
+    /// Finds out where what is newly followed begins.
     fn place(&mut self) -> Result<bool, Halt> {
         if self.unplaced.is_empty() || Instant::now() < self.again {
             return Ok(false);
@@ -196,21 +208,25 @@ impl Reader {
         places.dedup();
         let extents = lookup::extents(&self.consumer, &places, StartFrom::Earliest)
             .map_err(|e| port_error(&format!("cannot ask how far {} reaches", self.topic), &e))?;
-        for (epoch, source, from) in std::mem::take(&mut self.unplaced) {
-            let Some(extent) = extents.get(&self.at(&source)) else { continue };
-            let from_offset = from.map_or(0, NextOffset::get);
-            if from_offset > extent.high {
-                return Err(PortError::Fatal(format!(
-                    "commands of {source} are executed up to offset {from_offset} of {}, which ends at {}: the topic was deleted \
-                     and created again, or has lost records. Bring it back; or `order-sync store rebase` goes on at its end",
-                    self.at(&source),
-                    extent.high
-                ))
-                .into());
+        // Each is taken off once it has its place: those behind a question that failed are asked about again.
+        while let Some((epoch, source, position)) = self.unplaced.first().cloned() {
+            let place = self.at(&source);
+            if let Some(extent) = extents.get(&place) {
+                let end = NextOffset::new(extent.high);
+                let reach = (NextOffset::new(extent.low), end);
+                let begin = match begin(self.records.commands(), self.store.as_ref(), &source, &place, position, reach)?
+                {
+                    Begin::At(next) => next,
+                    Begin::Anew(next, why) => {
+                        event::CommandsAnew { source: &source, position, begin: next, why: &why }.emit();
+                        self.tell(epoch, source.clone(), CommandNews::Anew(next))?;
+                        next
+                    }
+                };
+                self.followers.follow(epoch, &source, begin);
+                self.tell(epoch, source, CommandNews::Followed(end))?;
             }
-            let end = NextOffset::new(extent.high);
-            self.followers.follow(epoch, &source, NextOffset::new(from_offset.max(extent.low)));
-            self.tell(epoch, source, CommandNews::Followed(end))?;
+            self.unplaced.remove(0);
         }
         self.status.clear(&Problem::Topic(self.topic.clone()));
         Ok(true)
@@ -243,8 +259,7 @@ impl Reader {
             Some(Err(error)) => {
                 let gone = [RDKafkaErrorCode::AutoOffsetReset, RDKafkaErrorCode::OffsetOutOfRange];
                 if error.rdkafka_error_code().is_some_and(|code| gone.contains(&code)) {
-                    let words =
-                        format!("{} no longer has the offset that is read next: its records were lost", self.topic);
+                    let words = format!("{} no longer has the offset that is read next: {IF_LOST}", self.topic);
                     return Err(PortError::Fatal(words).into());
                 }
                 self.status.raise(

@@ -52,7 +52,7 @@ impl RebaseLog {
         Ok(found.groups().iter().filter(|g| g.name() == self.group_id).map(|g| g.members().len()).sum())
     }
 
-    /// The oldest offset of a source partition, and its end.
+    /// The oldest offset of a partition, and its end.
     pub fn extent(&self, source: &TopicPartition) -> Result<(NextOffset, NextOffset), PortError> {
         let extents = lookup::extents(&self.group, std::slice::from_ref(source), StartFrom::Earliest)
             .map_err(|e| port_error(&format!("cannot ask how far {source} reaches"), &e))?;
@@ -60,15 +60,15 @@ impl RebaseLog {
         Ok((NextOffset::new(extent.low), NextOffset::new(extent.high)))
     }
 
-    /// Where a partition of the commands topic ends; `None` where there is no such topic.
-    pub fn commands_end(&self, partition: i32) -> Result<Option<NextOffset>, PortError> {
+    /// A partition of the commands topic, its oldest offset and its end; `None` where there is no such topic.
+    pub fn commands(&self, partition: i32) -> Result<Option<(TopicPartition, NextOffset, NextOffset)>, PortError> {
         let doing = |e: &KafkaError| port_error(&format!("cannot ask how far {} reaches", self.commands), e);
         if lookup::partition_count(self.group.client(), &self.commands).map_err(|e| doing(&e))?.is_none() {
             return Ok(None);
         }
         let place = TopicPartition::new(self.commands.as_str(), partition);
-        let ends = lookup::ends(&self.group, std::slice::from_ref(&place)).map_err(|e| doing(&e))?;
-        Ok(ends.get(&place).copied())
+        let (low, end) = self.extent(&place)?;
+        Ok(Some((place, low, end)))
     }
 
     /// Writes records into the changelog partition of this source partition, and the group's offset with them where one is

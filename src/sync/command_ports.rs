@@ -30,6 +30,8 @@ pub struct CommandInput {
 /// News of the commands topic, for one source partition.
 #[derive(Debug)]
 pub enum CommandNews {
+    /// The topic is another one than that of the position: it is read from here on, its beginning. Told before anything of it.
+    Anew(NextOffset),
     /// Reading has begun; the topic ended here at that moment.
     Followed(NextOffset),
     /// A command for it, and how far it has been told of everything: what changes an order waits its turn at the reader,

@@ -44,6 +44,8 @@ impl Engine {
             return;
         };
         match input.news {
+            // What has an outcome does nothing again; a position that stays ahead would pass the rest over at the next start.
+            CommandNews::Anew(begin) => partition.commanded.next = Some(begin),
             CommandNews::Followed(end) => partition.commanded.end = Some(end),
             CommandNews::Command(incoming, told) => partition.commanded.queue.push_back((Some(incoming), told)),
             CommandNews::ReadTo(told) => partition.commanded.queue.push_back((None, told)),

@@ -67,6 +67,7 @@ pub mod token;
 pub mod token_log;
 pub mod tokens;
 pub mod trouble;
+pub mod unexecuted;
 pub mod units;
 pub mod wind_up;
 

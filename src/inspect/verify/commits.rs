@@ -147,7 +147,7 @@ impl Facts {
                 all.push(*seen);
             }
         }
-        self.commands.sort_by_key(|done| (done.next, done.command_offset));
+        self.commands.sort_by_key(|done| (done.next, self.is_anew.then_some(done.at_ms), done.command_offset));
         for done in &self.commands {
             if let (Outcome::DeadLetter, Some(offset)) = (done.outcome, done.offset) {
                 *self.failed.entry(offset.get()).or_default() += 1;

@@ -65,7 +65,7 @@ impl Facts {
             });
             if is_new {
                 let debt = if owed.contains(&place.owes) { Debt::Owed } else { Debt::Missing };
-                self.debts.insert(place.command_offset, debt);
+                self.debts.insert(place.owes, debt);
             }
         }
     }
@@ -94,7 +94,7 @@ impl Account<'_> {
             let owed = self.facts.owed.get_mut(&(key, due.offset));
             owed.into_iter().flatten().filter(|seen| seen.stamp == stamp).for_each(|seen| seen.used = true);
         }
-        let is_missing = self.facts.debts.get(&done.command_offset.get()) == Some(&Debt::Missing);
+        let is_missing = self.facts.debts.get(&(key, stamp)) == Some(&Debt::Missing);
         if let Some((offset, (reason, words))) = wrong {
             self.find(offset, reason, words, Some(identity));
         } else if is_missing {

@@ -76,7 +76,7 @@ pub(super) struct Facts {
     /// How often a command has made a letter of the record at an offset.
     pub(super) failed: HashMap<i64, usize, RandomState>,
     /// By the places of commands that owe one: what the commits say of it that hold everything which they ever held.
-    pub(super) debts: HashMap<i64, Debt, RandomState>,
+    pub(super) debts: HashMap<(u64, i64), Debt, RandomState>,
     /// Stamps that commands have made.
     pub(super) commanded: HashSet<(u64, i64), RandomState>,
     pub(super) commits: Vec<Commit>,
@@ -99,6 +99,8 @@ pub(super) struct Facts {
     pub(super) gapless: i64,
     /// Where the commands lay.
     pub(super) executed: HashSet<i64, RandomState>,
+    /// Several lay at one place, as their topic was made anew: only the clock then says which came first.
+    pub(super) is_anew: bool,
     pub(super) group: Group,
 }
 
@@ -170,14 +172,15 @@ impl Facts {
             }
             (Some(ChangelogKey::Command(id)), Some(value)) => {
                 let done = CommandDone::decode(value).ok();
-                self.outcomes.put(&id, done.as_ref());
+                let is_new = self.outcomes.put(&id, done.as_ref());
                 let Some(done) = done else {
                     self.cannot_read("the outcome of a command", None, seen);
                     return Ok(());
                 };
                 self.group.acted.extend(Acted::of(&done));
                 // One that is told again stands there again.
-                if self.executed.insert(done.command_offset.get()) {
+                if is_new {
+                    self.is_anew |= !self.executed.insert(done.command_offset.get());
                     self.group.commands.extend(Place::of(&done));
                     self.commands.push(done);
                 }

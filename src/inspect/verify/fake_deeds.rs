@@ -164,6 +164,12 @@ impl FakeWorker {
         self.letters.insert(offset, status);
     }
 
+    /// The commands topic is deleted and created again; what comes is executed from its beginning.
+    pub(super) fn commands_made_anew(&mut self) {
+        self.log.topics.insert("commands".to_owned(), Vec::new());
+        self.commands_begin = self.commands;
+    }
+
     /// Nothing is done.
     pub(super) fn refuse(&mut self, order: &str, offset: i64) {
         self.done("redrive", Outcome::Refused, order, Some(offset), None);
@@ -199,8 +205,8 @@ impl FakeWorker {
             order_id: Some(order.into()),
             update_time: stamp.map(UpdateTime),
             next: NextOffset::new(next),
-            command_offset: RecordOffset::new(self.commands - 1),
-            at_ms: NOW_MS,
+            command_offset: RecordOffset::new(self.commands - 1 - self.commands_begin),
+            at_ms: NOW_MS + self.commands,
             who: "w".into(),
             why: "y".into(),
         };

@@ -126,6 +126,8 @@ pub(super) struct FakeWorker {
     pub(super) given_up: Vec<OwedKey>,
     /// How many commands were executed.
     pub(super) commands: i64,
+    /// How many of them before their topic was made anew.
+    pub(super) commands_begin: i64,
     removed: i64,
     commit_number: u64,
     last: Option<LastRecord>,
@@ -244,7 +246,7 @@ impl FakeWorker {
         let mut position = Position { commit_number: self.commit_number, ..Position::before(NextOffset::new(next)) };
         position.last = self.last;
         position.settings = self.recorded;
-        position.commands = (self.commands > 0).then(|| NextOffset::new(self.commands));
+        position.commands = (self.commands > 0).then(|| NextOffset::new(self.commands - self.commands_begin));
         self.next = next;
         if self.removed > 0 {
             position.removed_stamps = [(app(), UpdateTime(self.removed))].into();

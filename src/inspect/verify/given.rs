@@ -55,8 +55,8 @@ fn some_name(text: &str) -> Option<NonZeroU32> {
 }
 
 impl Outcomes {
-    /// Puts one down.
-    pub(super) fn put(&mut self, id: &str, done: Option<&CommandDone>) {
+    /// Puts one down. True where it was not there.
+    pub(super) fn put(&mut self, id: &str, done: Option<&CommandDone>) -> bool {
         let said = done.map(|done| Said {
             word: name(&done.command),
             app: done.app_id.as_ref().and_then(|app_id| some_name(app_id.as_str())),
@@ -64,7 +64,7 @@ impl Outcomes {
             about: done.offset.map_or(Said::NO_RECORD, RecordOffset::get),
             command_offset: done.command_offset.get(),
         });
-        self.0.insert(short(id.as_bytes()), said);
+        self.0.insert(short(id.as_bytes()), said).is_none()
     }
 }
 

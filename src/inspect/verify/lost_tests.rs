@@ -211,3 +211,25 @@ fn an_outcome_says_of_its_command_what_the_command_says() {
     again.cut();
     each_way(&again, |_| ());
 }
+
+/// Offsets of commands begin anew, and so do no outcomes: an order that was sent again by both topics at one place of the source
+/// has both stamps, in their order.
+#[test]
+fn commands_of_a_topic_made_anew_are_accounted_for_beside_those_before_it() {
+    let mut worker = FakeWorker::default();
+    worker.set("k0");
+    for order in ["A", "B"] {
+        worker.event(order, "1", "paid", 1_700_000_000);
+    }
+    worker.cut();
+    for order in ["B", "A"] {
+        worker.resync(order);
+        worker.cut();
+    }
+    worker.commands_made_anew();
+    for order in ["A", "B"] {
+        worker.resync(order);
+        worker.cut();
+    }
+    each_way(&worker, |planted| assert_eq!(planted.without(&[]), []));
+}

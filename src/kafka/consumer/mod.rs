@@ -12,7 +12,7 @@ pub(super) mod lookup;
 mod partition;
 mod shared;
 mod silence;
-mod start;
+pub(in crate::kafka) mod start;
 mod starting;
 mod topic_ids;
 mod watch;

@@ -3,7 +3,7 @@
 use tracing::{info, warn};
 
 use crate::order::AppId;
-use crate::record::TopicPartition;
+use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::meters::Meters;
 
 /// A command was executed, and its outcome is committed.
@@ -102,6 +102,34 @@ impl CommandUnreadable<'_> {
             offset = self.offset,
             error = self.error,
             "skipped a record of the commands topic that names no command"
+        );
+    }
+}
+
+/// The commands topic is not the one that a position speaks of.
+#[derive(Debug)]
+pub struct CommandsAnew<'a> {
+    /// The source partition.
+    pub source: &'a TopicPartition,
+    /// Where it stood in the commands topic.
+    pub position: Option<NextOffset>,
+    /// Where it begins now.
+    pub begin: NextOffset,
+    /// What tells that.
+    pub why: &'a str,
+}
+
+impl CommandsAnew<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        warn!(
+            topic = %self.source.topic,
+            partition = self.source.partition,
+            position = self.position.map(NextOffset::get),
+            begin = %self.begin,
+            why = self.why,
+            "the commands topic was made anew, or has lost records: its commands are executed from its beginning on, save those \
+             that have an outcome; any that it has lost were not, so give them again"
         );
     }
 }

@@ -18,7 +18,7 @@ pub use changelog::{
     CacheForgotten, CacheNotWritten, CommitUnknown, MembershipDoubted, RestoreProgress, RestoreWaits, Restored,
     StoreSetAside, TombstonesAssumed,
 };
-pub use command::{AppPaused, AppResumed, CommandExecuted, CommandUnreadable};
+pub use command::{AppPaused, AppResumed, CommandExecuted, CommandUnreadable, CommandsAnew};
 pub use delivery::{
     AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, DeadLettered, RejectStorm, TokenFetched,
     TokenRefused,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use order_sync::order::UpdateTime;
-use order_sync::record::NextOffset;
+use order_sync::record::{NextOffset, RecordOffset};
 use order_sync::sync::changelog::LetterState;
 use order_sync::sync::command::{Command, Outcome, Read};
+use order_sync::sync::command_ports::{CommandNews, Incoming};
 use order_sync::sync::ports::{Input, PortError};
 
 use super::commands_site::{S, Site, T, ahead, discard, fold, pause, redrive, reject, resume, resync, source};
@@ -132,6 +133,37 @@ fn a_command_given_twice_acts_once_and_tells_its_outcome_again() {
     let text = site.world.meters.render();
     assert!(text.contains(r#"order_sync_commands_total{command="resync",outcome="sent"} 1"#), "{text}");
     assert_eq!(site.position().commands, Some(NextOffset::new(3)));
+}
+
+/// The position moves back to where the new topic begins: what waits there is not passed over by what went ahead of it, nor by
+/// a kill in between; and what has an outcome is only told again.
+#[test]
+fn commands_of_a_topic_made_anew_are_executed_from_its_beginning() {
+    let mut site = Site::new();
+    site.produce(&[event("tt1", "A", 1)]);
+    site.run(&mut |_| ok());
+    for id in ["s1", "s2", "s3"] {
+        site.give(id, resync("A"));
+    }
+    site.run(&mut |_| ok());
+    assert_eq!((site.world.stamps("A").len(), site.position().commands), (4, Some(NextOffset::new(3))));
+
+    let mut site = site.restart();
+    site.tell(CommandNews::Anew(NextOffset::new(0)));
+    site.tell(CommandNews::Followed(NextOffset::new(3)));
+    let pause = Command { id: "p".into(), source: source(), action: pause(), who: "".into(), why: "".into(), at_ms: 0 };
+    let incoming = Incoming { offset: RecordOffset::new(2), read: Read::Command(pause), original: None, request: None };
+    site.tell(CommandNews::Command(Box::new(incoming), NextOffset::new(0)));
+    site.run(&mut |_| ok());
+    assert_eq!((site.outcome("p"), site.position().commands), (Outcome::Done, Some(NextOffset::new(0))));
+
+    let mut site = site.restart();
+    site.give_at(0, "s3", resync("A"), None);
+    site.give_at(1, "new", resync("A"), None);
+    site.run(&mut |_| ok());
+    assert_eq!((site.outcome("new"), site.position().commands), (Outcome::Sent, Some(NextOffset::new(2))));
+    let stamps = [site.done("s3"), site.done("new")].map(|done| done.unwrap().update_time.unwrap().0);
+    assert_eq!(stamps[1], stamps[0] + 1, "s3 has acted once");
 }
 
 #[test]
