@@ -10,7 +10,6 @@ use super::vanished;
 use super::worker::{WorkerError, wall_ms};
 use crate::config;
 use crate::kafka::changelog::Changelog;
-use crate::kafka::consumer::GroupFence;
 use crate::kafka::topics::Topics;
 use crate::kafka::transactions::Transactions;
 use crate::store::{self, Owner, SledStore};
@@ -73,14 +72,11 @@ pub(super) fn set_store_aside(config: &config::Store, reason: &str) -> Result<Pa
 
 /// Transactions of this worker, begun: whatever an earlier run of it left open is ended. `None` where `stopped` says so
 /// first.
-pub(super) fn transactions(
-    config: &config::Kafka,
-    store: &SledStore,
-    fence: GroupFence,
+pub(super) fn begin(
+    mut transactions: Transactions,
     say: &dyn Fn(&str),
     stopped: &dyn Fn() -> bool,
 ) -> Result<Option<Transactions>, PortError> {
-    let mut transactions = Transactions::new(config, &store.store_id(), fence);
     let mut told = String::new();
     while !stopped() {
         match transactions.recover() {

@@ -11,6 +11,7 @@ use crate::kafka::topics::Topics;
 use crate::sync::Letter;
 use crate::sync::log_ports::{Receipt, TransactError, Transaction, TransactionLog};
 use crate::sync::ports::{By, DeadLetterSink, PortError};
+use crate::telemetry::Meters;
 
 /// The least time between two looks while nothing succeeds.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -42,8 +43,8 @@ pub(super) fn commits<W: TransactionLog>(writer: W, config: &config::Kafka) -> W
 }
 
 /// The dead letters of a worker without transactions.
-pub(super) fn letters(config: &config::Kafka) -> Result<Box<dyn DeadLetterSink>, PortError> {
-    let (writer, config) = (DeadLetterTopic::connect(config)?, config.clone());
+pub(super) fn letters(config: &config::Kafka, meters: Meters) -> Result<Box<dyn DeadLetterSink>, PortError> {
+    let (writer, config) = (DeadLetterTopic::connect(config, meters)?, config.clone());
     let gone = move || letters_gone(&Topics::connect(&config)?, &config);
     Ok(Box::new(Watched { writer, gone: Box::new(gone), looked: None }))
 }

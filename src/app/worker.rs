@@ -25,7 +25,7 @@ use crate::kafka::commands::CommandsTopic;
 use crate::kafka::consumer::Consumer;
 use crate::kafka::source::SourceTopics;
 use crate::kafka::token_topic::TokenTopic;
-use crate::kafka::transactions;
+use crate::kafka::transactions::{self, Transactions};
 use crate::store::{Owner, SledStore};
 use crate::sync::cache::Cache;
 use crate::sync::command_ports::CommandFeed;
@@ -286,9 +286,10 @@ impl Site {
 
     /// Without transactions: the store is the truth.
     fn local_parts(&self, consumer: &Consumer, store: SledStore, inbox: &Arc<dyn Inbox>) -> Result<Parts, WorkerError> {
+        let sink = vanished::letters(&self.options.config.kafka, self.options.meters.clone());
         let commit = LocalCommit {
             writer: Box::new(store.clone()),
-            sink: vanished::letters(&self.options.config.kafka).map_err(WorkerError::Kafka)?,
+            sink: sink.map_err(WorkerError::Kafka)?,
             letters: self.letters()?,
             offsets: Box::new(consumer.commits()),
         };
@@ -306,8 +307,10 @@ impl Site {
     ) -> Result<Option<Parts>, WorkerError> {
         let kafka = &self.options.config.kafka;
         let (say, stopped) = (|what: &str| self.say(what), || self.stop.is_cancelled());
-        let begun = log_mode::transactions(kafka, &store, consumer.fence(), &say, &stopped);
-        let Some(transactions) = begun.map_err(WorkerError::Kafka)? else { return Ok(None) };
+        let (id, meters) = (store.store_id(), self.options.meters.clone());
+        let transactions = Transactions::new(kafka, &id, consumer.fence(), meters);
+        let begun = log_mode::begin(transactions, &say, &stopped).map_err(WorkerError::Kafka)?;
+        let Some(transactions) = begun else { return Ok(None) };
         let cache = Cache::new(Arc::new(store), self.options.meters.clone());
         let (commits, committers) =
             log_mode::commit(kafka, (transactions, &cache), self.letters()?, closing.clone(), inbox)?;

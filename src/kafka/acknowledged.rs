@@ -7,13 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 
 use super::chatter::Chatter;
 use super::client;
 use super::failure::port_error;
 use super::producer::Outgoing;
+use super::spans::Spans;
 use super::status::Status;
 use super::wait::serve;
 use crate::config;
@@ -32,6 +33,7 @@ struct Receipts {
 struct Tally {
     under_way: usize,
     failed: Option<KafkaError>,
+    written: Spans,
 }
 
 impl Receipts {
@@ -58,8 +60,11 @@ impl ProducerContext for Receipts {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         self.with(|tally| {
             tally.under_way = tally.under_way.saturating_sub(1);
-            if let Err((error, _)) = result {
-                tally.failed.get_or_insert_with(|| error.clone());
+            match result {
+                Ok(message) => tally.written.take(message.partition(), message.offset()),
+                Err((error, _)) => {
+                    tally.failed.get_or_insert_with(|| error.clone());
+                }
             }
         });
     }
@@ -78,21 +83,21 @@ impl Acknowledged {
         self.0.client().fatal_error().is_some()
     }
 
-    /// Returns when all are acknowledged, or with the first failure when none is under way any more: some may be there
+    /// Returns when all are acknowledged, with the offsets that they got, or with the first failure when none is under way any more: some may be there
     /// then. Blocks at most `message.timeout.ms` (30 s unless set) beyond the queueing.
     pub(super) fn write<'a>(
         &self,
         topic: &str,
         mut records: impl Iterator<Item = Outgoing<'a>>,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<Spans, KafkaError> {
         self.0.context().with(|tally| *tally = Tally::default());
         let queued = records.try_for_each(|record| self.queue(topic, record));
         // Also after a failure: what is under way must not be counted into the next write.
         while self.0.context().with(|tally| tally.under_way) > 0 {
             serve(&self.0);
         }
-        let failed = self.0.context().with(|tally| tally.failed.take());
-        queued.err().or(failed).map_or(Ok(()), Err)
+        let Tally { failed, written, .. } = self.0.context().with(std::mem::take);
+        queued.err().or(failed).map_or(Ok(written), Err)
     }
 
     fn queue(&self, topic: &str, outgoing: Outgoing<'_>) -> Result<(), KafkaError> {

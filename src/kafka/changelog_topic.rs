@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::own_topics::{Looked, OwnTopic};
+use super::spans::Fallen;
 use super::topics::{Ensured, Topics, creation};
 use crate::config;
 use crate::sync::ports::PortError;
@@ -65,6 +66,16 @@ pub fn lost(topic: &str, known_by: &str) -> String {
         "the changelog topic {topic} does not exist, but {known_by}: the states of its orders were there, or are in a store \
          that ran without kafka.exactly_once. Bring the topic back; or write a store into a new one with `order-sync store \
          rebase`; or begin anew with another group id and an empty store"
+    )
+}
+
+/// The changelog is another than this worker has written to, in words.
+pub(super) fn renewed(topic: &str, Fallen { partition, known, written }: Fallen) -> String {
+    format!(
+        "the changelog {topic}/{partition} reached to offset {known}, and what was written to it now lies at {written}: it was \
+         deleted and created again, or has lost its end, under this worker, and the states of its orders with it. Nothing was \
+         committed to what is there now, and this worker's store has what was committed before. Stop every worker and write \
+         their stores into the changelog with `order-sync store rebase`: docs/upgrading.md has the steps"
     )
 }
 

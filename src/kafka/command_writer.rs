@@ -55,7 +55,7 @@ impl CommandWriter {
             value: Some(value),
             ..Outgoing::default()
         });
-        self.producer.write(&self.topic, outgoing).map_err(|error| self.judge(&error))
+        self.producer.write(&self.topic, outgoing).map(drop).map_err(|error| self.judge(&error))
     }
 
     fn judge(&self, error: &KafkaError) -> PortError {

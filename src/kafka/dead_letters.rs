@@ -8,23 +8,48 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::acknowledged::Acknowledged;
 use super::failure::{describe, port_error};
 use super::producer::Outgoing;
+use super::spans::{Fallen, Reach, Spans};
 use crate::config;
 use crate::record::Record;
 use crate::sync::Letter;
 use crate::sync::ports::{DeadLetterSink, PortError};
+use crate::telemetry::{Meters, event};
 
 /// The dead-letter topic's writer: an idempotent producer with `acks=all`.
 pub struct DeadLetterTopic {
     config: config::Kafka,
     /// None after a fatal error of the producer, until the next write makes a new one.
     producer: Option<Acknowledged>,
+    watch: LetterWatch,
+}
+
+/// Notices that the topic is another than the one that letters were written to, and says so. The worker goes on: its letters
+/// are as much worth in the topic that is there now.
+pub(super) struct LetterWatch {
+    topic: String,
+    reach: Reach,
+    meters: Meters,
+}
+
+impl LetterWatch {
+    pub(super) fn new(topic: &str, meters: Meters) -> Self {
+        Self { topic: topic.to_owned(), reach: Reach::default(), meters }
+    }
+
+    /// Takes the offsets of letters that are written for certain.
+    pub(super) fn take(&mut self, written: &Spans) {
+        if let Some(Fallen { partition, known, written }) = self.reach.take(written) {
+            event::LettersLost { topic: &self.topic, partition, known, written }.emit(&self.meters);
+        }
+    }
 }
 
 impl DeadLetterTopic {
     /// Makes the producer; talks to nobody yet. See [`super::topics::Topics::ensure_dead_letters`] for the topic.
-    pub fn connect(config: &config::Kafka) -> Result<Self, PortError> {
+    pub fn connect(config: &config::Kafka, meters: Meters) -> Result<Self, PortError> {
         let producer = Some(Acknowledged::open(config)?);
-        Ok(Self { config: config.clone(), producer })
+        let watch = LetterWatch::new(&config.dead_letter_topic, meters);
+        Ok(Self { config: config.clone(), producer, watch })
     }
 
     fn judge(&mut self, error: &KafkaError) -> PortError {
@@ -69,7 +94,9 @@ impl DeadLetterTopic {
             self.producer = Some(Acknowledged::open(&self.config)?);
         }
         let Some(producer) = &self.producer else { return Err(PortError::Passing("no producer".to_owned())) };
-        producer.write(&self.config.dead_letter_topic, letters).map_err(|error| self.judge(&error))
+        let written = producer.write(&self.config.dead_letter_topic, letters).map_err(|error| self.judge(&error))?;
+        self.watch.take(&written);
+        Ok(())
     }
 }
 

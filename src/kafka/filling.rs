@@ -4,8 +4,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord};
 
 use super::dead_letters::outgoing;
+use super::ends::Ends;
 use super::producer::acceptance_headers;
-use super::transactions::Ends;
 use super::wait::serve;
 use crate::config;
 use crate::sync::changelog::write_records;

@@ -29,9 +29,11 @@ mod acknowledged;
 mod chatter;
 mod command_feed;
 mod command_records;
+mod ends;
 mod failure;
 mod filling;
 #[cfg(test)]
 mod property_docs;
 mod property_names;
+mod spans;
 mod wait;

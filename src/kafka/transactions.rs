@@ -3,29 +3,28 @@
 //! What an error means for the transaction is judged here: aborted for certain, or not known. What to do about the
 //! latter is the engine's.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message as _};
-use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::{Offset, TopicPartitionList};
 
-use super::chatter::Chatter;
 use super::consumer::{Fence, GroupFence};
+use super::dead_letters::LetterWatch;
+use super::ends::{Ends, Written};
 use super::failure::port_error;
 use super::filling::{FillError, fill};
-use super::status::Status;
+use super::spans::{Fallen, Spans};
 use super::transaction_time::TransactionTime;
 use super::wait::serve;
-use super::{client, write_rights};
+use super::{changelog_topic, client, write_rights};
 use crate::config;
 use crate::record::NextOffset;
 use crate::sync::commit::CutPart;
 use crate::sync::log_ports::{Receipt, TransactError, Transaction, TransactionLog};
-use crate::sync::ports::PortError;
+use crate::sync::ports::{By, PortError};
+use crate::telemetry::Meters;
 
 /// The broker aborts what has been open for longer, so that a killed worker holds its successor up no longer than this; save
 /// where a slow way to the brokers needs more ([`TransactionTime`]).
@@ -52,47 +51,7 @@ pub struct Transactions {
     /// Since when the brokers have denied what a commit needs.
     denied_since: Option<Instant>,
     time: TransactionTime,
-}
-
-/// Notes how far each partition of the changelog reaches after a transaction.
-pub(super) struct Ends {
-    chatter: Chatter,
-    changelog: String,
-    reached: Mutex<HashMap<i32, i64>>,
-}
-
-impl Ends {
-    fn with<T>(&self, f: impl FnOnce(&mut HashMap<i32, i64>) -> T) -> T {
-        f(&mut self.reached.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl ClientContext for Ends {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.chatter.log(level, facility, message);
-    }
-
-    fn stats_raw(&self, _statistics: &[u8]) {}
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.chatter.error(error, reason);
-    }
-}
-
-impl ProducerContext for Ends {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        // A record that was not written makes the transaction fail as a whole; librdkafka sees to that.
-        if let Ok(message) = result
-            && message.topic() == self.changelog
-        {
-            self.with(|ends| {
-                let end = ends.entry(message.partition()).or_insert(0);
-                *end = (*end).max(message.offset() + 1);
-            });
-        }
-    }
+    letters: LetterWatch,
 }
 
 /// The id of the transactions of the worker with this store.
@@ -102,8 +61,9 @@ pub fn transactional_id(config: &config::Kafka, store_id: &str) -> String {
 
 impl Transactions {
     /// Talks to nobody yet. `store_id` is the store's own id: two workers on copies of one store fence each other.
-    pub fn new(config: &config::Kafka, store_id: &str, fence: GroupFence) -> Self {
+    pub fn new(config: &config::Kafka, store_id: &str, fence: GroupFence, meters: Meters) -> Self {
         Self {
+            letters: LetterWatch::new(&config.dead_letter_topic, meters),
             config: config.clone(),
             id: transactional_id(config, store_id),
             fence,
@@ -116,11 +76,7 @@ impl Transactions {
 
     /// A producer that has ended every earlier transaction of this id.
     fn open(&mut self) -> Result<BaseProducer<Ends>, PortError> {
-        let ends = Ends {
-            chatter: Chatter::new(&self.config, Status::new()),
-            changelog: self.config.changelog_topic.clone(),
-            reached: Mutex::default(),
-        };
+        let ends = Ends::new(&self.config);
         let producer = client::transactions(&self.config, &self.id, self.time.whole())?
             .create_with_context(ends)
             .map_err(|e| port_error("cannot make the producer of commits", &e))?;
@@ -228,7 +184,7 @@ impl Transactions {
         }
         let Some(fence) = fence else { return Ok(Vec::new()) };
         let step = self.time.step();
-        producer.context().with(HashMap::clear);
+        producer.context().with(|written| *written = Written::default());
         if let Err(error) = producer.begin_transaction() {
             // The producer is dropped with whatever is wrong with it.
             return Err(self.judge("a commit cannot begin", &error).into());
@@ -249,12 +205,19 @@ impl Transactions {
             return Err(words.into());
         }
         deliver(&producer, step);
+        if let Some(fallen) = producer.context().with(|written| fallen(transaction, &written.changelog)) {
+            self.abort(producer);
+            return Err(
+                PortError::Refused(By::Kafka, changelog_topic::renewed(&self.config.changelog_topic, fallen)).into()
+            );
+        }
         match producer.commit_transaction(step) {
             Ok(()) => {
                 self.denied_since = None;
-                let ends = producer.context().with(std::mem::take);
+                let written = producer.context().with(std::mem::take);
                 self.producer = Some(producer);
-                Ok(receipts(transaction, &ends))
+                self.letters.take(&written.letters);
+                Ok(receipts(transaction, &written.changelog))
             }
             Err(error) if nothing_was_committed(&error) => {
                 let words = self.judge("a commit was aborted", &error);
@@ -306,7 +269,8 @@ fn denies_it(code: RDKafkaErrorCode) -> bool {
     code as i32 > 0 && !is_silence
 }
 
-/// Waits until nothing is under way, or for as long as a step may take. The commit of this binding waits, too, but looks only
+/// Waits until nothing is under way; a record takes no longer than the transaction's time to be written or fail, and a step
+/// longer, so all have been told of afterwards. The commit of this binding waits, too, but looks only
 /// every 100 ms: that would be most of what a commit takes.
 fn deliver(producer: &BaseProducer<Ends>, step: Duration) {
     let began = Instant::now();
@@ -328,11 +292,14 @@ fn offsets(transaction: &Transaction) -> Result<TopicPartitionList, KafkaError> 
     Ok(list)
 }
 
-fn receipts(transaction: &Transaction, ends: &HashMap<i32, i64>) -> Vec<Receipt> {
-    let receipt = |part: &CutPart| {
-        let end = ends.get(&part.source.partition).filter(|end| **end > 0)?;
-        Some((part.source.clone(), NextOffset::new(*end)))
-    };
+/// Whether a partition of the changelog turned out to end before the place that is known of it. Nobody but its owner writes
+/// to it.
+fn fallen(transaction: &Transaction, written: &Spans) -> Option<Fallen> {
+    transaction.behind.iter().find_map(|(source, place)| written.fallen(source.partition, place.get()))
+}
+
+fn receipts(transaction: &Transaction, written: &Spans) -> Vec<Receipt> {
+    let receipt = |part: &CutPart| Some((part.source.clone(), NextOffset::new(written.end(part.source.partition)?)));
     transaction.parts.iter().filter_map(receipt).collect()
 }
 

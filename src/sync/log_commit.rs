@@ -73,7 +73,7 @@ impl CutCommit for LogCommit {
 impl LogCommit {
     /// Writes the cut by one transaction; comes back only when it is known whether it is there.
     fn transact(&mut self, cut: &CommitCut, letters: Vec<Letter>) -> Result<Vec<Receipt>, PortError> {
-        let transaction = Transaction { parts: cut.parts.clone(), letters };
+        let transaction = Transaction { parts: cut.parts.clone(), letters, behind: self.known(cut)? };
         loop {
             match self.log.transact(&transaction) {
                 Ok(receipts) => return Ok(receipts),
@@ -87,6 +87,15 @@ impl LogCommit {
                 }
             }
         }
+    }
+
+    /// How far the changelog reaches at least: each part's own commits, or the restore that it began with, have said so.
+    fn known(&self, cut: &CommitCut) -> Result<Vec<Receipt>, PortError> {
+        let mut known = Vec::with_capacity(cut.parts.len());
+        for part in &cut.parts {
+            known.extend(self.cache.changelog(&part.source)?.map(|place| (part.source.clone(), place)));
+        }
+        Ok(known)
     }
 
     /// Finds out what became of the commit of `cut`. Asks until there is an answer: to deliver before would push what may

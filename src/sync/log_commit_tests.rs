@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::store::MemoryStore;
 use crate::sync::log_fakes::{FakeLog, Patient, Plan, cut, key, letter_desk, part, source};
+use crate::sync::log_ports::Checkpoint;
 use crate::sync::ports::Epoch;
+use crate::sync::recent::cache_write;
 
 struct Site {
     log: FakeLog,
@@ -67,6 +69,24 @@ fn an_aborted_commit_changes_nothing_and_is_tried_again() {
 }
 
 #[test]
+fn a_changelog_made_anew_under_a_worker_takes_no_commit() {
+    let mut site = site(&[Plan::Yes, Plan::UnknownAborted]);
+    site.commit.commit(&cut(vec![part(0, 1, 1, "A", 5, &[])])).unwrap();
+    site.log.content().make_anew();
+    let refused = site.commit.commit(&cut(vec![part(0, 1, 2, "A", 6, &[])]));
+    assert!(matches!(refused, Err(PortError::Refused(..))), "{refused:?}");
+    assert_eq!(site.positions(0), [0; 0]);
+    assert_eq!(site.cache.position(&source(0)).unwrap().unwrap().next.get(), 5, "the cache is of the log before");
+    // One that restored it stands where its store says.
+    let mut site = self::site(&[]);
+    let checkpoint = Some(Checkpoint { changelog: NextOffset::new(7), written_ms: 0 });
+    site.cache.fill(cache_write(&source(0), Gathered::default(), checkpoint)).unwrap();
+    let refused = site.commit.commit(&cut(vec![part(0, 1, 1, "A", 6, &[]), part(1, 1, 1, "B", 6, &[])]));
+    assert!(matches!(refused, Err(PortError::Refused(..))), "{refused:?}");
+    assert_eq!((site.positions(0), site.positions(1)), (vec![], vec![]));
+}
+
+#[test]
 fn an_unknown_commit_that_was_made_is_not_made_again() {
     let mut site = site(&[Plan::UnknownCommitted]);
     site.commit.commit(&cut(vec![part(0, 1, 1, "A", 5, &[]), part(1, 1, 1, "B", 6, &[])])).unwrap();
@@ -102,7 +122,7 @@ fn a_number_that_the_next_owner_wrote_is_not_taken_for_ours() {
     let ours = cut(vec![part(0, 1, 1, "A", 5, &[]), part(1, 1, 1, "B", 6, &[])]);
     // Partition 0 has moved, and its new owner has made a commit of the same number.
     let theirs = part(0, 9, 1, "A", 4, &[]);
-    site.log.content().write(&Transaction { parts: vec![theirs], letters: Vec::new() }, true);
+    site.log.content().write(&Transaction { parts: vec![theirs], ..Transaction::default() }, true);
     site.log.content().plans.push_back(Plan::Abort);
     assert!(site.commit.commit(&ours).is_err(), "partition 1 says that it was never made, so it is tried again");
     assert_eq!(site.positions(1), [0; 0]);
@@ -115,7 +135,7 @@ fn the_same_position_with_other_results_is_the_next_owners() {
     // No event has come: both settle what was owed before, and each has heard of another delivery.
     let ours = cut(vec![part(0, 1, 1, "A", 5, &[key("B", 3)])]);
     let theirs = part(0, 9, 1, "A", 5, &[key("C", 4)]);
-    site.log.content().write(&Transaction { parts: vec![theirs], letters: Vec::new() }, true);
+    site.log.content().write(&Transaction { parts: vec![theirs], ..Transaction::default() }, true);
     site.commit.commit(&ours).unwrap();
     assert_eq!(site.positions(0), [5], "it is not written behind theirs");
     assert_eq!(site.cache.position(&source(0)).unwrap(), None, "and nothing of it is taken for committed");
@@ -126,7 +146,7 @@ fn what_the_next_owner_went_on_with_is_not_kept() {
     let mut site = site(&[Plan::UnknownAborted]);
     let parts = vec![part(0, 1, 2, "A", 5, &[]), part(1, 1, 1, "B", 6, &[])];
     // Ours was made; then partition 0 has moved, and its new owner has gone on. All that we had is there, and more.
-    let made = |parts| site.log.content().write(&Transaction { parts, letters: Vec::new() }, true);
+    let made = |parts| site.log.content().write(&Transaction { parts, ..Transaction::default() }, true);
     made(parts.clone());
     made(vec![part(0, 9, 3, "A", 9, &[])]);
     site.commit.commit(&cut(parts)).unwrap();

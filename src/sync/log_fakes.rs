@@ -12,7 +12,7 @@ use super::log_ports::{
     ChangelogExtent, ChangelogSource, Patience, Receipt, TransactError, Transaction, TransactionLog,
 };
 use super::overlay::Overlay;
-use super::ports::{Closed, Epoch, PortError, Position, SourceReader};
+use super::ports::{By, Closed, Epoch, PortError, Position, SourceReader};
 use crate::order::{AppId, Digest, EventTime, Identity, OrderState, OrderType, Status, UpdateTime};
 use crate::record::{NextOffset, Record, RecordOffset, TopicPartition};
 use crate::sync::{Owed, OwedKey};
@@ -83,6 +83,11 @@ impl Content {
         receipts
     }
 
+    /// Deleted, and created again.
+    pub(super) fn make_anew(&mut self) {
+        self.log.clear();
+    }
+
     pub(super) fn end(&self) -> i64 {
         i64::try_from(self.log.len()).unwrap()
     }
@@ -93,6 +98,10 @@ impl TransactionLog for FakeLog {
         let mut content = self.content();
         content.asked.push("transact");
         let lost = || TransactError::Unknown("no answer".to_owned());
+        if transaction.behind.iter().any(|(_, place)| place.get() > content.end()) {
+            content.write(transaction, false);
+            return Err(PortError::Refused(By::Kafka, "another log".to_owned()).into());
+        }
         match content.plans.pop_front().unwrap_or(Plan::Yes) {
             Plan::Yes => Ok(content.write(transaction, true)),
             Plan::Abort => {

@@ -22,6 +22,8 @@ pub struct Transaction {
     pub parts: Vec<CutPart>,
     /// The dead letters.
     pub letters: Vec<Letter>,
+    /// How far the changelog reaches at least, of the parts of which that is known.
+    pub behind: Vec<Receipt>,
 }
 
 /// A transaction has not succeeded for certain.
@@ -41,7 +43,8 @@ pub type Receipt = (TopicPartition, NextOffset);
 /// The transactions of this worker, one at a time.
 pub trait TransactionLog: Send {
     /// Writes records, letters and the offset of every part in one transaction, and commits it. Refused where a part's
-    /// partition is not owned in its epoch. A partition whose end is not told has no receipt.
+    /// partition is not owned in its epoch, and where the changelog is found to end before it was known to reach: that is
+    /// another log, and nothing of this may be the first that it holds. A partition whose end is not told has no receipt.
     fn transact(&mut self, transaction: &Transaction) -> Result<Vec<Receipt>, TransactError>;
     /// Begins anew: afterwards every earlier transaction of this worker is either committed or aborted.
     fn recover(&mut self) -> Result<(), PortError>;

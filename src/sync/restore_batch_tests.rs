@@ -40,7 +40,7 @@ fn run_at(site: &mut RestoreSite) -> Result<Step, PortError> {
 #[test]
 fn what_a_restore_wrote_before_it_was_cut_off_is_taken_for_no_more_than_it_is() {
     let commit =
-        |log: &FakeLog, part| log.content().write(&Transaction { parts: vec![part], letters: Vec::new() }, true);
+        |log: &FakeLog, part| log.content().write(&Transaction { parts: vec![part], ..Transaction::default() }, true);
     let orders = ["A", "B", "C", "D"];
     // As far as each offset of the changelog, which has each order's state, its debt, and the position, and a marker.
     for (begun, cut_at) in [(0, 4), (0, 9), (2, 9), (2, 13), (3, 13)] {

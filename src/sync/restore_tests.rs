@@ -34,7 +34,7 @@ fn world() -> World {
 }
 
 fn transaction(part: &CutPart) -> Transaction {
-    Transaction { parts: vec![part.clone()], letters: Vec::new() }
+    Transaction { parts: vec![part.clone()], ..Transaction::default() }
 }
 
 impl World {

@@ -131,6 +131,7 @@ pub(super) struct Inner {
     committed_records: Counter,
     unusual: Counter,
     long_rules: Counter,
+    letters_lost: Counter,
     in_flight: Gauge,
     oldest_undelivered: Gauge,
     buffered_bytes: Gauge,
@@ -179,6 +180,7 @@ impl Meters {
             committed_records: registry.counter(&metric::COMMITTED_RECORDS, &[]),
             unusual: registry.counter(&metric::UNUSUAL, &[]),
             long_rules: registry.counter(&metric::LONG_RULES, &[]),
+            letters_lost: registry.counter(&metric::LETTERS_LOST, &[]),
             in_flight: registry.gauge(&metric::IN_FLIGHT, &[]),
             oldest_undelivered: registry.gauge(&metric::OLDEST_UNDELIVERED, &[]),
             buffered_bytes: registry.gauge(&metric::BUFFERED_BYTES, &[]),
@@ -252,6 +254,11 @@ impl Meters {
     /// `n` voucher rules over the documented length were sent as they are.
     pub fn long_rules(&self, n: u64) {
         self.inner.long_rules.increment(n);
+    }
+
+    /// The dead-letter topic is another than before.
+    pub fn letters_lost(&self) {
+        self.inner.letters_lost.increment(1);
     }
 
     /// A push was accepted this long after its record's timestamp.

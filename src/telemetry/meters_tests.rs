@@ -7,7 +7,7 @@ use super::*;
 use crate::record::{NextOffset, RecordOffset};
 use crate::telemetry::event::{
     AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, CommandExecuted, CommitFailed, DeadLettered,
-    IntakePaused, IntakeResumed, PartitionRevoked, RejectStorm, TokenFetched, TokenRefused, TokenShared,
+    IntakePaused, IntakeResumed, LettersLost, PartitionRevoked, RejectStorm, TokenFetched, TokenRefused, TokenShared,
 };
 use crate::telemetry::metric::{Kind, TABLE};
 
@@ -28,6 +28,7 @@ fn exercise(meters: &Meters) {
     meters.unusual_transition();
     meters.text_cut("title");
     meters.long_rules(3);
+    LettersLost { topic: "dead", partition: 0, known: 7, written: 0 }.emit(meters);
     meters.accepted(70 * MS);
     meters.oldest_undelivered(1500 * MS);
     meters.buffered_bytes(4096);
@@ -68,6 +69,7 @@ fn every_series_stands_in_the_text() {
     check(&meters, "order_sync_unusual_transitions_total 1");
     check(&meters, r#"order_sync_text_cut_total{field="title"} 1"#);
     check(&meters, "order_sync_long_rules_total 3");
+    check(&meters, "order_sync_dead_letter_topic_lost_total 1");
     check(&meters, r#"order_sync_key_mismatch_total{topic="orders"} 1"#);
     check(&meters, "order_sync_oldest_undelivered_seconds 1.5");
     check(&meters, "order_sync_buffered_bytes 4096");

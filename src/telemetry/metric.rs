@@ -102,6 +102,13 @@ pub(super) const DEAD_LETTERS_OPEN: Metric = gauge(
     "Above 0 for a day: what never was folded, or whose order is never pushed again, stays open until somebody deals \
      with it.",
 );
+pub(super) const LETTERS_LOST: Metric = counter(
+    "order_sync_dead_letter_topic_lost_total",
+    &[],
+    "times",
+    "How often the dead-letter topic turned out to be another than the one that this worker had written letters to.",
+    "Any increase: the letters before it are gone.",
+);
 pub(super) const IN_FLIGHT: Metric = gauge(
     "order_sync_in_flight",
     &[],
@@ -264,6 +271,7 @@ pub const TABLE: &[&Metric] = &[
     &PUSH_SECONDS,
     &DEAD_LETTERS,
     &DEAD_LETTERS_OPEN,
+    &LETTERS_LOST,
     &IN_FLIGHT,
     &OWED,
     &LAG,

@@ -62,7 +62,7 @@ impl Site {
     }
 
     pub fn transactions(&self, store: &str, fence: GroupFence) -> Transactions {
-        Transactions::new(&self.config, store, fence)
+        Transactions::new(&self.config, store, fence, Meters::default())
     }
 
     fn transaction(&self, epoch: Epoch, number: u64, next: i64) -> Transaction {
@@ -72,7 +72,7 @@ impl Site {
         let position = Position { commit_number: number, ..Position::before(NextOffset::new(next)) };
         let part =
             CutPart { source: self.source.clone(), epoch, layer: overlay.cut().unwrap(), position, settings: None };
-        Transaction { parts: vec![part], letters: vec![letter] }
+        Transaction { parts: vec![part], letters: vec![letter], ..Transaction::default() }
     }
 
     pub fn offset(&self) -> Option<i64> {
@@ -162,8 +162,8 @@ fn real_kafka_what_is_not_owned_in_its_epoch_is_not_committed() {
     assert!(kafka.read_all(&site.config.changelog_topic).is_empty());
     let fence = site.consumer.fence();
     site.consumer.stop();
-    let mut transactions = Transactions::new(&site.config, "store-1", fence);
-    let gone = transactions.transact(&Transaction { parts: Vec::new(), letters: Vec::new() });
+    let mut transactions = Transactions::new(&site.config, "store-1", fence, Meters::default());
+    let gone = transactions.transact(&Transaction::default());
     assert!(matches!(gone, Err(TransactError::Aborted(PortError::Passing(_)))), "one who has left commits nothing");
 }
 

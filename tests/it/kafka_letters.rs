@@ -6,6 +6,7 @@ use order_sync::kafka::topics::{Ensured, Topics};
 use order_sync::record::Header;
 use order_sync::sync::Letter;
 use order_sync::sync::ports::{DeadLetterSink as _, PortError};
+use order_sync::telemetry::Meters;
 
 use crate::support::kafka::{eventually, property, settings};
 use crate::support::real_kafka::RealKafka;
@@ -35,7 +36,7 @@ fn real_kafka_dead_letters_are_acknowledged_in_their_partition() {
         ],
     };
     let tombstone = Letter { partition: 0, key: Some(b"k".to_vec()), value: None, headers: Vec::new() };
-    let mut sink = DeadLetterTopic::connect(&config).unwrap();
+    let mut sink = DeadLetterTopic::connect(&config, Meters::default()).unwrap();
     sink.write(vec![large.clone(), tombstone.clone()]).unwrap();
     let found = kafka.read_all(&config.dead_letter_topic);
     assert_eq!(found.len(), 2);
@@ -73,6 +74,6 @@ fn real_kafka_a_dead_letter_that_the_topic_does_not_take_is_fatal() {
     config.dead_letter_topic = kafka.topic("small", 1, &[("max.message.bytes", "1000")]);
     property(&mut config, "compression.codec", "none");
     let letter = Letter { partition: 0, key: None, value: Some(vec![b'x'; 5000]), headers: Vec::new() };
-    let refused = DeadLetterTopic::connect(&config).unwrap().write(vec![letter]).unwrap_err();
+    let refused = DeadLetterTopic::connect(&config, Meters::default()).unwrap().write(vec![letter]).unwrap_err();
     assert!(matches!(&refused, PortError::Fatal(words) if words.contains("max.message.bytes")), "{refused}");
 }

@@ -1,11 +1,13 @@
-//! Source topics that change under a running worker: one that is deleted and made anew, and one that grows.
+//! Topics that change under a running worker: a source topic that is deleted and made anew, or grows, and own topics that are
+//! made anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use order_sync::app::worker::wall_ms;
+use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::sandbox::SandboxHandle;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -83,6 +85,69 @@ fn real_kafka_a_source_topic_made_anew_under_a_worker_stops_it() {
     check_anew(kafka, "exactly_once = false");
 }
 
+fn garbage(kafka: &RealKafka, topic: &str) {
+    let producer = Producer::connect(&kafka.brokers).unwrap();
+    let garbage = Outgoing { partition: Some(0), key: Some(b"k"), value: Some(b"none"), ..Outgoing::default() };
+    producer.send(topic, garbage).unwrap();
+    producer.flush().unwrap();
+}
+
+#[test]
+fn real_kafka_own_topics_made_anew_under_a_worker_are_told_before_a_state_is_lost() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("own-anew", 1, &[]);
+    events(kafka, &topic, "murmur2_random", 0..30, 1);
+    garbage(kafka, &topic);
+    let sandbox = sandbox(Duration::ZERO);
+    let site = Site::new(&kafka.brokers, &topic, &sandbox.base_url());
+    let [letters, changelog] = ["dead-letters", "changelog"].map(|what| format!("{}.{what}", site.group()));
+    let mut worker = site.spawn(&[]);
+    caught_up(&sandbox, &site, 30);
+    eventually("a letter", || kafka.read_all(&letters).len() == 1);
+
+    let room = ("max.message.bytes", "4259840");
+    kafka.delete(&letters);
+    kafka.create(&letters, 1, &[room, ("retention.ms", "-1")]);
+    for written in 1..3 {
+        garbage(kafka, &topic);
+        eventually("a letter in the new topic", || kafka.read_all(&letters).len() == written);
+    }
+    events(kafka, &topic, "murmur2_random", 30..40, 1);
+    caught_up(&sandbox, &site, 40);
+    assert_eq!(site.log().matches("the dead-letter topic was deleted and created again").count(), 1, "{}", site.log());
+    let metrics = site.get("/metrics").unwrap().1;
+    assert!(metrics.contains("order_sync_dead_letter_topic_lost_total 1"), "{metrics}");
+
+    kafka.delete(&changelog);
+    kafka.create(&changelog, 1, &[room, ("cleanup.policy", "compact"), ("delete.retention.ms", "604800000")]);
+    events(kafka, &topic, "murmur2_random", 0..30, 2);
+    ends_with(&mut worker, &site, 7);
+    let words = format!("the changelog {changelog}/0 reached to offset ");
+    assert!(site.log().contains(&words), "{}", site.log());
+    assert!(kafka.read_all(&changelog).is_empty(), "something was committed to the new changelog");
+    assert_eq!(sandbox.report().received, 40);
+    // With its own directory it does not begin on the new one either.
+    ends_with(&mut site.spawn(&[]), &site, 1);
+    assert!(site.log().contains("the store stands at offset "), "{}", site.log());
+
+    let mut rebase = Command::new(env!("CARGO_BIN_EXE_order-sync"));
+    let rebase = rebase.args(["store", "rebase", "--config"]).arg(site.config_file()).output().unwrap();
+    assert!(rebase.status.success(), "{rebase:?}");
+    ends_with(&mut site.spawn(&["--until-caught-up"]), &site, 0);
+    let report = sandbox.report();
+    assert_eq!((report.applied, report.violations_total), (70, 0), "{}", site.log());
+    assert_eq!(states(kafka, &changelog).len(), 40);
+}
+
+/// In which partitions of the changelog each order has states.
+fn states(kafka: &RealKafka, changelog: &str) -> BTreeMap<String, BTreeSet<i32>> {
+    let states = kafka.read_all(changelog).into_iter().filter_map(|(partition, entry)| {
+        let key: serde_json::Value = serde_json::from_slice(&entry.key.unwrap()).unwrap();
+        (key[1] == "state").then(|| (partition, key[4].as_str().unwrap().to_owned()))
+    });
+    partitions_by_order(states)
+}
+
 /// In which partitions something of each order lies.
 fn partitions_by_order(records: impl Iterator<Item = (i32, String)>) -> BTreeMap<String, BTreeSet<i32>> {
     let mut found: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
@@ -117,12 +182,7 @@ fn check_growth(kafka: &RealKafka, partitioner: &str) {
     let log = kafka.read_all(&topic).into_iter();
     let keyed = partitions_by_order(log.map(|(partition, event)| (partition, text(event.key))));
     assert!(keyed.values().any(|partitions| partitions.is_superset(&[0, 1].into())), "no key has moved: {keyed:?}");
-    let changelog = kafka.read_all(&format!("{}.changelog", site.group())).into_iter();
-    let states = changelog.filter_map(|(partition, entry)| {
-        let key: serde_json::Value = serde_json::from_str(&text(entry.key)).unwrap();
-        (key[1] == "state").then(|| (partition, key[4].as_str().unwrap().to_owned()))
-    });
-    let states = partitions_by_order(states);
+    let states = states(kafka, &format!("{}.changelog", site.group()));
     assert_eq!(states.len(), 60);
     let split: Vec<_> = states.iter().filter(|(_, partitions)| partitions.len() > 1).collect();
     assert!(split.is_empty(), "orders with states in two partitions: {split:?}");

@@ -22,6 +22,7 @@ use crate::inspect::{LetterId, LetterRow, Statuses, Word, read_exported};
 use crate::kafka::dead_letters::DeadLetterTopic;
 use crate::record::{Header, Record};
 use crate::sync::scan::{LogScan as _, Span};
+use crate::telemetry::Meters;
 
 /// Options of `order-sync dead-letters import`.
 #[derive(Debug, clap::Args)]
@@ -248,7 +249,7 @@ fn judge(known: &mut HashMap<LetterId, Known>, spans: &[Span], reading: &mut Rea
 /// Writes those that are to be written. The file is read as often as one record has letters to be written: those of one
 /// record stand in their order.
 fn write(path: &Path, known: &mut HashMap<LetterId, Known>, reading: &Reading) -> anyhow::Result<()> {
-    let mut topic = DeadLetterTopic::connect(&reading.config.kafka).map_err(reading::kafka)?;
+    let mut topic = DeadLetterTopic::connect(&reading.config.kafka, Meters::default()).map_err(reading::kafka)?;
     while known.values().any(|known| known.done < known.file.len()) {
         let mut written = 0_u64;
         let (mut batch, mut bytes) = (Vec::new(), 0);

@@ -13,7 +13,7 @@ mod partition;
 mod token;
 mod worker;
 
-pub use broker::{TopicCreated, TopicFitsBadly, WaitingForKafka};
+pub use broker::{LettersLost, TopicCreated, TopicFitsBadly, WaitingForKafka};
 pub use changelog::{
     CacheForgotten, CacheNotWritten, CommitUnknown, MembershipDoubted, RestoreProgress, RestoreWaits, Restored,
     StoreSetAside, TombstonesAssumed,
