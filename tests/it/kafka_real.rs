@@ -128,6 +128,28 @@ fn real_kafka_partitions_move_under_the_consumer_protocol() {
 }
 
 #[test]
+fn real_kafka_a_member_with_another_assignor_says_why_it_waits() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("assignors", 2, KEEP);
+    let mut config = settings(&kafka.brokers, &RealKafka::name("assignors"), &[&topic]);
+    let (first, second) = (FakeEngine::start(ROOMY), FakeEngine::start(ROOMY));
+    let one = consume(&config, &first);
+    eventually("both at the first", || first.holds() == 2);
+    property(&mut config, "partition.assignment.strategy", "range");
+    let two = consume(&config, &second);
+    eventually("words about it", || !two.status().problems().is_empty());
+    let words = two.status().problems().remove(0);
+    assert!(words.contains("by another rule") && words.contains("partition.assignment.strategy"), "{words}");
+    assert!(!two.status().joined());
+    one.stop();
+    eventually("both at the second", || second.holds() == 2);
+    assert_eq!(two.status().problems(), [""; 0]);
+    two.stop();
+    first.check();
+    second.check();
+}
+
+#[test]
 fn real_kafka_a_fresh_partition_starts_at_a_time() {
     let Some(kafka) = RealKafka::shared() else { return };
     let topic = kafka.topic("time", 2, KEEP);

@@ -23,6 +23,7 @@ impl Worker {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 tracing::info!(partitions = partitions.len(), "the group gave partitions");
+                self.status.clear(&Problem::Group);
                 for source in partitions {
                     self.partitions.insert(source, Stage::Given);
                 }

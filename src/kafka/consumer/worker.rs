@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::alone::Company;
 use super::keying::Keys;
@@ -18,7 +18,7 @@ use super::start;
 use super::watch::Watch;
 use crate::config::{self, StartFrom};
 use crate::kafka::failure::{describe, port_error};
-use crate::kafka::status::Status;
+use crate::kafka::status::{Problem, Status};
 use crate::record::TopicPartition;
 use crate::sync::intake::IntakeBudget;
 use crate::sync::ports::{Epoch, Inbox, Input, PortError};
@@ -174,6 +174,10 @@ impl Worker {
             let words = format!("the group's consumer failed for good: {}", describe(error));
             return self.tell(Input::Failed(PortError::Fatal(words)));
         }
+        if let Some(words) = refusal(error) {
+            self.status.raise(Problem::Group, words);
+            return Ok(());
+        }
         // What matters of it is judged by asking the brokers, which gives one line per change instead of one per second.
         tracing::debug!(error = %describe(error), "consumer error");
         self.watch.suspect();
@@ -223,5 +227,27 @@ impl Worker {
 
     pub(super) fn fatal(&self, doing: &str, error: &KafkaError) -> Result<(), Ended> {
         self.tell(Input::Failed(PortError::Fatal(port_error(doing, error).to_string())))
+    }
+}
+
+/// What the group has against this member, in words, where the library tells it and tries again for ever. Stands until the
+/// group gives an assignment.
+fn refusal(error: &KafkaError) -> Option<&'static str> {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::InconsistentGroupProtocol) => Some(
+            "the group does not take this worker: its members divide the partitions by another rule. Set \
+             kafka.properties.\"partition.assignment.strategy\" (and group.protocol) as they have it, or to change it, stop all \
+             of them first: docs/upgrading.md. Where all have the same, something that is no order-sync uses this \
+             kafka.group_id",
+        ),
+        Some(RDKafkaErrorCode::InvalidSessionTimeout) => Some(
+            "the group does not take this worker: the brokers allow no session of this length. Set \
+             kafka.properties.\"session.timeout.ms\" between their group.min.session.timeout.ms and group.max.session.timeout.ms",
+        ),
+        Some(RDKafkaErrorCode::GroupMaxSizeReached) => Some(
+            "the group does not take this worker: it has as many members as the brokers allow. Start fewer workers, or \
+             raise the brokers' group.max.size",
+        ),
+        Some(_) | None => None,
     }
 }
