@@ -52,6 +52,11 @@ pub enum Told {
         /// Where it goes on.
         next: NextOffset,
     },
+    /// It is not written: no source topic of the settings has this name.
+    LeftOut {
+        /// The source partition.
+        source: TopicPartition,
+    },
     /// It is not written, and not in the changelog: the group has gone on since this store knew it.
     Left {
         /// The source partition.
@@ -135,6 +140,11 @@ pub fn rebase(
     let mut look = Look { log: &log, records: SourceTopics::connect(kafka)?, counts: topics.sources(kafka)? };
     let (mut tasks, mut left) = (Vec::new(), 0);
     for source in sources(&look.counts, store) {
+        if !look.counts.contains_key(&*source.topic) {
+            // A topic that was taken out of the settings may be gone, or have had partitions that the changelog has not.
+            tell(Told::LeftOut { source })?;
+            continue;
+        }
         match plan(&mut look, &mut changelog, kafka, store, source, behind)? {
             Plan::Nothing => {}
             Plan::Lost(told) => tell(told)?,

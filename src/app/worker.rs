@@ -11,13 +11,10 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::damage;
 use super::health::{Phase, WorkerHealth};
 use super::log_mode::{self, Closing};
-use super::settings;
-use super::threads;
 use super::topics::{self, Own, Prepared, Preparing};
-use super::vanished;
+use super::{damage, settings, threads, vanished};
 use crate::config::Config;
 use crate::douyin::OutcomeTable;
 use crate::http::{GroupMail, GroupTokens, HttpEdge};

@@ -265,6 +265,11 @@ fn rebase_store(config: &Config, behind: Behind, shell: &mut Shell) -> anyhow::R
             Told::Wrote { source, orders, owed, next } => {
                 format!("{source}: {orders} orders and {owed} owed deliveries written; next offset {next}")
             }
+            Told::LeftOut { source } => {
+                format!(
+                    "{source}: left out, as kafka.topics does not name its topic; its states stay in this directory alone"
+                )
+            }
             Told::Left { source, next: None, group } => {
                 format!("{source}: left, as this store does not know it; the group goes on at offset {group}")
             }

@@ -76,7 +76,7 @@ fn stamps_in_milliseconds_are_not_gone_back_from_by_an_empty_store() {
         let (log, store) = (FakeLog::default(), MemoryStore::new());
         let mut part = part(0, 1, 1, "A", stamp, &[]);
         part.position.removed_stamps = [(AppId::new("tt1"), UpdateTime(removed))].into();
-        log.content().write(&Transaction { parts: vec![part], letters: Vec::new() }, true);
+        log.content().write(&Transaction { parts: vec![part], ..Transaction::default() }, true);
         let mut site = site(&log, &store);
         site.units = [(AppId::new("tt1"), unit)].into();
         let result = run_at(&mut site);
