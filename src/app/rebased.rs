@@ -28,6 +28,7 @@ pub(super) fn rebased(
     position.changelog_id = Some(id);
     if let Some(low) = anew {
         (position.next, position.partitions, position.last, position.topic_id) = (low, None, None, None);
+        position.begun = Some(low);
     }
     match onto {
         // No commit of another hand has this number.
@@ -71,5 +72,6 @@ mod tests {
         assert_eq!(onto.commit_number, held().commit_number + 1);
         assert_eq!(onto.commands, held().commands, "the changelog knows what was executed");
         assert_eq!((onto.next, onto.partitions, onto.last, onto.topic_id), (low, None, None, None));
+        assert_eq!(onto.begun, Some(low), "it is read from there");
     }
 }

@@ -157,6 +157,9 @@ impl Engine {
             partition.folded = at;
             partition.overlay.advance(at);
         }
+        if partition.position.commit_number == 0 {
+            partition.position.begun = Some(at);
+        }
         partition.end_at_start = Some(end);
         partition.high_watermark = Some(end);
         if held {

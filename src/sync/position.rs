@@ -23,6 +23,8 @@ pub struct Position {
     pub partitions: Option<i32>,
     /// The last record before `next`, where that was noted.
     pub last: Option<LastRecord>,
+    /// The first offset that the group has read of it; `None` where that was not noted.
+    pub begun: Option<NextOffset>,
     /// The source topic's id, where the client tells it.
     pub topic_id: Option<String>,
     /// Which changelog it stands in; `None` without one, and where its first position was written before there were ids.
@@ -83,6 +85,10 @@ pub(super) struct StoredPosition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LastRecord")]
     last: Option<LastRecord>,
+    /// The first offset that the group has read of it: what `kafka.start_from` said then; left out where it was not noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64", range(min = 0))]
+    begun: Option<i64>,
     /// The source topic's id, where the client tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -120,6 +126,7 @@ impl Position {
             commands: None,
             partitions: None,
             last: None,
+            begun: None,
             topic_id: None,
             changelog_id: None,
             settings: None,
@@ -146,6 +153,7 @@ impl Position {
             commands: self.commands.map(NextOffset::get),
             partitions: self.partitions,
             last: self.last,
+            begun: self.begun.map(NextOffset::get),
             topic_id: self.topic_id.clone(),
             changelog_id: self.changelog_id,
             settings: self.settings,
@@ -169,6 +177,7 @@ impl Position {
             commands: stored.commands.map(NextOffset::new),
             partitions: stored.partitions,
             last: stored.last,
+            begun: stored.begun.map(NextOffset::new),
             topic_id: stored.topic_id,
             changelog_id: stored.changelog_id,
             settings: stored.settings,

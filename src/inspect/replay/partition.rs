@@ -15,7 +15,7 @@ use super::findings::Findings;
 use super::held::{Held, TakenUp};
 use super::verdict::{Finding, Looks, Tally};
 use crate::order::Identity;
-use crate::record::TopicPartition;
+use crate::record::{NextOffset, TopicPartition};
 use crate::sync::changelog::LetterState;
 use crate::sync::scan::{LogScan, ScanError, Span};
 
@@ -47,8 +47,12 @@ pub fn replay_partition(
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), ScanError> {
     let position = held.position.as_ref().map_or(0, |position| position.next.get());
+    // What lies before the group's start is no part of what it knows.
+    let start = held.position.as_ref().and_then(|position| position.begun).unwrap_or(NextOffset::new(0));
+    let within = Span { from: range.span.from.max(start), until: range.span.until.max(start), ..range.span };
+    let range = &Range { source: range.source.clone(), span: within, ..*range };
     let until = position.min(range.span.until.get());
-    let is_whole = range.span.from.get() == 0 && !held.is_made_anew();
+    let is_whole = range.span.from == start && !held.is_made_anew();
     let begun = if is_whole { Begun::AtFirst } else { Begun::Between };
     let none = BTreeMap::new();
     let removed = held.position.as_ref().map_or(&none, |position| &position.removed_stamps);

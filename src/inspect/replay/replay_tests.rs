@@ -40,6 +40,8 @@ struct Log {
     changelog: Vec<Record>,
     states: BTreeMap<String, OrderState>,
     removed: Option<i64>,
+    /// Where the group began to read.
+    begun: Option<i64>,
     /// Readings of the source.
     readings: usize,
     /// Another hand writes over what lies in the changelog once it was read.
@@ -141,6 +143,7 @@ impl Log {
         let mut position = Position::before(NextOffset::new(next));
         position.removed_stamps =
             self.removed.map(|stamp| (AppId::new("tt1"), UpdateTime(stamp))).into_iter().collect();
+        position.begun = self.begun.map(NextOffset::new);
         self.put(&ChangelogKey::Position, Some(position.encode().unwrap()));
     }
 
@@ -319,4 +322,18 @@ fn a_state_that_cannot_be_read_the_second_time_has_changed_and_ends_nothing() {
     assert_eq!(log.replay(0), ["A differing missed", "B same"]);
     (log.readings, log.is_overwritten) = (0, true);
     assert_eq!(log.replay(0), ["A undecided changing", "B same"]);
+}
+
+#[test]
+fn what_lies_before_the_groups_start_is_not_asked_of_it() {
+    let mut log = Log::default();
+    log.passed(&event("A", 0, "paid", r#"{"a":9}"#));
+    log.passed(&event("B", 0, "paid", r#"{"a":1}"#));
+    log.folded(&event("A", 1, "paid", r#"{"a":1}"#));
+    log.commit(3);
+    assert_eq!(log.replay(0).len(), 2);
+    log.begun = Some(2);
+    log.commit(3);
+    assert_eq!(log.replay(0), ["A same"]);
+    assert_eq!(log.replay_within(0, 1, usize::MAX).0, Vec::<String>::new());
 }

@@ -61,6 +61,10 @@ impl<'a> Account<'a> {
     pub(super) fn take(&mut self, record: &Record) {
         let offset = record.offset.get();
         self.count_gap(offset);
+        // A command may have folded what lies before the start, too.
+        if self.needed.contains(&offset) {
+            self.originals.insert(offset, record.clone());
+        }
         if offset < self.begin {
             return self.count(offset, Kind::BeforeStart);
         }
@@ -68,9 +72,6 @@ impl<'a> Account<'a> {
             return self.count(offset, Kind::Pending);
         }
         self.pass(offset);
-        if self.needed.contains(&offset) {
-            self.originals.insert(offset, record.clone());
-        }
         if self.part.0 == 0 {
             self.compare(record);
         }

@@ -128,6 +128,8 @@ pub(super) struct FakeWorker {
     pub(super) commands: i64,
     /// How many of them before their topic was made anew.
     pub(super) commands_begin: i64,
+    /// Where the group began to read, where its positions say so.
+    pub(super) begun: Option<i64>,
     removed: i64,
     commit_number: u64,
     last: Option<LastRecord>,
@@ -245,6 +247,7 @@ impl FakeWorker {
             self.log.topics.get("orders").and_then(|records| records.last()).map_or(0, |last| last.offset.get() + 1);
         let mut position = Position { commit_number: self.commit_number, ..Position::before(NextOffset::new(next)) };
         position.last = self.last;
+        position.begun = self.begun.map(NextOffset::new);
         position.settings = self.recorded;
         position.commands = (self.commands > 0).then(|| NextOffset::new(self.commands - self.commands_begin));
         self.next = next;

@@ -195,6 +195,37 @@ fn what_lies_before_the_first_trace_is_no_hole_where_the_group_began_later() {
     assert_eq!(found[0], (0, Reason::NeverOwed));
 }
 
+/// The position says where the group began, whatever the settings say by now and whatever is compacted: an event from before it
+/// that a command folded moves no start.
+#[test]
+fn where_the_group_began_is_known_of_the_position() {
+    let mut worker = FakeWorker::default();
+    worker.begun = Some(2);
+    for (order, status) in [("B", "paid"), ("C", "paid")] {
+        worker.record(order, &format!("{order}0"), status, 1_700_000_000);
+    }
+    worker.event("A", "a1", "paid", 1_700_000_000);
+    worker.event("A", "a2", "redeemed", 1_700_000_001);
+    worker.cut();
+    worker.fold_on_word("B", 0);
+    worker.cut();
+    worker.event("A", "a3", "refunding", 1_700_000_002);
+    worker.event("B", "b1", "redeemed", 1_700_000_003);
+    worker.cut();
+    for cleaned in [0, usize::MAX] {
+        let mut log = worker.log.clone();
+        log.compact("changelog", cleaned);
+        for start in [Start::Beginning, Start::Later] {
+            let (asked, mapper) = (asked((0, i64::MAX)), Statuses::default());
+            let rules = VerifyRules { start, ..rules(&mapper) };
+            let report =
+                verify_within(&mut log.clone(), &rules, &asked, u64::MAX, &mut Spread::default(), &mut |_| {}).unwrap();
+            assert_eq!(report.unaccounted, [], "{start:?}");
+            assert_eq!(report.outcomes.get("before_start"), Some(&2), "{start:?}");
+        }
+    }
+}
+
 /// The records of settings, whose loss or change is told, and hides nothing.
 #[test]
 fn settings_that_are_not_what_was_recorded_are_told_and_hide_no_fault() {

@@ -125,6 +125,10 @@ fn extent(reader: &mut dyn LogScan, topic: &str, partition: i32) -> Result<Optio
 
 /// Before it the group has read nothing.
 fn begin(rules: &VerifyRules<'_>, facts: &Facts, letters: &LettersSeen, source: Extent) -> i64 {
+    // What the log says of its own start is right whatever the settings say by now.
+    if let Some(begun) = facts.position.as_ref().and_then(|position| position.begun) {
+        return begun.get().max(source.low);
+    }
     match rules.start {
         Start::Beginning => source.low,
         Start::Later => {
