@@ -18,6 +18,7 @@ use super::partition::PartitionId;
 use super::ports::PortError;
 use super::rules::Now;
 use crate::order::again::{is_last_request, last_request, resync};
+use crate::order::event::decode;
 use crate::order::fold::FoldAs;
 use crate::order::{Identity, OrderState, UpdateTime};
 use crate::record::{Record, RecordOffset};
@@ -146,6 +147,13 @@ impl Engine {
         let Some(record) = original.filter(|record| record.offset == offset) else {
             return Ok(Executed::refused("neither the source nor a letter has the record any more"));
         };
+        // After a rebase onto a source topic that was made anew another record may lie where the letter's lay.
+        if let Some(order_id) = status.as_ref().and_then(|status| status.order_id.as_deref())
+            && self.is_of_another_order(&record, order_id)
+        {
+            let words = format!("the record at this offset is not the letter's, which is of order {order_id}");
+            return Ok(Executed::refused(words));
+        }
         let judged = match self.judge(id, record, way, now)? {
             Folding::Done(judged) => judged,
             // It is not executed while orders leave, so that nothing can be waited for.
@@ -169,6 +177,15 @@ impl Engine {
         let (order, stamp) = judged.order.unzip();
         let stamp = stamp.filter(|_| outcome == Outcome::Folded);
         Ok(Executed { order, stamp, ..Executed::new(outcome, words) })
+    }
+
+    /// Whether the record names an order, and not this one.
+    fn is_of_another_order(&self, record: &Record, order_id: &str) -> bool {
+        let Some(value) = record.value.as_deref() else { return false };
+        match decode(value, &self.rules.event, i64::MAX) {
+            Ok(event) => *event.order_id != *order_id,
+            Err(fault) => fault.order_id.is_some_and(|named| *named != *order_id),
+        }
     }
 
     /// Whether the record has no outcome yet.

@@ -20,6 +20,7 @@ use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
 use crate::sync::command::CommandDone;
 use crate::sync::last_record::LastRecord;
 use crate::sync::ports::{PortError, Position};
+use crate::sync::position::PositionError;
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 use crate::sync::{Owed, OwedKey};
 
@@ -138,13 +139,13 @@ impl Facts {
     }
 
     fn take(&mut self, seen: &dyn Seen, topic: &str, low: i64, rules: &VerifyRules<'_>) -> Result<(), PortError> {
-        let unreadable = |error: &dyn std::error::Error| {
-            PortError::Fatal(format!("{error}: it was written by another release; use that one's tools"))
-        };
         let offset = seen.offset().get();
         self.gapless += i64::from(offset == self.gapless);
         self.newest_ms = self.newest_ms.max(seen.timestamp_ms());
-        let key = ChangelogKey::decode(seen.key().unwrap_or_default(), topic).map_err(|e| unreadable(&e))?;
+        let Ok(key) = ChangelogKey::decode(seen.key().unwrap_or_default(), topic) else {
+            self.cannot_read("the key of a record", None, seen);
+            return Ok(());
+        };
         match &key {
             None => self.doubts.is_shared = true,
             Some(ChangelogKey::Position) => {}
@@ -185,9 +186,14 @@ impl Facts {
                     self.commands.push(done);
                 }
             }
-            (Some(ChangelogKey::Position), Some(value)) => {
-                self.position(Position::decode(value).map_err(|e| unreadable(&e))?, offset);
-            }
+            (Some(ChangelogKey::Position), Some(value)) => match Position::decode(value) {
+                Ok(position) => self.position(position, offset),
+                Err(error @ PositionError::Format(_)) => {
+                    let words = format!("{error}: it was written by another release; use that one's tools");
+                    return Err(PortError::Fatal(words));
+                }
+                Err(_) => self.cannot_read("a position", None, seen),
+            },
         }
         Ok(())
     }

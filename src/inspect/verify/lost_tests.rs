@@ -3,6 +3,7 @@
 
 use super::command_tests::{Planted, each_way, found, last};
 use super::fakes::{FakeLog, FakeWorker};
+use super::laws_tests::report;
 use crate::record::{Header, Record, RecordOffset};
 
 /// A worker that has set one event aside and folded it on a redrive, set another aside, decided against it and been told by
@@ -232,4 +233,28 @@ fn commands_of_a_topic_made_anew_are_accounted_for_beside_those_before_it() {
         worker.cut();
     }
     each_way(&worker, |planted| assert_eq!(planted.without(&[]), []));
+}
+
+#[test]
+fn a_position_or_a_key_that_cannot_be_read_is_told_with_its_place_and_ends_no_account() {
+    let (worker, _) = with_letters();
+    let changelog = &worker.log.topics["changelog"];
+    for (at, record) in changelog.iter().enumerate() {
+        let key = String::from_utf8(record.key.clone().unwrap().into()).unwrap();
+        let mut log = worker.log.clone();
+        let changed = &mut log.topics.get_mut("changelog").unwrap()[at];
+        let what = if key.contains("position") {
+            let value = String::from_utf8(changed.value.clone().unwrap().into()).unwrap();
+            changed.value = Some(value.replace("\"next\"", "\"nexu\"").into_bytes().into());
+            "a position"
+        } else {
+            changed.key = Some(key.replacen('"', "'", 1).into_bytes().into());
+            "the key of a record"
+        };
+        let told = report(&log, u64::MAX).unaccounted;
+        let words = format!("{what} cannot be read: offset {at} of the changelog's partition");
+        // Of one offset the first is told: without the settings, that they are not there.
+        let is_told = told.iter().any(|found| found.message.contains(&words));
+        assert!(is_told || key.contains("settings") && !told.is_empty(), "{words}: {told:?}");
+    }
 }

@@ -9,7 +9,7 @@ use order_sync::sync::command::{Command, Outcome, Read};
 use order_sync::sync::command_ports::{CommandNews, Incoming};
 use order_sync::sync::ports::{Input, PortError};
 
-use super::commands_site::{S, Site, T, ahead, discard, fold, pause, redrive, reject, resume, resync, source};
+use super::commands_site::{S, Site, T, ahead, discard, fold, pause, record, redrive, reject, resume, resync, source};
 use super::world::{WALL_MS, answer, event, ok};
 
 #[test]
@@ -212,6 +212,24 @@ fn a_failed_commit_keeps_what_was_executed() {
     );
     site.run(&mut |_| ok());
     assert_eq!((site.world.stamps("A").len(), site.position().paused_apps.len()), (3, 0));
+}
+
+/// As it may lie there after a rebase onto a source topic that was made anew.
+#[test]
+fn a_redrive_folds_no_record_of_another_order_than_the_letters() {
+    let mut site = Site::new();
+    site.produce(&[event("tt1", "A", 1), ahead("B", 7)]);
+    site.run(&mut |_| ok());
+    site.world.pass(Duration::from_secs(3600));
+    let at_ms = site.world.now.wall_ms;
+    let command =
+        Command { id: "r1".into(), source: source(), action: redrive(1), who: "a".into(), why: "".into(), at_ms };
+    site.hand_over(0, Read::Command(command), Some(record(1, &ahead("C", 3))), None);
+    site.next = 1;
+    site.run(&mut |_| ok());
+    let done = site.done("r1").unwrap();
+    assert!(done.outcome == Outcome::Refused && done.message.ends_with("is of order B"), "{done:?}");
+    assert_eq!((site.letter(1).0, site.world.sent.len()), (LetterState::Open, 1));
 }
 
 #[test]
