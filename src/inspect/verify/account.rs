@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::close::NO_LETTER;
 use super::eras::Eras;
 use super::evidence::{Brief, order_key};
-use super::facts::Facts;
+use super::facts::{Facts, StatusSeen};
 use super::given::Lost;
 use super::letters::{LetterSeen, LettersSeen};
 use super::outcome::{Kind, Reason};
@@ -251,7 +251,8 @@ impl<'a> Account<'a> {
     fn letter(&self, offset: i64) -> Option<LetterSeen> {
         let (all, by_commands) = (self.letters_of(offset), self.facts.failed.get(&offset).copied().unwrap_or(0));
         if all.is_empty() {
-            let status = self.facts.statuses.get(&offset).filter(|status| status.times as usize > by_commands);
+            let is_it = |status: &&StatusSeen| status.times as usize > by_commands && !status.may_be_older;
+            let status = self.facts.statuses.get(&offset).filter(is_it);
             return LetterSeen::lost(offset, status?);
         }
         let mut asides = all.iter().filter(|letter| !letter.is_of_delivery);

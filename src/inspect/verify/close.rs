@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::debts::owes;
 use super::evidence::{Brief, OwedSeen};
-use super::facts::LastState;
+use super::facts::{LastState, StatusSeen};
 use super::outcome::{Kind, Reason};
 use super::step::left_below;
 use super::worlds::{Track, World};
@@ -172,14 +172,14 @@ impl Account<'_> {
     /// Every status has its letter.
     fn close_statuses(&mut self) {
         let next = self.facts.next().unwrap_or(0);
-        let of_none = |offset: &&i64| self.letters.of(**offset).is_empty();
+        let of_none =
+            |(offset, status): &(&i64, &StatusSeen)| self.letters.of(**offset).is_empty() && !status.may_be_older;
         let missing: Vec<i64> = self
             .facts
             .statuses
             .range(self.low..next.max(self.low))
-            .map(|(offset, _)| offset)
             .filter(of_none)
-            .copied()
+            .map(|(offset, _)| *offset)
             .collect();
         for offset in missing {
             let order = self.facts.statuses.get(&offset).map(|status| status.order);

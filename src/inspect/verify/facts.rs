@@ -45,13 +45,15 @@ pub(super) struct StatusSeen {
     pub(super) stamp: Option<i64>,
     /// App and order in short, each as far as it is known.
     pub(super) order: u64,
+    /// Whether it may be of a letter of the source topic before this one.
+    pub(super) may_be_older: bool,
 }
 
 impl StatusSeen {
     fn of(status: &LetterStatus) -> Self {
         let LetterStatus { state, reason, times, stamp, .. } = *status;
         let order = names_key(status.app_id.as_ref().map(AppId::as_str), status.order_id.as_deref());
-        Self { state, reason, times, stamp: stamp.map(|stamp| stamp.0), order }
+        Self { state, reason, times, stamp: stamp.map(|stamp| stamp.0), order, may_be_older: false }
     }
 }
 
@@ -167,7 +169,10 @@ impl Facts {
                 self.statuses.remove(&offset.get());
                 self.forgotten.remove(&offset.get());
                 match LetterStatus::decode(value) {
-                    Ok(status) => drop(self.statuses.insert(offset.get(), StatusSeen::of(&status))),
+                    Ok(status) => {
+                        let may_be_older = self.is_of_the_topic_before(&status);
+                        self.statuses.insert(offset.get(), StatusSeen { may_be_older, ..StatusSeen::of(&status) });
+                    }
                     Err(_) => self.cannot_read("the status of its dead letter", Some(offset.get()), seen),
                 }
             }
@@ -196,6 +201,12 @@ impl Facts {
             },
         }
         Ok(())
+    }
+
+    /// Of a record that failed first in the source topic before this one: a command may be about its letter still, and where it
+    /// has none of this topic, what lies at its offset now has nothing to do with it.
+    fn is_of_the_topic_before(&self, status: &LetterStatus) -> bool {
+        self.reborn_ms.is_some_and(|reborn_ms| status.first_failed_ms.unwrap_or(status.at_ms) < reborn_ms)
     }
 
     fn state(

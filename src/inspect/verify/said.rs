@@ -115,6 +115,9 @@ impl Account<'_> {
         let statuses: Vec<(i64, StatusSeen)> =
             self.facts.statuses.range(within).map(|(at, seen)| (*at, *seen)).collect();
         for (offset, status) in statuses {
+            if status.may_be_older && letters.of(offset).is_empty() {
+                continue;
+            }
             let identity = self.identity(status.order);
             if let Some((reason, words)) = self.lost_times(letters.of(offset), Some(status.times)) {
                 self.find(offset, reason, words, identity.as_ref());
