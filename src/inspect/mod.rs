@@ -40,7 +40,7 @@ pub use life::{LetterLife, LetterOnce, find_letters};
 pub use mask::{Mask, Personal};
 pub use order_log::{Accepted, Debt, Executed, OrderLog, OrderLogs, OrderRead, read_order, waits_for};
 pub use order_rows::{BriefState, OrderRow, read_rows};
-pub use prospect::{Foresight, Prospect, Will, identity_of};
+pub use prospect::{Foresight, Original, Prospect, Will, identity_of};
 pub use reasons::{Advice, advice};
 pub use standing::{OrderPlace, Standing, read_positions, read_standing};
 pub use statuses::{Statuses, Word};

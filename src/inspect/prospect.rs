@@ -10,6 +10,7 @@ use crate::order::event::{EventRules, decode};
 use crate::order::fold::{FoldAs, FoldRules, fold_as};
 use crate::order::{AppId, Identity, MapOrder, TimeUnit, Transition, UpdateTime};
 use crate::record::{Record, RecordOffset, TopicPartition};
+use crate::sync::changelog::LetterState;
 
 /// What will be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,17 @@ impl Prospect {
     }
 }
 
+/// The record that a fold needs, as far as it was looked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Original<'r> {
+    /// It is there.
+    Here(&'r Record),
+    /// A worker will not find it either.
+    Gone,
+    /// It could not be looked at; a worker may.
+    Unseen,
+}
+
 /// Judges commands in the order in which they will be executed: what one changes, the next one finds changed.
 pub struct Foresight<'m> {
     /// What the changelog says.
@@ -96,27 +108,39 @@ pub fn identity_of(record: &Record, events: &EventRules, now_ms: i64) -> Option<
     Some(Identity::new(event.app_id.clone(), event.order_id.as_ref()))
 }
 
+/// What a redrive comes to by the letter's status alone; `None` where it is open, or discarded: a worker takes up both.
+fn unless_open(word: &Word) -> Option<Prospect> {
+    let (will, words) = match word {
+        Word::Status(told) => match told.state {
+            LetterState::Open | LetterState::Discarded => return None,
+            LetterState::Redriven => (Will::Refused, "it is redriven already; nothing of it is open"),
+            LetterState::Superseded => {
+                (Will::Superseded, "a later state of the order was accepted, and holds what it says")
+            }
+        },
+        Word::Forgotten => (Will::Refused, "it is closed, and so old that nothing is known of it"),
+        Word::CameBack => (Will::Refused, "its record has come to a later letter"),
+        Word::Unreadable => (Will::Refused, "its status in the changelog cannot be read"),
+        Word::Unknown => (Will::Refused, "no worker with transactions has committed it: it has no status"),
+    };
+    Some(Prospect::new(will, words))
+}
+
 impl Foresight<'_> {
     /// What a redrive of a letter comes to. `record` is the original, for an event that never was folded.
     pub fn redrive(&mut self, listed: &Listed, record: Option<&Record>) -> Prospect {
-        let row = &listed.row;
-        match &listed.word {
-            Word::Status(_) => {}
-            Word::Forgotten => {
-                return Prospect::new(Will::Refused, "it is closed, and so old that nothing is known of it");
-            }
-            Word::CameBack => {
-                return Prospect::new(Will::Refused, "its record has come to a later letter");
-            }
-            Word::Unreadable => {
-                return Prospect::new(Will::Refused, "its status in the changelog cannot be read");
-            }
-            Word::Unknown => {
-                return Prospect::new(Will::Refused, "no worker with transactions has committed it: it has no status");
-            }
+        if let Some(prospect) = unless_open(&listed.word) {
+            return prospect;
         }
+        let row = &listed.row;
         let Some(stamp) = row.update_time else {
-            return self.fold(&row.id.source, row.id.offset, record, FoldAs::Redrive);
+            let original = record.map_or(Original::Unseen, Original::Here);
+            let prospect = self.fold(&row.id.source, row.id.offset, original, FoldAs::Redrive);
+            // What an operator has closed is not to be closed, nor folded, once more.
+            if prospect.will == Will::Stale && listed.state() == LetterState::Discarded {
+                return Prospect::new(Will::Stale, "the order is past this event, and its letter is discarded already");
+            }
+            return prospect;
         };
         let (Some(app), Some(order)) = (&row.app_id, &row.order_id) else {
             return Prospect::new(Will::Refused, "the letter names no order");
@@ -140,7 +164,7 @@ impl Foresight<'_> {
         &mut self,
         source: &TopicPartition,
         offset: RecordOffset,
-        record: Option<&Record>,
+        original: Original<'_>,
         way: FoldAs,
     ) -> Prospect {
         let position = self.standing.positions.get(source);
@@ -151,8 +175,14 @@ impl Foresight<'_> {
             );
         }
         let removed = position.map(|position| position.removed_stamps.clone()).unwrap_or_default();
-        let Some(record) = record else {
-            return Prospect::new(Will::FoldAgain, "the record could not be looked at from here");
+        let record = match original {
+            Original::Here(record) => record,
+            Original::Gone => {
+                return Prospect::new(Will::Refused, "neither the source nor a letter has the record any more");
+            }
+            Original::Unseen => {
+                return Prospect::new(Will::FoldAgain, "the record could not be looked at from here");
+            }
         };
         let Some(value) = record.value.as_deref() else {
             return Prospect::new(Will::Refused, "the record has no value; there is nothing to fold");
@@ -189,5 +219,123 @@ impl Foresight<'_> {
             Err(_) if is_brief => Prospect::new(Will::FoldAgain, "the order's document was too much to be looked at"),
             Err(fault) => again(&fault),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::letter::{LetterId, LetterRow};
+    use super::super::statuses::Told;
+    use super::*;
+    use crate::order::{Fault, MapInput, Mapped};
+    use crate::record::NextOffset;
+    use crate::sync::position::Position;
+
+    const T0: i64 = 1_760_000_000_000;
+
+    /// Sends the status.
+    struct SendsStatus;
+
+    impl MapOrder for SendsStatus {
+        fn map(&self, input: &MapInput<'_>) -> Result<Mapped, Fault> {
+            Ok(Mapped { draft: format!("{{\"status\":{:?}}}", input.status.as_str()).into(), ..Mapped::default() })
+        }
+    }
+
+    fn source() -> TopicPartition {
+        TopicPartition::new("orders", 0)
+    }
+
+    /// An event of the order, `offset` seconds after the first.
+    fn event(offset: i64, status: &str) -> Record {
+        let occurred_ms = T0 + offset * 1000;
+        let value = format!(
+            r#"{{"event_id":"e{offset}","order_id":"A1","order_type":"normal","status":"{status}","occurred_at":{occurred_ms},"order":{{}}}}"#
+        );
+        let value = Some(value.into_bytes().into());
+        Record { offset: RecordOffset::new(offset), timestamp_ms: Some(occurred_ms), key: None, value, headers: vec![] }
+    }
+
+    /// Everything before offset 9 has an outcome, and nothing is known of the order.
+    fn foresight() -> Foresight<'static> {
+        let mut standing = Standing::default();
+        standing.positions.insert(source(), Position::before(NextOffset::new(9)));
+        let events = EventRules { apps: vec![AppId::new("tt1")], max_clock_skew_ms: 0 };
+        Foresight { standing, events, units: BTreeMap::new(), mapper: &SendsStatus, now_ms: T0 + 3_600_000 }
+    }
+
+    /// The order stands at the event of offset 5.
+    fn gone_on() -> Foresight<'static> {
+        let mut foresight = foresight();
+        let later = event(5, "redeemed");
+        let prospect = foresight.fold(&source(), later.offset, Original::Here(&later), FoldAs::Word);
+        assert_eq!(prospect, Prospect::new(Will::FoldAgain, "the order becomes redeemed"));
+        foresight
+    }
+
+    /// A letter of the event at offset 2, which was folded under this stamp, or never.
+    fn letter(state: LetterState, update_time: Option<i64>) -> Listed {
+        let row = LetterRow {
+            id: LetterId { source: source(), offset: RecordOffset::new(2) },
+            reason: "invalid_event".into(),
+            app_id: Some("tt1".into()),
+            order_id: Some("A1".into()),
+            update_time,
+            err_code: None,
+            attempts: 0,
+            times: 1,
+            first_failed_at: None,
+            last_failed_at: None,
+            place: (0, RecordOffset::new(0)),
+            written_ms: T0,
+        };
+        Listed { row, word: Word::Status(Told { state, at_ms: T0, times: 1 }) }
+    }
+
+    #[test]
+    fn a_letter_that_is_closed_is_told_as_a_worker_would_tell_it() {
+        let older = event(2, "paid");
+        let redriven = Prospect::new(Will::Refused, "it is redriven already; nothing of it is open");
+        let superseded =
+            Prospect::new(Will::Superseded, "a later state of the order was accepted, and holds what it says");
+        for (state, expect) in [(LetterState::Redriven, redriven), (LetterState::Superseded, superseded)] {
+            // Its order has gone on, or it has left by retention; its event was folded, or it never was.
+            for (mut foresight, order) in [(gone_on(), "gone on"), (foresight(), "left")] {
+                for stamp in [None, Some(1_760_000_002), Some(1_760_000_005)] {
+                    let prospect = foresight.redrive(&letter(state, stamp), Some(&older));
+                    assert_eq!(prospect, expect, "{state:?}, {order}, {stamp:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_letter_that_is_open_or_discarded_is_taken_up_where_its_order_stands() {
+        let older = event(2, "paid");
+        let told = |mut foresight: Foresight<'_>, state, stamp| {
+            let Prospect { will, words } = foresight.redrive(&letter(state, stamp), Some(&older));
+            (will, words.contains("orders fold"))
+        };
+        let (open, discarded) = (LetterState::Open, LetterState::Discarded);
+        assert_eq!(told(gone_on(), open, None), (Will::Stale, true));
+        assert_eq!(told(gone_on(), discarded, None), (Will::Stale, false), "nothing of it is left to be closed");
+        for state in [open, discarded] {
+            assert_eq!(told(foresight(), state, None), (Will::FoldAgain, false));
+            assert_eq!(told(gone_on(), state, Some(1_760_000_002)), (Will::Superseded, false));
+            assert_eq!(told(foresight(), state, Some(1_760_000_002)), (Will::Refused, false), "its order has left");
+        }
+    }
+
+    #[test]
+    fn a_record_that_nobody_has_is_refused_and_one_that_could_not_be_looked_at_is_left_to_the_worker() {
+        let fold = |offset: i64, original: Original<'_>| {
+            let prospect = foresight().fold(&source(), RecordOffset::new(offset), original, FoldAs::Word);
+            (prospect.will, prospect.words)
+        };
+        let gone = "neither the source nor a letter has the record any more".to_owned();
+        assert_eq!(fold(2, Original::Gone), (Will::Refused, gone));
+        assert_eq!(fold(2, Original::Unseen).0, Will::FoldAgain);
+        let (will, words) = fold(9, Original::Gone);
+        assert!(will == Will::Refused && words.contains("it is folded in its turn"), "{words}");
     }
 }

@@ -8,11 +8,12 @@ use serde_json::json;
 use crate::app::settings;
 use crate::cli::exit::{self, Exit};
 use crate::cli::giving::{self, Give, Given, Giver};
+use crate::cli::needed::Needed;
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{Output, printable};
 use crate::cli::shell::Shell;
 use crate::cli::unread::ORDERS_WITHOUT;
-use crate::inspect::{Foresight, LetterId, Prospect, Will, identity_of, read_standing};
+use crate::inspect::{Foresight, LetterId, Original, Prospect, Will, identity_of, read_standing};
 use crate::order::fold::FoldAs;
 use crate::record::{NextOffset, Record};
 use crate::sync::command::Action;
@@ -42,7 +43,7 @@ the timeline of `orders show`). This folds it where the order stands now, and se
 above the last. What the event says replaces what the order holds: it is your word that it is right.
 
 First it is said what will be done: `fold again`; `unchanged` where the event is applied already; `refused`
-where it cannot be folded. Only what acts is given to the worker.
+where it cannot be folded, as when the source has the record no more. Only what acts is given to the worker.
 
 Exit codes: 0 also where it is `unchanged`; 1 it is refused, by the plan or by the worker, or set aside again; 2 the
 topic is no source; 9 no worker has executed it within --timeout: it stays written, do not give it again; 7 Kafka
@@ -95,6 +96,8 @@ fn prospect(id: &LetterId, reading: &mut Reading) -> anyhow::Result<Prospect> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let events = settings::event_rules(&reading.config);
     let record = record(id, reading)?;
+    // A worker looks for it in the source alone: this command names no letter.
+    let original = record.as_ref().map_or(Original::Gone, Original::Here);
     let identity = record.as_ref().and_then(|record| identity_of(record, &events, now_ms));
     let wanted = identity.map(|identity| (id.source.clone(), identity)).into_iter().collect();
     let mut spans = reading.changelog()?;
@@ -108,12 +111,14 @@ fn prospect(id: &LetterId, reading: &mut Reading) -> anyhow::Result<Prospect> {
     reading.note_unread(&standing.unread, ORDERS_WITHOUT);
     let (units, mapper) = (settings::units(&reading.config), settings::mapper(&reading.config));
     let mut foresight = Foresight { standing, events, units, mapper: &mapper, now_ms };
-    Ok(foresight.fold(&id.source, id.offset, record.as_ref(), FoldAs::Word))
+    Ok(foresight.fold(&id.source, id.offset, original, FoldAs::Word))
 }
 
 /// The record, where the source still has it.
 fn record(id: &LetterId, reading: &mut Reading) -> anyhow::Result<Option<Record>> {
-    let Some(spans) = reading.extents(&id.source.topic, Some(id.source.partition))? else { return Ok(None) };
+    let Some(spans) = reading.extents(&id.source.topic, Some(id.source.partition))? else {
+        return Err(reading.missing(Needed::Sources, &id.source.topic));
+    };
     let is_there = spans.iter().any(|span| span.from.get() <= id.offset.get() && id.offset.get() < span.until.get());
     if !is_there {
         return Ok(None);

@@ -65,6 +65,16 @@ fn real_kafka_what_would_put_an_older_state_over_a_newer_one_is_not_given() {
     assert!(told.starts_with("fold again  ") && told.contains("the order becomes cancelled"), "{told}");
     insta::assert_json_snapshot!("fold_record", steady(&world, written(kafka, &world).last().unwrap()));
     assert_eq!(world.run(&["orders", "fold", "another/0/2", "--why", "clock"]).code, Some(2));
+    // A record that the source has no more is not given: no worker finds it either.
+    let given = written(kafka, &world).len();
+    kafka.delete_records(&world.topic, 0, 3);
+    let told = world.run(&["orders", "fold", &stale, "--why", "clock", "--no-wait"]);
+    let refused =
+        |out: &str| out.starts_with("refused ") && out.contains("neither the source nor a letter has the record");
+    assert!(told.code == Some(1) && refused(&told.out), "{told:?}");
+    let told = world.run(&["orders", "fold", &stale, "--why", "clock", "--dry-run"]);
+    assert!(told.code == Some(0) && refused(&told.out), "{told:?}");
+    assert_eq!(written(kafka, &world).len(), given);
 }
 
 #[test]
