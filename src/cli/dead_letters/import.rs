@@ -2,7 +2,8 @@
 //!
 //! What a letter is now, its status in the changelog says; the letter itself is only its text. So a letter comes back where
 //! it was, byte for byte and with its time, and is what it was: one that is closed stays so. The letters of a record that came
-//! back stand in their order, as the last one counts; where an earlier one is lost alone, those behind it are written again.
+//! back stand in their order, as the last one counts: those behind one that was lost are written again, from the file or, where
+//! they are newer than it, from the topic.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -12,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
+use super::known::{Fate, Known};
 use crate::cli::exit::{self, Exit};
 use crate::cli::reading::{self, Reading};
 use crate::cli::render::{self, Output, printable};
@@ -39,9 +42,11 @@ pub struct Args {
 const HELP: &str = "\
 A letter is written again where its topic has lost it, with the very bytes, partition and time that it had,
 whether it is open by the changelog or was redriven, superseded or discarded: it comes back as what it was.
+Where its record has come back since, the topic's newer letters are written again behind it: the last counts.
 All others are told and left alone:
   present     the topic has the letters of this id
-  unknown     no worker of this group has set this record aside, or a later letter of it was written
+  unknown     no worker of this group has set this record aside, or a later letter of it was written that
+              neither the file nor the topic has
 A file that is no export, or was changed, ends everything before anything is written. Importing again is
 safe. Nothing is sent to Douyin: `dead-letters redrive` does that. `list` has imported letters before all
 others, as they stand last in their topic.
@@ -59,58 +64,6 @@ const LINE_MAX: usize = 16 << 20;
 /// So many letters are taken from one file, to bound memory.
 const LETTERS_MAX: usize = 1_000_000;
 
-/// What becomes of the letters of one record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fate {
-    Imported,
-    Present,
-    Unknown,
-}
-
-impl Fate {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Imported => "imported",
-            Self::Present => "present",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// What is kept of the letters of one record, each of which says how often it had been dead-lettered by then.
-#[derive(Debug)]
-struct Known {
-    /// When one of them was written.
-    timestamp_ms: i64,
-    /// Whether this group has written them.
-    is_ours: bool,
-    /// Those of the file, in their order.
-    file: Vec<u32>,
-    /// Those of the topic.
-    topic: Vec<u32>,
-    fate: Fate,
-    /// How many of the file are behind us, or need not be written.
-    done: usize,
-}
-
-impl Known {
-    /// Where the first of the file stands that the topic does not have.
-    fn first_missing(&self) -> Option<usize> {
-        self.file.iter().position(|times| !self.topic.contains(times))
-    }
-
-    /// Decides, where the newest letter is known that was written of this record. One that is behind it would pass for it.
-    fn judge(&mut self, newest: Option<u32>) {
-        let first_missing = self.first_missing();
-        (self.fate, self.done) = match first_missing {
-            None => (Fate::Present, self.file.len()),
-            Some(first) if newest.is_some() && self.file.last().copied() == newest => (Fate::Imported, first),
-            Some(_) if !self.topic.is_empty() => (Fate::Present, self.file.len()),
-            Some(_) => (Fate::Unknown, self.file.len()),
-        };
-    }
-}
-
 /// Runs `order-sync dead-letters import`.
 pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     reading::with(shell, |reading, shell| {
@@ -119,10 +72,10 @@ pub(super) fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         let spans = concerned(&spans, &known, &reading.config.kafka.dead_letter_topic)?;
         find_present(&mut known, &spans, reading)?;
         judge(&mut known, &spans, reading)?;
-        let wanted = known.values().map(|known| known.file.len() - known.done).sum();
+        let wanted = known.values().map(Known::wanted).sum();
         let all = known.values().map(|known| known.file.len()).sum();
         if !args.dry_run {
-            write(&args.file, &mut known, reading)?;
+            write_all(&args.file, &mut known, spans, reading)?;
         }
         reading.bar.finish_and_clear();
         tell(args, &known, (wanted, all), shell)?;
@@ -144,6 +97,7 @@ fn known(path: &Path, group: &str) -> anyhow::Result<HashMap<LetterId, Known>> {
             is_ours: is_ours(),
             file: Vec::with_capacity(1),
             topic: Vec::new(),
+            all: Vec::new(),
             fate: Fate::Unknown,
             done: 0,
         });
@@ -211,9 +165,8 @@ fn find_present(known: &mut HashMap<LetterId, Known>, spans: &[Span], reading: &
         Reading::progress(&bar, (read, total));
         if let Some(row) = LetterRow::read(seen)
             && let Some(known) = known.get_mut(&row.id)
-            && !known.topic.contains(&row.times)
         {
-            known.topic.push(row.times);
+            known.lies(row.times);
         }
         ControlFlow::Continue(())
     });
@@ -224,7 +177,7 @@ fn find_present(known: &mut HashMap<LetterId, Known>, spans: &[Span], reading: &
 fn judge(known: &mut HashMap<LetterId, Known>, spans: &[Span], reading: &mut Reading) -> anyhow::Result<()> {
     let mut statuses: Statuses = reading.statuses(spans)?;
     for (id, known) in known.iter_mut() {
-        if known.first_missing().is_none() {
+        if known.is_whole() {
             known.judge(None);
             continue;
         }
@@ -246,37 +199,92 @@ fn judge(known: &mut HashMap<LetterId, Known>, spans: &[Span], reading: &mut Rea
     Ok(())
 }
 
-/// Writes those that are to be written. The file is read as often as one record has letters to be written: those of one
-/// record stand in their order.
-fn write(path: &Path, known: &mut HashMap<LetterId, Known>, reading: &Reading) -> anyhow::Result<()> {
-    let mut topic = DeadLetterTopic::connect(&reading.config.kafka, Meters::default()).map_err(reading::kafka)?;
-    while known.values().any(|known| known.done < known.file.len()) {
-        let mut written = 0_u64;
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        let mut flush = |batch: &mut Vec<(i32, Record)>| {
-            topic.put_back(batch).map_err(reading::kafka)?;
-            batch.clear();
-            anyhow::ensure!(!reading.stop.is_cancelled(), "ended; what was imported by then is there: import again");
-            Ok(())
-        };
+/// Writes until the newest of each stands last: a worker may have written a newer one before ours.
+fn write_all(
+    path: &Path,
+    known: &mut HashMap<LetterId, Known>,
+    mut spans: Vec<Span>,
+    reading: &mut Reading,
+) -> anyhow::Result<()> {
+    while known.values().any(|known| known.next().is_some()) {
+        write(path, known, &spans, reading)?;
+        let now = concerned(&reading.letters(None)?, known, &reading.config.kafka.dead_letter_topic)?;
+        let behind = now.iter().zip(&spans).map(|(now, before)| Span { from: before.until, ..*now });
+        find_present(known, &behind.collect::<Vec<_>>(), reading)?;
+        known.values_mut().for_each(Known::look_again);
+        spans = now;
+    }
+    Ok(())
+}
+
+/// Writes those that are to be written. File and topic are read as often as one record has letters to be written: those of
+/// one record stand in their order.
+fn write(
+    path: &Path,
+    known: &mut HashMap<LetterId, Known>,
+    spans: &[Span],
+    reading: &mut Reading,
+) -> anyhow::Result<()> {
+    let topic = DeadLetterTopic::connect(&reading.config.kafka, Meters::default()).map_err(reading::kafka)?;
+    let mut out = Out { topic, stop: reading.stop.clone(), batch: Vec::new(), bytes: 0, written: 0 };
+    while known.values().any(|known| known.next().is_some()) {
+        let before = out.written;
         each_line(path, &mut |row, record| {
-            let is_next = |known: &&mut Known| known.file.get(known.done) == Some(&row.times);
-            if let Some(known) = known.get_mut(&row.id).filter(is_next) {
-                known.done += 1;
-                written += 1;
-                bytes += record.content_bytes();
-                batch.push((row.id.source.partition, record));
-                if bytes >= BATCH_BYTES {
-                    bytes = 0;
-                    flush(&mut batch)?;
-                }
+            if known.get_mut(&row.id).is_some_and(|known| known.is_due(row.times)) {
+                out.put(row.id.source.partition, record)?;
             }
             Ok(())
         })?;
-        flush(&mut batch)?;
-        anyhow::ensure!(written > 0, "{} has changed meanwhile; import again", path.display());
+        // What is newer than the file.
+        if known.values().any(|known| known.next().is_some_and(|next| !known.file.contains(&next))) {
+            let (mut failed, name) = (None, reading.config.kafka.dead_letter_topic.clone());
+            let scanned = reading.scan.read(&name, spans, &mut |seen| {
+                let row = LetterRow::read(seen);
+                let mut is_due = |row: &LetterRow| {
+                    let newer = known.get_mut(&row.id).filter(|known| !known.file.contains(&row.times));
+                    newer.is_some_and(|known| known.is_due(row.times))
+                };
+                match row.filter(|row| is_due(row)).map_or(Ok(()), |_| out.put(seen.partition(), seen.record())) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(error) => {
+                        failed = Some(error);
+                        ControlFlow::Break(())
+                    }
+                }
+            });
+            failed.map_or(Ok(()), Err)?;
+            scanned.map_err(reading::kafka)?;
+        }
+        out.flush()?;
+        anyhow::ensure!(out.written > before, "{} or the topic has changed meanwhile; import again", path.display());
     }
     Ok(())
+}
+
+/// What is written next.
+struct Out {
+    topic: DeadLetterTopic,
+    stop: CancellationToken,
+    batch: Vec<(i32, Record)>,
+    bytes: usize,
+    written: u64,
+}
+
+impl Out {
+    fn put(&mut self, partition: i32, record: Record) -> anyhow::Result<()> {
+        self.written += 1;
+        self.bytes += record.content_bytes();
+        self.batch.push((partition, record));
+        if self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        self.bytes = 0;
+        self.topic.put_back(&self.batch).map_err(reading::kafka)?;
+        self.batch.clear();
+        anyhow::ensure!(!self.stop.is_cancelled(), "ended; what was imported by then is there: import again");
+        Ok(())
+    }
 }
 
 fn tell(
@@ -303,34 +311,4 @@ fn tell(
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn judged(file: &[u32], topic: &[u32], newest: Option<u32>) -> (Fate, Vec<u32>) {
-        let (file, topic) = (file.to_vec(), topic.to_vec());
-        let mut known = Known { timestamp_ms: 0, is_ours: true, file, topic, fate: Fate::Unknown, done: 0 };
-        known.judge(newest);
-        (known.fate, known.file[known.done..].to_vec())
-    }
-
-    /// The last letter of an id in its topic counts, so that the newest of all is written last or nothing is.
-    #[test]
-    fn what_is_lost_is_written_with_what_stands_behind_it_and_the_newest_last() {
-        let check = |file: &[u32], topic: &[u32], newest, fate: Fate, written: &[u32]| {
-            assert_eq!(judged(file, topic, newest), (fate, written.to_vec()), "{file:?} {topic:?} {newest:?}");
-        };
-        check(&[1], &[], Some(1), Fate::Imported, &[1]);
-        check(&[1, 2, 3], &[], Some(3), Fate::Imported, &[1, 2, 3]);
-        check(&[1, 2, 3], &[1], Some(3), Fate::Imported, &[2, 3]);
-        check(&[1, 2, 3], &[3], Some(3), Fate::Imported, &[1, 2, 3]);
-        check(&[1, 2, 3], &[1, 3], Some(3), Fate::Imported, &[2, 3]);
-        check(&[3], &[], Some(3), Fate::Imported, &[3]);
-        check(&[1, 2], &[2, 1], None, Fate::Present, &[]);
-        check(&[1, 2], &[3], Some(3), Fate::Present, &[]);
-        check(&[1, 2], &[], Some(3), Fate::Unknown, &[]);
-        check(&[1, 2], &[], None, Fate::Unknown, &[]);
-    }
 }

@@ -5,6 +5,7 @@ mod command;
 mod discard;
 mod export;
 mod import;
+mod known;
 mod list;
 mod redrive;
 mod select;

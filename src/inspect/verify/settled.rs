@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use super::account::Account;
 use super::evidence::OwedSeen;
 use super::facts::{Facts, StatusSeen};
+use super::letters::LetterSeen;
 use super::outcome::Reason;
 use crate::sync::changelog::LetterState;
 use crate::sync::command::Outcome;
@@ -49,11 +50,14 @@ impl Account<'_> {
         // A state that folding does not give says nothing of what was owed.
         let sound = facts.states.iter().filter(|(order, _)| !self.findings.suspects.contains(*order));
         let last = sound.filter_map(|(order, last)| Some((*order, last.state.as_ref()?.stamp)));
+        let lossy = self.with_lost_letters();
         let ever = facts.owed.iter().flat_map(|((order, _), seen)| seen.iter().map(|seen| (*order, seen.stamp)));
         for (order, stamp) in last.chain(ever).chain(given_up.iter().copied()) {
             let Some(of_order) = newest.get_mut(&order).filter(|_| !facts.is_owed(order, stamp)) else { continue };
             of_order.settled = of_order.settled.max(stamp);
-            if !given_up.contains(&(order, stamp)) && !self.letters.has_given_up(order, stamp) {
+            let is_given_up = given_up.contains(&(order, stamp)) || self.letters.has_given_up(order, stamp);
+            // One without a letter may have had one that is lost.
+            if !is_given_up && !lossy.contains(&order) {
                 of_order.accepted = of_order.accepted.max(stamp);
             }
         }
@@ -65,6 +69,19 @@ impl Account<'_> {
             }
         }
         newest
+    }
+
+    /// Orders of which letters are known to be missing.
+    fn with_lost_letters(&self) -> HashSet<u64, RandomState> {
+        let statuses = &self.facts.statuses;
+        let by_status = statuses.iter().filter(|(offset, status)| {
+            let seen = self.letters.of(**offset);
+            seen.is_empty() || self.lost_times(seen, Some(status.times)).is_some()
+        });
+        let forgotten = self.letters.offsets().filter(|offset| !statuses.contains_key(offset));
+        let by_letters = forgotten.map(|offset| self.letters.of(offset));
+        let by_letters = by_letters.filter(|seen| self.lost_times(seen, None).is_some());
+        by_status.map(|(_, status)| status.order).chain(by_letters.flatten().map(LetterSeen::names)).collect()
     }
 
     /// Whether the status says that a push with the stamp of its letter or a later one was accepted: it is superseded, or

@@ -91,6 +91,44 @@ fn the_last_status_of_a_deliverys_letter_is_missed() {
     });
 }
 
+/// What was given up under the letter that is lost is not taken for accepted: that would close the letters before it.
+#[test]
+fn nothing_is_told_of_a_status_by_a_delivery_whose_letter_may_be_lost() {
+    let (mut worker, first) = given_up();
+    let second = worker.event("A", "a2", "redeemed", 1_700_000_002);
+    worker.cut();
+    assert_eq!(worker.give_up("A"), second);
+    worker.cut();
+    worker.resync("A");
+    worker.cut();
+    assert_eq!(worker.give_up("A"), second);
+    worker.cut();
+    each_way(&worker, |planted| {
+        let mut log = planted.worker.log.clone();
+        let lost = log.topics.get_mut("letters").unwrap().remove(1);
+        assert_eq!(planted.found(log.clone()), [(second, "letter_missing")]);
+        // Nor where its topic has none of them, and what stands beside the letters is told as before.
+        log.topics.get_mut("letters").unwrap().truncate(1);
+        assert_eq!(planted.found(log.clone()), [(second, "letter_missing")]);
+        log.topics.get_mut("letters").unwrap().push(lost);
+        assert_eq!(planted.found(log), [(second, "letter_missing")]);
+    });
+    worker.event("A", "a3", "refunded", 1_700_000_004);
+    worker.cut();
+    worker.cut();
+    each_way(&worker, |planted| {
+        let mut log = planted.worker.log.clone();
+        assert_eq!(planted.changed("letter", &letter(first), "superseded", "open"), [(first, "status_differs")]);
+        log.topics.get_mut("letters").unwrap().remove(1);
+        let records = log.topics.get_mut("changelog").unwrap();
+        let at = super::command_tests::last(records, "letter", &letter(first));
+        let value = String::from_utf8(records[at].value.clone().unwrap().into_vec()).unwrap();
+        records[at].value = Some(value.replacen("superseded", "open", 1).into_bytes().into());
+        // By the status of the later letter.
+        assert_eq!(planted.found(log), [(first, "status_differs"), (second, "letter_missing")]);
+    });
+}
+
 #[test]
 fn a_mark_on_a_state_and_its_letters_status_say_the_same() {
     let (mut worker, at) = given_up();

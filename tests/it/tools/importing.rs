@@ -96,3 +96,46 @@ fn real_kafka_what_is_no_export_of_this_group_is_not_imported() {
     assert_eq!(told.iter().map(|line| line["outcome"].as_str().unwrap()).collect::<Vec<_>>(), ["unknown"; 3]);
     assert_eq!(letters(kafka, &world), before);
 }
+
+/// A record comes back between the loss of its letters and the import: the earlier ones are written, and the newest still counts.
+#[test]
+fn real_kafka_letters_come_back_behind_which_a_newer_one_was_written() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    let id = format!("{}/0/6", world.topic);
+    world.run(&["dead-letters", "redrive", &id, "--no-wait"]).out();
+    world.catch_up();
+    let file = world.site.home().join("letters.ndjson");
+    let file = file.to_str().unwrap();
+    world.run(&["dead-letters", "export", "--to", file]).out();
+    let dead_letters = format!("{}.dead-letters", world.site.group());
+    let last = kafka.read_all(&dead_letters).last().unwrap().1.offset.get();
+    kafka.delete_records(&dead_letters, 0, last + 1);
+    world.run(&["orders", "resync", REFUSED, "--no-wait"]).out();
+    world.catch_up();
+    let newest = letters(kafka, &world).into_values().collect::<Vec<_>>();
+    assert_eq!(newest.len(), 1, "its third letter");
+    let told = world.run(&["verify", "--output", "json"]);
+    assert_eq!((told.code, told.out.contains("status_differs")), (Some(5), false), "{told:?}");
+    let told = world.run(&["dead-letters", "import", file]);
+    assert!(told.err.contains("4 of 4 letters written"), "{told:?}");
+    let show = || world.run(&["dead-letters", "show", &id, "--output", "json"]).lines().remove(0);
+    let listed = || world.run(&["dead-letters", "list", "--order", REFUSED, "--output", "json"]).lines();
+    let check = || {
+        let (shown, listed) = (show(), listed());
+        let times: Vec<_> = shown["letters"].as_array().unwrap().iter().map(|one| one["times"].clone()).collect();
+        assert_eq!(times, [1, 2, 3]);
+        assert_eq!(listed.len(), 1);
+        for told in [&shown, &listed[0]] {
+            assert_eq!((told["times"].as_i64(), told["status"].as_str()), (Some(3), Some("open")), "{told}");
+        }
+        assert_eq!(world.run(&["verify", "--output", "json"]).code, Some(0));
+    };
+    check();
+    // Again: nothing is missing, and nothing is written.
+    let before = kafka.read_all(&dead_letters).len();
+    let told = world.run(&["dead-letters", "import", file]);
+    assert!(told.err.contains("0 of 4 letters written"), "{told:?}");
+    assert_eq!(kafka.read_all(&dead_letters).len(), before);
+    check();
+}
