@@ -45,8 +45,8 @@ whether it is open by the changelog or was redriven, superseded or discarded: it
 Where its record has come back since, the topic's newer letters are written again behind it: the last counts.
 All others are told and left alone:
   present     the topic has the letters of this id
-  unknown     no worker of this group has set this record aside, or a later letter of it was written that
-              neither the file nor the topic has
+  unknown     no worker of this group has set this record aside, or a later letter of it was written
+              that neither the file nor the topic has
 A file that is no export, or was changed, ends everything before anything is written. Importing again is
 safe. Nothing is sent to Douyin: `dead-letters redrive` does that. `list` has imported letters before all
 others, as they stand last in their topic.
