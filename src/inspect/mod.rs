@@ -46,5 +46,7 @@ pub use standing::{OrderPlace, Standing, read_positions, read_standing};
 pub use statuses::{Statuses, Word};
 pub use timeline::{Agreement, Entry, Happened, Judge, Judged, timeline};
 pub use unread::Unread;
-pub use verify::{Asked, Kind, Reason, Report, Spread, Start, Unaccounted, VerifyRules, verify_partition};
+pub use verify::{
+    Asked, Eras, Kind, MakeMapping, Reason, Report, Spread, Start, Unaccounted, VerifyRules, verify_partition,
+};
 pub use waiting::{RecordPlace, read_newest_commands, read_waiting};

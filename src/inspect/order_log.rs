@@ -1,18 +1,21 @@
-//! What the changelog says of one order: its state, what it owes, and the commands about it. Keys are looked at as bytes,
-//! and only those that can be the order's are taken apart.
+//! What the changelog says of one order: its state, what it owes, the commands about it, and the settings by which its
+//! partition was folded. Keys are looked at as bytes, and only those that can be the order's are taken apart.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher as _;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
 use super::unread::Unread;
+use super::verify::{Eras, MakeMapping};
 use crate::order::json::write_string;
 use crate::order::{AppId, Identity, OrderState, UpdateTime};
 use crate::record::{RecordOffset, TopicPartition};
-use crate::sync::changelog::ChangelogKey;
+use crate::sync::changelog::{ChangelogKey, SettingsFrom};
 use crate::sync::command::{self, Command, CommandDone};
+use crate::sync::fold_settings::{Fingerprint, FoldSettings};
 use crate::sync::scan::{LogScan, ScanError, Seen, Span};
 use crate::sync::{Acceptance, Owed, OwedKey};
 
@@ -142,6 +145,10 @@ pub struct OrderRead {
     pub unread: Unread,
     /// The ids of all commands that were executed, as digests.
     executed: HashSet<u64, FixedState>,
+    /// The records of settings by the numbers of their commits; `None`: one that cannot be read.
+    settings: BTreeMap<TopicPartition, BTreeMap<u64, Option<SettingsFrom>>>,
+    /// The settings of all of them, each once.
+    known: HashMap<Fingerprint, Arc<FoldSettings>, FixedState>,
 }
 
 /// The digest of a command's id in its partition.
@@ -155,6 +162,22 @@ impl OrderRead {
         let command::Read::Command(given) = command::read(seen.key(), seen.value()) else { return None };
         let is_its = given.action.subject().1.is_none_or(|order| order == order_id);
         (is_its && !self.executed.contains(&digest(seen.partition(), &given.id))).then_some(given)
+    }
+
+    /// By which settings a source partition was folded, as far as its log says.
+    pub fn eras(&self, place: &TopicPartition, mapping: MakeMapping) -> Eras {
+        let mut eras = Eras::default();
+        for (number, record) in self.settings.get(place).into_iter().flatten() {
+            eras.take(*number, record.clone(), mapping);
+        }
+        eras
+    }
+
+    fn put_settings(&mut self, place: TopicPartition, number: u64, mut record: Option<SettingsFrom>) {
+        if let Some(SettingsFrom { by, .. }) = &mut record {
+            by.settings = Arc::clone(self.known.entry(by.fingerprint).or_insert_with(|| Arc::clone(&by.settings)));
+        }
+        self.settings.entry(place).or_default().insert(number, record);
     }
 }
 
@@ -191,7 +214,8 @@ pub fn read_order(
         let is_state = key.starts_with(b"[1,\"state\",") && key.ends_with(state_end.as_bytes());
         let is_owed = key.starts_with(b"[1,\"owed\",") && contains(key, owed_part.as_bytes());
         let is_command = key.starts_with(b"[1,\"command\",");
-        if (is_state || is_owed || is_command) && take(seen, sources, order_id, &mut found).is_none() {
+        let is_settings = key.starts_with(b"[1,\"settings\",");
+        if (is_state || is_owed || is_command || is_settings) && take(seen, sources, order_id, &mut found).is_none() {
             found.unread.put(seen);
         }
         ControlFlow::Continue(())
@@ -228,6 +252,12 @@ fn take(seen: &dyn Seen, sources: &[String], order_id: &str, found: &mut OrderRe
                 if done.order_id.as_deref().is_none_or(|order| *order == *order_id) {
                     executed(found, Executed { source: place(), id, done });
                 }
+            }
+            Some(ChangelogKey::Settings(number)) => {
+                let record = SettingsFrom::decode(seen.value().unwrap_or_default()).ok();
+                let is_readable = record.is_some();
+                found.put_settings(place(), number, record);
+                is_readable.then_some(())?;
             }
             _ => {}
         }

@@ -1,11 +1,15 @@
 //! What the changelog says of one order, over a log in memory: in several partitions and topics, and within bounds.
 
+use std::collections::BTreeMap;
+
 use super::fake_log::FakeLog;
 use super::{Debt, OrderRead, read_order};
+use crate::douyin::{GoodsEntryType, Mapper, TextPolicy, TicketLists};
 use crate::order::{AppId, Digest, EventTime, Identity, OrderState, OrderType, Status, UpdateTime};
-use crate::record::{NextOffset, RecordOffset};
-use crate::sync::changelog::ChangelogKey;
+use crate::record::{NextOffset, RecordOffset, TopicPartition};
+use crate::sync::changelog::{ChangelogKey, SettingsFrom};
 use crate::sync::command::{CommandDone, Outcome};
+use crate::sync::fold_settings::{FoldSettings, FoldedBy};
 use crate::sync::{Owed, OwedKey};
 
 fn identity(app: &str) -> Identity {
@@ -121,4 +125,38 @@ fn what_was_said_of_apps_and_records_crowds_out_nothing_that_names_the_order() {
     let ids: Vec<&str> = found.commands.iter().map(|executed| &*executed.id).collect();
     assert_eq!((ids.len(), ids[0]), (401, "mine"));
     assert_eq!((ids[1], ids[2], ids[400]), ("pause-50", "discard-50", "discard-249"));
+}
+
+#[test]
+fn the_settings_of_each_source_partition_are_its_own_and_those_that_cannot_be_read_are_told() {
+    let mut log = FakeLog::default();
+    let mut put = |topic: &str, partition, number, next, release: &str| {
+        let by = FoldedBy::new(FoldSettings {
+            release: release.into(),
+            max_clock_skew_ms: 0,
+            text: TextPolicy::Strict,
+            ticket_lists: TicketLists::Text,
+            goods_entry_type: GoodsEntryType::String,
+            apps: BTreeMap::new(),
+        });
+        let value = SettingsFrom { next: NextOffset::new(next), commands: None, before: None, by }.encode().unwrap();
+        let value = if release.is_empty() { b"{}".to_vec() } else { value };
+        log.put("changelog", partition, &ChangelogKey::Settings(number).encode(topic), Some(value))
+    };
+    put("orders", 0, 1, 0, "1");
+    put("returns", 0, 1, 5, "2");
+    put("orders", 1, 4, 10, "3");
+    put("orders", 0, 9, 20, "2");
+    let spoiled = put("orders", 0, 12, 30, "");
+    let found = read(&mut log, &["orders", "returns"]);
+    let told = |topic: &str, partition, offset| {
+        let eras = found.eras(&TopicPartition::new(topic, partition), |by| Box::new(Mapper::new(by.map_settings())));
+        eras.at(offset).map(|by| by.release.to_string())
+    };
+    let is = |release: &str| Some(release.to_owned());
+    assert_eq!([told("returns", 0, 4), told("returns", 0, 5)], [None, is("2")]);
+    assert_eq!([told("orders", 1, 9), told("orders", 1, 10)], [None, is("3")]);
+    // From where on what cannot be read was in force, is not known.
+    assert_eq!([told("orders", 0, 0), told("orders", 0, 19), told("orders", 0, 20)], [is("1"), is("1"), None]);
+    assert_eq!((found.unread.count, found.unread.first[0].1), (1, spoiled));
 }

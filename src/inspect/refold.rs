@@ -1,10 +1,13 @@
-//! An order's events folded again: each as it lies in the log, and those that commands have taken up where the commands stood.
+//! An order's events folded again: each as it lies in the log, and those that commands have taken up where the commands stood,
+//! all by the settings that were in force there.
 
 use super::order_log::Executed;
 use super::timeline::{Entry, Happened, Judge, Judged};
+use super::verify::InForce;
+use crate::order::again::resync;
 use crate::order::event::{OrderEvent, decode};
-use crate::order::fold::{FoldAs, fold, fold_as};
-use crate::order::{DeadLetterReason, Fault, Identity, OrderState, Transition, UpdateTime};
+use crate::order::fold::{FoldAs, FoldRules, fold_as};
+use crate::order::{DeadLetterReason, Fault, Identity, MapOrder, OrderState, Transition, UpdateTime};
 use crate::record::Record;
 use crate::sync::command::Outcome;
 
@@ -52,7 +55,8 @@ impl<'r> Refold<'r> {
         let aside = letter.filter(|letter| letter.text("__connect.errors.stage") != Some("deliver"));
         let aside = aside.map(|letter| letter.row.reason.to_string());
         // The clock of then: what lay in the future lies in the past by now.
-        let decoded = decode(value, &self.judge.events, at_ms);
+        let by = self.judge.then.at(offset);
+        let decoded = self.decode(value, by, at_ms);
         let key = record.key.as_deref().unwrap_or_default();
         let is_keyed = key == self.identity.order_id.as_bytes();
         if !decoded.as_ref().map_or(is_keyed, |event| self.is_its(event)) {
@@ -75,8 +79,7 @@ impl<'r> Refold<'r> {
                 *status = Some(event.status.as_str());
                 *occurred_at_ms = Some(event.occurred_at.0);
                 if aside.is_none() {
-                    let transition = fold(self.state.as_ref(), event, offset, self.judge.rules, self.judge.mapper);
-                    let (word, stamp, why) = self.settle(transition);
+                    let (word, stamp, why) = self.fold(FoldAs::Event, event, offset, by);
                     (*outcome, *update_time) = (word, stamp.map(|stamp| stamp.0));
                     *reason = why.map(|why| why.as_str().to_owned());
                 }
@@ -98,7 +101,7 @@ impl<'r> Refold<'r> {
                 "redrive" => FoldAs::Redrive,
                 "fold" => FoldAs::Word,
                 "resync" => {
-                    self.resynced(executed.done.update_time);
+                    self.resynced(executed);
                     continue;
                 }
                 _ => continue,
@@ -109,10 +112,15 @@ impl<'r> Refold<'r> {
         }
     }
 
-    /// What comes behind a resync goes on from its stamp.
-    fn resynced(&mut self, stamp: Option<UpdateTime>) {
-        if let Some((state, stamp)) = self.state.as_mut().zip(stamp) {
-            state.update_time = state.update_time.max(stamp);
+    /// What comes behind a resync goes on from its stamp, and from the content that the settings gave it.
+    fn resynced(&mut self, executed: &Executed) {
+        let (rules, mapper) = self.by(self.judge.then.of(&executed.done));
+        if let Some((state, stamp)) = self.state.as_mut().zip(executed.done.update_time) {
+            let update_time = state.update_time.max(stamp);
+            if let Ok(again) = resync(state, self.identity, executed.done.at_ms, rules.unit, mapper) {
+                *state = again.state;
+            }
+            state.update_time = update_time;
         }
     }
 
@@ -123,21 +131,43 @@ impl<'r> Refold<'r> {
         else {
             return;
         };
-        if let Ok(event) = decode(value, &self.judge.events, executed.done.at_ms)
+        let by = self.judge.then.of(&executed.done);
+        if let Ok(event) = self.decode(value, by, executed.done.at_ms)
             && self.is_its(&event)
         {
-            let Judge { rules, mapper, .. } = self.judge;
-            let transition = fold_as(way, self.state.as_ref(), &event, offset, *rules, *mapper);
-            self.settle(transition);
+            self.fold(way, &event, offset, by);
         }
     }
 
-    /// The word, the stamp and the reason of a transition; the state moves on.
-    fn settle(
+    /// How these settings fold and map; `None`: today's.
+    fn by(&self, by: Option<&'r InForce>) -> (FoldRules, &'r dyn MapOrder) {
+        let Judge { rules, mapper, .. } = self.judge;
+        by.map_or((*rules, *mapper), |by| {
+            let variant = by.variant(&self.identity.app_id);
+            (FoldRules { unit: variant.unit, ..*rules }, variant.mapper)
+        })
+    }
+
+    /// Decodes by these settings. What was of no app to them is told as today's read it.
+    fn decode<'v>(&self, value: &'v [u8], by: Option<&InForce>, now_ms: i64) -> Result<OrderEvent<'v>, Fault> {
+        match by.map(|by| by.decode(value, now_ms)) {
+            Some(decoded) if !decoded.as_ref().is_err_and(|fault| fault.reason == DeadLetterReason::UnknownApp) => {
+                decoded
+            }
+            Some(_) | None => decode(value, &self.judge.events, now_ms),
+        }
+    }
+
+    /// The word, the stamp and the reason of what folding an event gives; the state moves on.
+    fn fold(
         &mut self,
-        transition: Result<Transition, Fault>,
+        way: FoldAs,
+        event: &OrderEvent<'_>,
+        offset: i64,
+        by: Option<&'r InForce>,
     ) -> (Option<&'static str>, Option<UpdateTime>, Option<DeadLetterReason>) {
-        let (word, state) = match transition {
+        let (rules, mapper) = self.by(by);
+        let (word, state) = match fold_as(way, self.state.as_ref(), event, offset, rules, mapper) {
             Ok(Transition::Advanced(advanced)) => ("advanced", advanced.state),
             Ok(Transition::Unchanged(unchanged)) => ("unchanged", unchanged.state),
             Ok(Transition::Duplicate) => return (Some("duplicate"), None, None),

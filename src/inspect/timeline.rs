@@ -7,6 +7,7 @@ use super::detail::{AttemptLine, LetterDetail};
 use super::order_log::{Accepted, Executed, OrderLog};
 use super::own_time::OwnTime;
 use super::refold::Refold;
+use super::verify::Eras;
 use crate::order::event::EventRules;
 use crate::order::fold::FoldRules;
 use crate::order::{Identity, MapOrder, OrderState};
@@ -129,13 +130,15 @@ pub enum Happened {
     },
 }
 
-/// How the order's events are judged again.
+/// How the order's events are judged again: by the settings of then, and where the log does not say them, by today's.
 pub struct Judge<'m> {
-    /// As the worker decodes.
+    /// The settings of then.
+    pub then: Eras,
+    /// As a worker decodes today.
     pub events: EventRules,
-    /// As the worker folds.
+    /// As a worker folds today.
     pub rules: FoldRules,
-    /// As the worker maps.
+    /// As a worker maps today.
     pub mapper: &'m dyn MapOrder,
 }
 
@@ -145,7 +148,7 @@ pub struct Judge<'m> {
 pub enum Agreement {
     /// The same state, stamp and content.
     Agrees,
-    /// Another one: events outside of what was read, a command, or other settings then.
+    /// Another one: events outside of what was read, a command, or other settings then, which the log does not say.
     Differs,
     /// There is no state to compare with, or no event was read.
     Unknown,

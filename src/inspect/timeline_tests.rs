@@ -2,13 +2,18 @@
 
 use super::order_log::{Debt, Executed, OrderLog};
 use super::timeline::{Agreement, Entry, Happened, Judge, timeline};
-use super::{Judged, LetterDetail};
+use super::{Eras, Judged, LetterDetail};
+use crate::douyin::{GoodsEntryType, TextPolicy, TicketLists};
+use crate::order::again::resync;
 use crate::order::event::{EventRules, decode};
 use crate::order::fold::{FoldAs, FoldRules, fold_as};
-use crate::order::{AppId, Fault, Identity, MapInput, MapOrder, Mapped, OrderState, TimeUnit, Transition, UpdateTime};
+use crate::order::{
+    AppId, DeadLetterReason, Fault, Identity, MapInput, MapOrder, Mapped, OrderState, TimeUnit, Transition, UpdateTime,
+};
 use crate::record::{Header, NextOffset, Record, RecordOffset, TopicPartition};
-use crate::sync::changelog::LetterState;
+use crate::sync::changelog::{LetterState, SettingsFrom};
 use crate::sync::command::{Action, Command, CommandDone, Outcome};
+use crate::sync::fold_settings::{AppFolding, FoldSettings, FoldedBy};
 
 /// When records come; those of the future lie an hour ahead of it.
 const T0: i64 = 1_760_000_000_000;
@@ -26,7 +31,7 @@ impl MapOrder for SendsStatus {
 fn judge() -> Judge<'static> {
     let events = EventRules { apps: vec![AppId::new("tt1")], max_clock_skew_ms: 0 };
     let rules = FoldRules { unit: TimeUnit::Seconds, removed_stamp: UpdateTime::ZERO };
-    Judge { events, rules, mapper: &SendsStatus }
+    Judge { then: Eras::default(), events, rules, mapper: &SendsStatus }
 }
 
 fn identity() -> Identity {
@@ -205,4 +210,90 @@ fn a_pause_that_waits_stands_where_the_order_owes_something() {
     let mut owing = OrderLog::default();
     owing.owed.insert(UpdateTime(1), Debt { offset: 0, at_ms: T0 });
     assert_eq!((count(&owing), count(&OrderLog::default())), (1, 0));
+}
+
+/// Sends the status and which limits there are. Strict ones do not let a paid order pass.
+struct Limited(TextPolicy);
+
+impl MapOrder for Limited {
+    fn map(&self, input: &MapInput<'_>) -> Result<Mapped, Fault> {
+        if (self.0, input.status.as_str()) == (TextPolicy::Strict, "paid") {
+            return Err(Fault::new(DeadLetterReason::FieldOverLimit, "too long"));
+        }
+        let draft = format!("{{\"status\":\"{} {:?}\"}}", input.status.as_str(), self.0);
+        Ok(Mapped { draft: draft.into(), ..Mapped::default() })
+    }
+}
+
+/// Settings from an offset of the source and one of the commands topic on.
+fn settings(update_time_unit: TimeUnit, text: TextPolicy, next: i64, commands: i64) -> SettingsFrom {
+    let app = AppFolding { update_time_unit, client_key: None, order_types: Vec::new() };
+    let settings = FoldSettings {
+        release: "1.2.3".into(),
+        max_clock_skew_ms: 0,
+        text,
+        ticket_lists: TicketLists::Text,
+        goods_entry_type: GoodsEntryType::String,
+        apps: [(AppId::new("tt1"), app)].into(),
+    };
+    let (next, commands) = (NextOffset::new(next), Some(NextOffset::new(commands)));
+    SettingsFrom { next, commands, before: None, by: FoldedBy::new(settings) }
+}
+
+/// What is told after a change of unit and limits before the event at offset 2 and the command at offset 5: the outcomes with
+/// stamps or reasons, and whether they give the state.
+fn told_by_eras(records: &[Record], letters: &[Judged], command: &Executed, state: OrderState) -> (String, Agreement) {
+    let mut then = Eras::default();
+    let before = settings(TimeUnit::Seconds, TextPolicy::Truncate, 0, 0);
+    for (number, record) in [(1, before), (7, settings(TimeUnit::Milliseconds, TextPolicy::Strict, 2, 5))] {
+        then.take(number, Some(record), |by| Box::new(Limited(by.text)));
+    }
+    let rules = FoldRules { unit: TimeUnit::Milliseconds, removed_stamp: UpdateTime::ZERO };
+    let judge = Judge { then, rules, mapper: &Limited(TextPolicy::Strict), ..judge() };
+    let log = OrderLog { state: Some(state), ..OrderLog::default() };
+    let (entries, agreement) = timeline(&identity(), &log, records, letters, (&[command], &[]), &judge);
+    let told = entries.into_iter().filter_map(|entry| {
+        let Happened::Event { outcome, update_time, reason, .. } = entry.what else { return None };
+        let stamp = update_time.map(|stamp| stamp.to_string());
+        Some(format!("{} {}", outcome.unwrap_or("unknown"), stamp.or(reason).unwrap_or_default()))
+    });
+    (told.collect::<Vec<_>>().join(", "), agreement)
+}
+
+/// The state that workers come to by these units and limits, one after another.
+fn folded_by(steps: &[(&Record, FoldAs, (TimeUnit, TextPolicy))]) -> OrderState {
+    let mut state = None;
+    for (record, way, (unit, text)) in steps {
+        let event = decode(record.value.as_deref().unwrap(), &judge().events, i64::MAX).unwrap();
+        let rules = FoldRules { unit: *unit, removed_stamp: UpdateTime::ZERO };
+        let folded = fold_as(*way, state.as_ref(), &event, record.offset.get(), rules, &Limited(*text)).unwrap();
+        let Transition::Advanced(advanced) = folded else { panic!("{folded:?}") };
+        state = Some(advanced.state);
+    }
+    state.unwrap()
+}
+
+#[test]
+fn each_event_and_command_is_judged_by_the_settings_of_its_place() {
+    let records = [event(0, "pending_payment", T0), event(1, "paid", T0 + 1000), event(2, "redeemed", T0 + 2000)];
+    let [first, second, last] = &records;
+    let (then, now) = ((TimeUnit::Seconds, TextPolicy::Truncate), (TimeUnit::Milliseconds, TextPolicy::Strict));
+    let nothing = executed("resync", Outcome::Refused, 4, None, 2);
+    let [one, two, three] = [(first, FoldAs::Event, then), (second, FoldAs::Event, then), (last, FoldAs::Event, now)];
+    let told = "advanced 1760000000, advanced 1760000001, advanced 1760000002000".to_owned();
+    let state = folded_by(&[one, two, three]);
+    assert_eq!(told_by_eras(&records, &[], &nothing, state), (told, Agreement::Agrees));
+    // At one place of the source, the place in the commands topic tells.
+    let told = "advanced 1760000000, dead_letter time_in_future".to_owned();
+    let state = folded_by(&[one, (second, FoldAs::Redrive, then)]);
+    let letters = [letter(1, 1, "decode", "time_in_future")];
+    let redrive = executed("redrive", Outcome::Folded, 4, Some(1), 2);
+    let judged = told_by_eras(&records[..2], &letters, &redrive, state);
+    assert_eq!(judged, (told, Agreement::Agrees));
+    for (command, (unit, text)) in [(4, then), (5, now)] {
+        let state = resync(&folded_by(&[one]), &identity(), T0 + 9000, unit, &Limited(text)).unwrap().state;
+        let mut given = executed("resync", Outcome::Sent, command, None, 2);
+        given.done.update_time = Some(state.update_time);
+        assert_eq!(told_by_eras(&records[..1], &[], &given, state).1, Agreement::Agrees, "{command}");
+    }
 }

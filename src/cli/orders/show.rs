@@ -14,6 +14,7 @@ use crate::cli::render::{self, Output};
 use crate::cli::shell::Shell;
 use crate::cli::times;
 use crate::cli::unread::{LETTERS_OPEN, ORDERS_WITHOUT};
+use crate::douyin::Mapper;
 use crate::inspect::{
     Agreement, Copies, Entry, Executed, Filter, Judge, Judged, LetterDetail, Letters, Mask, OrderLog, OrderRead,
     Personal, read_newest_commands, read_order, timeline, waits_for,
@@ -259,7 +260,12 @@ fn judge(
         rules.apps.push(identity.app_id.clone());
     }
     let unit = units.get(&identity.app_id).copied().unwrap_or(TimeUnit::Seconds);
-    let judge = Judge { events: rules, rules: FoldRules { unit, removed_stamp: UpdateTime::ZERO }, mapper: &mapper };
+    let judge = Judge {
+        then: found.eras(&place, |settings| Box::new(Mapper::new(settings.map_settings()))),
+        events: rules,
+        rules: FoldRules { unit, removed_stamp: UpdateTime::ZERO },
+        mapper: &mapper,
+    };
     let is_letter = |offset| letters.iter().any(|(letter, _)| letter.row.id.offset.get() == offset);
     let commands: Vec<&Executed> =
         found.commands.iter().filter(|command| command.is_about(&place, &identity, is_letter)).collect();

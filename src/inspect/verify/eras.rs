@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::rules::{Variant, VerifyRules};
+use super::rules::{MakeMapping, Variant, VerifyRules};
 use crate::order::again::last_request;
 use crate::order::event::{EventRules, decode};
 use crate::order::{AppId, Fault, Identity, MapOrder, OrderEvent, OrderState, TimeUnit};
@@ -22,32 +22,32 @@ const MISSING: &str = "the log lacks the record of the settings by which it was 
 const ELSEWHERE: &str = "the record of the settings begins elsewhere than with the commit that wrote it";
 
 /// Settings that were in force.
-pub(super) struct InForce {
+pub(in crate::inspect) struct InForce {
     fingerprint: Fingerprint,
     /// The release that folded.
-    pub(super) release: Box<str>,
+    pub(in crate::inspect) release: Box<str>,
     events: EventRules,
     units: BTreeMap<AppId, TimeUnit>,
     mapper: Box<dyn MapOrder>,
 }
 
 impl InForce {
-    fn new(fingerprint: Fingerprint, settings: &FoldSettings, rules: &VerifyRules<'_>) -> Self {
+    fn new(fingerprint: Fingerprint, settings: &FoldSettings, mapping: MakeMapping) -> Self {
         Self {
             fingerprint,
             release: settings.release.clone(),
             events: settings.event_rules(),
             units: settings.units(),
-            mapper: (rules.mapping)(settings),
+            mapper: mapping(settings),
         }
     }
 
-    /// Decodes a value without a clock.
-    pub(super) fn decode<'v>(&self, value: &'v [u8]) -> Result<OrderEvent<'v>, Fault> {
-        decode(value, &self.events, i64::MAX)
+    /// Decodes a value by this clock.
+    pub(in crate::inspect) fn decode<'v>(&self, value: &'v [u8], now_ms: i64) -> Result<OrderEvent<'v>, Fault> {
+        decode(value, &self.events, now_ms)
     }
 
-    pub(super) fn variant(&self, app_id: &AppId) -> Variant<'_> {
+    pub(in crate::inspect) fn variant(&self, app_id: &AppId) -> Variant<'_> {
         Variant { mapper: &*self.mapper, unit: self.units.get(app_id).copied().unwrap_or(TimeUnit::Seconds) }
     }
 }
@@ -68,7 +68,7 @@ struct Era {
 
 /// All of them, in the order of the log.
 #[derive(Default)]
-pub(super) struct Eras {
+pub struct Eras {
     stretches: Vec<Era>,
     /// The settings, each once.
     known: Vec<Rc<InForce>>,
@@ -79,9 +79,9 @@ pub(super) struct Eras {
 }
 
 impl Eras {
-    /// Takes the record of the commit with this number.
-    pub(super) fn take(&mut self, number: u64, value: &[u8], rules: &VerifyRules<'_>) {
-        let Ok(SettingsFrom { next, commands, before, by }) = SettingsFrom::decode(value) else {
+    /// Takes the record of the commit with this number; `None`: it cannot be read.
+    pub(in crate::inspect) fn take(&mut self, number: u64, record: Option<SettingsFrom>, mapping: MakeMapping) {
+        let Some(SettingsFrom { next, commands, before, by }) = record else {
             return self.begin(number, None, Some(UNREADABLE));
         };
         if before.is_none() {
@@ -90,7 +90,7 @@ impl Eras {
         let fault = self.follows(number, next.get(), before);
         let settings = match self.known.iter().find(|known| known.fingerprint == by.fingerprint) {
             Some(known) => Rc::clone(known),
-            None => Rc::new(InForce::new(by.fingerprint, &by.settings, rules)),
+            None => Rc::new(InForce::new(by.fingerprint, &by.settings, mapping)),
         };
         if !self.known.iter().any(|known| Rc::ptr_eq(known, &settings)) {
             self.known.push(Rc::clone(&settings));
@@ -178,14 +178,14 @@ impl Eras {
     }
 
     /// By which the record at this offset was folded; `None` where the log does not say.
-    pub(super) fn at(&self, offset: i64) -> Option<&InForce> {
+    pub(in crate::inspect) fn at(&self, offset: i64) -> Option<&InForce> {
         let era = self.stretches.iter().rev().find(|era| era.next <= offset)?;
         era.settings.as_deref()
     }
 
     /// By which a command that changes an order was executed. Such commands take their turns: the position says which of
     /// those that acted at one place were before it.
-    pub(super) fn of(&self, done: &CommandDone) -> Option<&InForce> {
+    pub(in crate::inspect) fn of(&self, done: &CommandDone) -> Option<&InForce> {
         let (next, command) = (done.next.get(), done.command_offset.get());
         let is_before = |era: &&Era| era.next < next || (era.next == next && era.commands <= command);
         self.stretches.iter().rev().find(is_before)?.settings.as_deref()

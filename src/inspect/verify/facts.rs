@@ -16,7 +16,7 @@ use super::unread::Unread;
 use crate::order::state::DeadLetterMark;
 use crate::order::{AppId, DeadLetterReason, Identity, OrderState, UpdateTime};
 use crate::record::TopicPartition;
-use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus};
+use crate::sync::changelog::{ChangelogKey, LetterState, LetterStatus, SettingsFrom};
 use crate::sync::command::CommandDone;
 use crate::sync::last_record::LastRecord;
 use crate::sync::ports::{PortError, Position};
@@ -156,7 +156,9 @@ impl Facts {
         match (key, seen.value()) {
             (None, _) | (Some(ChangelogKey::Position | ChangelogKey::Command(_) | ChangelogKey::Settings(_)), None) => {
             }
-            (Some(ChangelogKey::Settings(number)), Some(value)) => self.eras.take(number, value, rules),
+            (Some(ChangelogKey::Settings(number)), Some(value)) => {
+                self.eras.take(number, SettingsFrom::decode(value).ok(), rules.mapping);
+            }
             (Some(ChangelogKey::State(identity)), value) => {
                 self.state(identity, value, low, rules, seen.timestamp_ms());
             }

@@ -37,8 +37,10 @@ mod lost_tests;
 #[cfg(test)]
 mod settled_tests;
 
+pub use eras::Eras;
+pub(super) use eras::InForce;
 pub use outcome::{Kind, Reason};
 pub use partition::{Asked, verify_partition};
-pub use rules::{Start, VerifyRules};
+pub use rules::{MakeMapping, Start, VerifyRules};
 pub use spread::Spread;
 pub use tally::{Report, Unaccounted};

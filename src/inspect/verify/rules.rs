@@ -22,6 +22,9 @@ pub enum Start {
     Later,
 }
 
+/// Makes the mapping of settings that the log has recorded.
+pub type MakeMapping = fn(&FoldSettings) -> Box<dyn MapOrder>;
+
 /// The settings of an account.
 pub struct VerifyRules<'m> {
     /// How events are decoded.
@@ -30,8 +33,8 @@ pub struct VerifyRules<'m> {
     pub units: BTreeMap<AppId, TimeUnit>,
     /// The mapping as configured, and behind it those that other settings give, which may have been in force.
     pub mappers: Vec<&'m dyn MapOrder>,
-    /// Makes the mapping of settings that the log has recorded: where it has, nothing is guessed at.
-    pub mapping: fn(&FoldSettings) -> Box<dyn MapOrder>,
+    /// Where the log has recorded settings, nothing is guessed at.
+    pub mapping: MakeMapping,
     /// Where the group has begun.
     pub start: Start,
     /// The status of a superseded letter stays for so long at least, in milliseconds.
@@ -40,9 +43,9 @@ pub struct VerifyRules<'m> {
 
 /// One setting under which an event may have been folded.
 #[derive(Clone, Copy)]
-pub(super) struct Variant<'m> {
-    pub(super) mapper: &'m dyn MapOrder,
-    pub(super) unit: TimeUnit,
+pub(in crate::inspect) struct Variant<'m> {
+    pub(in crate::inspect) mapper: &'m dyn MapOrder,
+    pub(in crate::inspect) unit: TimeUnit,
 }
 
 impl<'m> VerifyRules<'m> {
@@ -82,7 +85,7 @@ impl<'a> Account<'a> {
     /// Decodes a value by these settings; where the log does not say which they were, by today's.
     pub(super) fn decode<'v>(&self, value: &'v [u8], by: Option<&InForce>) -> Result<OrderEvent<'v>, Fault> {
         match by {
-            Some(by) => by.decode(value),
+            Some(by) => by.decode(value, i64::MAX),
             None => self.rules.decode(value, &self.facts.apps),
         }
     }

@@ -1,4 +1,5 @@
-//! Settings that change between two lives of a worker, on a real Kafka: the log records them, and `verify` folds by them.
+//! Settings that change between two lives of a worker, on a real Kafka: the log records them, and `verify` and `orders show`
+//! fold by them.
 
 use serde_json::{Value, json};
 
@@ -15,6 +16,13 @@ fn coupon(app: &str, order: &str, number: i64) -> Value {
     coupon["occurred_at"] = json!(1_760_000_000_000_i64 + number * 60_000);
     coupon["order"]["goods"]["name"] = json!(format!("{number}"));
     coupon
+}
+
+/// The order's events, judged again, give its state.
+fn check_explained(world: &World, order: &str) {
+    let shown = world.run(&["orders", "show", order, "--output", "json"]);
+    let line: Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!(line["folded_again"], "agrees", "{order}: {shown:?}");
 }
 
 /// Another client key, fewer order types, an app that comes and goes: the log says by which settings each stretch was folded,
@@ -51,6 +59,9 @@ fn real_kafka_verify_folds_by_the_settings_that_the_log_records() {
         configure(config);
         check_sound(&planting.verify(&[]));
         check_sound(&planting.verify_by(&compacted(&whole, whole.len())));
+        for order in ["C-1", "C-2", "U-1", "U-2"] {
+            check_explained(&world, order);
+        }
     }
     // Each change stands there once, with the commit that was the first one under it.
     let recorded: Vec<&Entry> = whole.iter().filter(|(key, _)| key.starts_with(r#"[1,"settings","#)).collect();
