@@ -83,8 +83,8 @@ impl Acknowledged {
         self.0.client().fatal_error().is_some()
     }
 
-    /// Returns when all are acknowledged, with the offsets that they got, or with the first failure when none is under way any more: some may be there
-    /// then. Blocks at most `message.timeout.ms` (30 s unless set) beyond the queueing.
+    /// Returns when all are acknowledged, with the offsets that they got, or with the first failure when none is under way any
+    /// more: some may be there then. Blocks at most `message.timeout.ms` (30 s unless set) beyond the queueing.
     pub(super) fn write<'a>(
         &self,
         topic: &str,

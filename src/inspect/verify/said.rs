@@ -24,7 +24,9 @@ struct Deeds {
     unchanged: u32,
     folded: bool,
     discarded: bool,
-    failed: bool,
+    /// Whether it may have come back without a redrive: a command made another letter of it, or its order was sent again, as what
+    /// a resync owes is the delivery of the record that was applied last.
+    came_back: bool,
 }
 
 impl Account<'_> {
@@ -128,8 +130,7 @@ impl Account<'_> {
                 continue;
             }
             let mut deeds = deeds.get(&offset).copied().unwrap_or_default();
-            // What a resync owes is the delivery of the record that was applied last: it may come back as that one's letter.
-            deeds.failed |= resynced.contains(&status.order);
+            deeds.came_back |= resynced.contains(&status.order);
             if let Some(words) = disobeys(&status, deeds) {
                 self.find(offset, Reason::CommandDiffers, words.to_owned(), identity.as_ref());
             }
@@ -153,7 +154,7 @@ impl Account<'_> {
                 ("redrive", Outcome::Unchanged) => deeds.unchanged += 1,
                 ("fold", Outcome::Folded | Outcome::Unchanged) => deeds.folded = true,
                 ("discard", Outcome::Done) => deeds.discarded = true,
-                (_, Outcome::DeadLetter) => deeds.failed = true,
+                (_, Outcome::DeadLetter) => deeds.came_back = true,
                 _ => {}
             }
         }
@@ -202,7 +203,7 @@ fn differs(letters: &[LetterSeen], status: &StatusSeen) -> Option<String> {
 fn disobeys(status: &StatusSeen, deeds: Deeds) -> Option<&'static str> {
     // Each time that it came back has its letter. What never was a delivery cannot be found owed already.
     let redriven = deeds.redriven + if status.stamp.is_none() { deeds.unchanged } else { 0 };
-    let is_touched = deeds.redriven > 0 || deeds.unchanged > 0 || deeds.folded || deeds.failed;
+    let is_touched = deeds.redriven > 0 || deeds.unchanged > 0 || deeds.folded || deeds.came_back;
     match status.state {
         LetterState::Redriven if deeds.redriven == 0 && deeds.unchanged == 0 && !deeds.folded => {
             Some("its dead letter is redriven, and the log has no command that did so")
