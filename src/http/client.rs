@@ -70,8 +70,8 @@ pub(super) fn build(douyin: &Douyin, urls: &[&Url], max_in_flight: usize) -> Res
         .no_proxy()
         .http1_only()
         .redirect(redirect::Policy::none())
-        // The engine alone repeats an attempt.
-        .retry(retry::never())
+        // The engine alone repeats an attempt; with no repeat to come, the client keeps no copy of the request either.
+        .retry(retry::never().max_retries_per_request(0))
         .referer(false)
         .connect_timeout(douyin.connect_timeout)
         .timeout(douyin.request_timeout)
