@@ -1,7 +1,7 @@
 //! Workers with transactions that hold many orders: what a takeover, a restore, a commit and the memory come to.
 //!
-//! `--measure takeover|restore|steady`, with `--orders N`: the orders are made by a worker that folds one event of each,
-//! so changelog and store are what a worker makes of them.
+//! `--measure takeover|restore|steady|retention`, with `--orders N`: the orders are made by a worker that folds one event of
+//! each, so changelog and store are what a worker makes of them.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,12 +25,12 @@ const STEADY: Duration = Duration::from_secs(40);
 /// What takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(600);
 
-struct Site<'b> {
-    broker: &'b Broker,
-    platform: Platform,
+pub(crate) struct Site<'b> {
+    pub(crate) broker: &'b Broker,
+    pub(crate) platform: Platform,
     home: tempfile::TempDir,
-    topic: String,
-    orders: usize,
+    pub(crate) topic: String,
+    pub(crate) orders: usize,
 }
 
 pub(crate) fn measure(what: &str, options: &Options, broker: &Broker) {
@@ -39,7 +39,9 @@ pub(crate) fn measure(what: &str, options: &Options, broker: &Broker) {
     let platform = Platform::start("0ms", home.path());
     let topic = broker.topic(what, orders);
     let site = Site { broker, platform, home, topic, orders };
-    Log::write(orders, orders).produce(broker.brokers(), &site.topic);
+    let log = if what == "retention" { Log::ended(orders) } else { Log::write(orders, orders) };
+    log.produce(broker.brokers(), &site.topic);
+    drop(log);
     let began = Instant::now();
     site.wait_for_end(site.spawn("a", &["--until-caught-up"]).0);
     println!("{orders} orders filled in {:.1} s", began.elapsed().as_secs_f64());
@@ -47,7 +49,8 @@ pub(crate) fn measure(what: &str, options: &Options, broker: &Broker) {
         "takeover" => site.takeover(),
         "restore" => site.restore(),
         "steady" => site.steady(),
-        other => panic!("--measure is takeover, restore or steady, and not {other}"),
+        "retention" => site.retention(options.number("--seconds")),
+        other => panic!("--measure is takeover, restore, steady or retention, and not {other}"),
     }
 }
 
@@ -57,7 +60,7 @@ impl Site<'_> {
     }
 
     /// A worker of the group with a directory of its own, and where its metrics are.
-    fn spawn(&self, worker: &str, args: &[&str]) -> (Running, String) {
+    pub(crate) fn spawn(&self, worker: &str, args: &[&str]) -> (Running, String) {
         let place = self.place(worker);
         std::fs::create_dir_all(&place).unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
@@ -81,7 +84,7 @@ impl Site<'_> {
         (Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()), admin)
     }
 
-    fn log(&self, worker: &str) -> String {
+    pub(crate) fn log(&self, worker: &str) -> String {
         std::fs::read_to_string(self.place(worker).join("worker.log")).unwrap()
     }
 
@@ -99,7 +102,7 @@ impl Site<'_> {
         }
     }
 
-    fn until(&self, worker: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    pub(crate) fn until(&self, worker: &str, mut holds: impl FnMut() -> bool) -> Duration {
         let since = Instant::now();
         while !holds() {
             assert!(since.elapsed() < LIMIT, "{}", self.log(worker));
@@ -108,7 +111,7 @@ impl Site<'_> {
         since.elapsed()
     }
 
-    fn restored(&self, worker: &str) -> usize {
+    pub(crate) fn restored(&self, worker: &str) -> usize {
         self.log(worker).matches("a partition is restored from the changelog").count()
     }
 
@@ -150,7 +153,7 @@ impl Site<'_> {
         );
     }
 
-    fn applied(&self) -> u64 {
+    pub(crate) fn applied(&self) -> u64 {
         self.platform.report()["applied"].as_u64().unwrap()
     }
 
@@ -237,16 +240,16 @@ impl Site<'_> {
     }
 }
 
-fn number(count: usize) -> f64 {
+pub(crate) fn number(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap())
 }
 
-fn megabytes(kib: u64) -> f64 {
+pub(crate) fn megabytes(kib: u64) -> f64 {
     f64::from(u32::try_from(kib).unwrap()) * 1024.0 / 1e6
 }
 
 /// A metric of a running worker.
-fn metric(admin: &str, name: &str) -> f64 {
+pub(crate) fn metric(admin: &str, name: &str) -> f64 {
     let text = get(admin, "/metrics");
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()

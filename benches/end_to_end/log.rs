@@ -17,7 +17,7 @@ use crate::broker::PARTITIONS;
 /// What a record's value has at least; shorter ones get a longer note, which is not sent.
 const VALUE_BYTES: usize = 860;
 /// Well in the past, so that no event lies ahead of the clock.
-const BEGINS_AT: i64 = 1_760_000_000_000;
+pub(crate) const BEGINS_AT: i64 = 1_760_000_000_000;
 
 pub(crate) struct Log {
     pub(crate) records: Vec<LogRecord>,
@@ -40,6 +40,20 @@ impl Log {
         let turn = |at: usize| (at * 7_919 % orders, 1 + at / orders);
         let records = (0..count).map(turn).map(|(number, event)| record(&mut lives[number], number, event)).collect();
         Self { records, body_bytes: 0 }
+    }
+
+    /// One event of each order, which ends it.
+    pub(crate) fn ended(orders: usize) -> Self {
+        let lives = lives(orders);
+        let last = |(number, life): (usize, &Life)| value(life, number, 0, "cancelled", BEGINS_AT);
+        Self { records: lives.iter().enumerate().map(last).collect(), body_bytes: 0 }
+    }
+
+    /// The first events of further orders, from this number on.
+    pub(crate) fn first(from: usize, count: usize, occurred_at: i64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let first = |number: usize| value(&life(number, &mut rng), number, 0, "pending_payment", occurred_at);
+        Self { records: (from..from + count).map(first).collect(), body_bytes: 0 }
     }
 
     /// The mean size of a value.
@@ -101,28 +115,41 @@ type Life = (String, OrderType, Value);
 
 fn lives(orders: usize) -> Vec<Life> {
     let mut rng = fastrand::Rng::with_seed(7);
-    let life = |number: usize| {
-        let order_type = OrderType::ALL[number % 3];
-        let order_id = format!("D20251009{number:08}");
-        let document = document(order_type, &order_id, BEGINS_AT, &mut rng);
-        (order_id, order_type, document)
-    };
-    (0..orders).map(life).collect()
+    (0..orders).map(|number| life(number, &mut rng)).collect()
+}
+
+fn life(number: usize, rng: &mut fastrand::Rng) -> Life {
+    let order_type = OrderType::ALL[number % 3];
+    let order_id = format!("D20251009{number:08}");
+    let document = document(order_type, &order_id, BEGINS_AT, rng);
+    (order_id, order_type, document)
 }
 
 /// An order's event of this number, from 0.
-fn record((order_id, order_type, document): &mut Life, number: usize, event: usize) -> LogRecord {
+fn record(life: &mut Life, number: usize, event: usize) -> LogRecord {
     if event > 0 {
+        let document = &mut life.2;
         let price = document["total_price"].as_i64().unwrap();
         document["total_price"] = json!(price + 1);
         document["paid_at"] = json!(BEGINS_AT + 30_000);
     }
+    let status = if event == 0 { "pending_payment" } else { "paid" };
+    value(life, number, event, status, BEGINS_AT + 60_000 * i64::try_from(event).unwrap())
+}
+
+fn value(
+    (order_id, order_type, document): &Life,
+    number: usize,
+    event: usize,
+    status: &str,
+    occurred_at: i64,
+) -> LogRecord {
     let mut value = json!({
         "event_id": format!("{order_id}-e{event}"),
         "order_id": order_id,
         "order_type": order_type,
-        "status": if event == 0 { "pending_payment" } else { "paid" },
-        "occurred_at": BEGINS_AT + 60_000 * i64::try_from(event).unwrap(),
+        "status": status,
+        "occurred_at": occurred_at,
         "order": document,
     });
     let short = VALUE_BYTES.saturating_sub(value.to_string().len() + 20);

@@ -6,8 +6,8 @@
 //!
 //! `cargo bench --bench end_to_end -- [--records N] [--orders N] [--latency 0ms|50ms] [--in-flight C] [--rounds R]
 //! [--kafka real|embedded] [--set section.key=value,…]`; without latency and in-flight it measures the three setups that
-//! docs/performance.md tells of; `--measure takeover|restore|steady [--orders N]` measures workers that hold many orders
-//! (`fleet`). `KAFKA_BROKERS` names a broker that is there already.
+//! docs/performance.md tells of; `--measure takeover|restore|steady|retention [--orders N] [--seconds S]` measures workers
+//! that hold many orders (`fleet`). `KAFKA_BROKERS` names a broker that is there already.
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot run should say so at once")]
 
@@ -19,6 +19,7 @@ mod log;
 mod options;
 mod platform;
 mod process;
+mod retention;
 mod worker;
 
 use broker::Broker;
