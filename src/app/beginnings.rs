@@ -5,7 +5,7 @@ use crate::kafka::changelog::Changelog;
 use crate::record::NextOffset;
 use crate::sync::log_ports::ChangelogSource as _;
 use crate::sync::ports::PortError;
-use crate::sync::restore::beginning_lost;
+use crate::sync::restore_words::beginning_lost;
 
 /// A partition of the changelog whose first records are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]

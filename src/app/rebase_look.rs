@@ -43,7 +43,7 @@ pub(super) fn there(changelog: &mut Changelog, source: &TopicPartition) -> Resul
         }
         Ok(())
     };
-    let reached = changelog.read(source.partition, extent.low, &mut visit)?;
+    let reached = changelog.read_through(source.partition, extent.low, &mut visit)?;
     if reached < extent.high {
         return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
     }

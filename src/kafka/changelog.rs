@@ -17,11 +17,13 @@ use super::transactions::PARTITIONS_NOTE;
 use crate::config::{self, StartFrom};
 use crate::record::{NextOffset, TopicPartition};
 use crate::sync::changelog::ChangelogRecord;
-use crate::sync::log_ports::{ChangelogExtent, ChangelogSource};
+use crate::sync::log_ports::{ChangelogExtent, ChangelogSource, ReadTo};
 use crate::sync::ports::PortError;
 
-/// How long nothing may come while something must be there.
+/// How long nothing may come while something must be there; other partitions wait as long.
 const SILENCE: Duration = Duration::from_secs(10);
+/// How long at most where even that was too short for a single fetch: some 256 KiB at 4 kB/s.
+const SILENCE_MAX: Duration = Duration::from_secs(80);
 /// One look at the reader's queue.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -32,6 +34,8 @@ pub struct Changelog {
     committed: BaseConsumer<Chatter>,
     /// Sees everything that was written.
     uncommitted: BaseConsumer<Chatter>,
+    /// How long nothing may come, by what has come before.
+    silence: Duration,
 }
 
 /// What the group's committed offsets tell of the source topics.
@@ -58,6 +62,7 @@ impl Changelog {
             topic: config.changelog_topic.clone(),
             committed: open("read_committed")?,
             uncommitted: open("read_uncommitted")?,
+            silence: SILENCE,
         })
     }
 
@@ -96,13 +101,13 @@ impl Changelog {
     }
 
     /// Reads until `end` has been passed: by a record, or by librdkafka's word that nothing is left before the last
-    /// stable offset, which was `end` or more when it was asked.
+    /// stable offset, which was `end` or more when it was asked; or until nothing has come for a while.
     fn read_until(
         &self,
         from: NextOffset,
         end: NextOffset,
         visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
-    ) -> Result<NextOffset, PortError> {
+    ) -> Result<ReadTo, PortError> {
         let (mut heard, mut at, mut last) = (Instant::now(), from, None);
         while at < end {
             match self.committed.poll(LOOK) {
@@ -113,7 +118,7 @@ impl Changelog {
                     visit(&ChangelogRecord { key, value })?;
                     heard = Instant::now();
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(end),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(ReadTo::End(end)),
                 Some(Err(error)) => match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                         let words =
@@ -124,12 +129,14 @@ impl Changelog {
                 },
                 None => {}
             }
-            if heard.elapsed() > SILENCE {
+            if heard.elapsed() > self.silence {
                 let why = last.unwrap_or_else(|| "no answer".to_owned());
-                return Err(PortError::Passing(format!("cannot read {} at offset {at}: {why}", self.topic)));
+                let words = format!("cannot read {} at offset {at}: {why}", self.topic);
+                // What has come counts: behind a way with a quota it is never all that comes without a pause.
+                return if at > from { Ok(ReadTo::Pause(at, words)) } else { Err(PortError::Passing(words)) };
             }
         }
-        Ok(at)
+        Ok(ReadTo::End(at))
     }
 }
 
@@ -165,7 +172,7 @@ impl ChangelogSource for Changelog {
         partition: i32,
         from: NextOffset,
         visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
-    ) -> Result<NextOffset, PortError> {
+    ) -> Result<ReadTo, PortError> {
         let place = self.place(partition);
         let doing = |e: &KafkaError| asking_error(&format!("cannot read {place}"), e);
         // The last stable offset: an open transaction holds it back, and markers do not.
@@ -174,11 +181,12 @@ impl ChangelogSource for Changelog {
             return Err(PortError::Passing(format!("{place}: no answer")));
         };
         if end <= from {
-            return Ok(from);
+            return Ok(ReadTo::End(from));
         }
         self.assign(partition, from).map_err(|e| doing(&e))?;
         let read = self.read_until(from, end, visit);
         self.committed.unassign().map_err(|e| doing(&e))?;
+        self.silence = if read.is_ok() { SILENCE } else { (self.silence * 2).min(SILENCE_MAX) };
         read
     }
 }

@@ -3,7 +3,7 @@
 use super::changelog::{ChangelogKey, ChangelogRecord, Gathered};
 use super::log_ports::ChangelogSource;
 use super::ports::{PortError, Position};
-use super::restore::unreadable;
+use super::restore_words::unreadable;
 use crate::record::{NextOffset, TopicPartition};
 
 /// How far back is looked at first: a position is a commit's last record but for markers.
@@ -27,7 +27,7 @@ pub(super) fn last_position(
             }
             Ok(())
         };
-        let reached = changelog.read(source.partition, from, &mut visit)?;
+        let reached = changelog.read_through(source.partition, from, &mut visit)?;
         if reached < before {
             // Its commit is known to the store, and not yet to those who read.
             return Err(PortError::Passing("a transaction on the changelog is still open".to_owned()));

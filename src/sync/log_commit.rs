@@ -161,7 +161,7 @@ impl LogCommit {
             position = one.position.or(position.take());
             Ok(())
         };
-        let end = self.changelog.read(partition, known, &mut visit)?;
+        let end = self.changelog.read_through(partition, known, &mut visit)?;
         if end < extent.high {
             return Err(PortError::Passing(format!("a transaction is still open in changelog partition {partition}")));
         }

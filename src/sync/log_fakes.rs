@@ -9,7 +9,7 @@ use super::changelog::{ChangelogRecord, records};
 use super::commit::{CommitCut, CutPart, LetterDesk};
 use super::letter::{Letter, Origin};
 use super::log_ports::{
-    ChangelogExtent, ChangelogSource, Patience, Receipt, TransactError, Transaction, TransactionLog,
+    ChangelogExtent, ChangelogSource, Patience, ReadTo, Receipt, TransactError, Transaction, TransactionLog,
 };
 use super::overlay::Overlay;
 use super::ports::{By, Closed, Epoch, PortError, Position, SourceReader};
@@ -44,6 +44,8 @@ pub(super) struct Content {
     pub(super) plans: VecDeque<Plan>,
     /// Nothing can be read from here on.
     pub(super) broken_from: Option<i64>,
+    /// A read comes no further than so many offsets at once.
+    pub(super) slow: Option<i64>,
     /// Fails so many recoveries first.
     pub(super) deaf: usize,
     pub(super) asked: Vec<&'static str>,
@@ -148,10 +150,11 @@ impl ChangelogSource for FakeLog {
         partition: i32,
         from: NextOffset,
         visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
-    ) -> Result<NextOffset, PortError> {
+    ) -> Result<ReadTo, PortError> {
         let mut content = self.content();
         content.asked.push("read");
-        let stable = content.open_from.unwrap_or(content.end());
+        let decided = content.open_from.unwrap_or(content.end()).max(from.get());
+        let stable = content.slow.map_or(decided, |most| decided.min(from.get() + most));
         for (offset, place) in (0..).zip(&content.log) {
             if content.broken_from == Some(offset) {
                 return Err(PortError::Fatal("the end of this process".to_owned()));
@@ -161,7 +164,8 @@ impl ChangelogSource for FakeLog {
                 visit(record)?;
             }
         }
-        Ok(NextOffset::new(stable.max(from.get())))
+        let at = NextOffset::new(stable);
+        Ok(if stable < decided { ReadTo::Pause(at, "no answer".to_owned()) } else { ReadTo::End(at) })
     }
 }
 

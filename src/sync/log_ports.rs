@@ -66,14 +66,40 @@ pub trait ChangelogSource: Send {
     fn committed(&mut self, source: &TopicPartition) -> Result<Option<NextOffset>, PortError>;
     /// How far the changelog partition reaches, uncommitted records included.
     fn extent(&mut self, partition: i32) -> Result<ChangelogExtent, PortError>;
-    /// Visits the committed records from `from` on, up to where they are decided just now, and returns that place:
-    /// everything committed before it was visited. An open transaction holds it back. An error of `visit` ends it.
+    /// Visits the committed records from `from` on, up to where they are decided just now: everything committed before that
+    /// place was visited. An open transaction holds it back. Where nothing more comes for a while, it pauses behind what has
+    /// come; where nothing has come at all, that is an error. An error of `visit` ends it.
     fn read(
         &mut self,
         partition: i32,
         from: NextOffset,
         visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
-    ) -> Result<NextOffset, PortError>;
+    ) -> Result<ReadTo, PortError>;
+
+    /// Reads on through all pauses, and returns the place up to which everything is decided.
+    fn read_through(
+        &mut self,
+        partition: i32,
+        from: NextOffset,
+        visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
+    ) -> Result<NextOffset, PortError> {
+        let mut at = from;
+        loop {
+            match self.read(partition, at, visit)? {
+                ReadTo::End(end) => return Ok(end),
+                ReadTo::Pause(so_far, _) => at = so_far,
+            }
+        }
+    }
+}
+
+/// How far a read of the changelog has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadTo {
+    /// As far as everything is decided.
+    End(NextOffset),
+    /// So far, and then nothing came for a while: why.
+    Pause(NextOffset, String),
 }
 
 /// Where in the changelog a store stands with one partition.

@@ -52,6 +52,7 @@ pub mod redriving;
 pub mod refill;
 pub mod restore;
 pub mod restore_thread;
+pub mod restore_words;
 pub mod retention;
 pub mod rules;
 pub mod runner;

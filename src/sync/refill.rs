@@ -4,7 +4,8 @@ use super::changelog::{ChangelogRecord, Gathered};
 use super::log_ports::{CacheStore, ChangelogSource, Checkpoint};
 use super::ports::PortError;
 use super::recent::cache_write;
-use super::restore::{BATCH_BYTES, beginning_lost, unreadable};
+use super::restore::BATCH_BYTES;
+use super::restore_words::{beginning_lost, unreadable};
 use crate::record::{NextOffset, TopicPartition};
 
 /// Makes the store hold of a partition what the changelog does, and nothing else, whatever the group's offset says. Nobody
@@ -28,7 +29,7 @@ pub fn refill(
         }
         store.fill(cache_write(source, std::mem::take(&mut gathered), None))
     };
-    let reached = changelog.read(source.partition, extent.low, &mut visit)?;
+    let reached = changelog.read_through(source.partition, extent.low, &mut visit)?;
     store.fill(cache_write(source, gathered, Some(Checkpoint { changelog: reached, written_ms: now_ms })))?;
     if reached < extent.high {
         return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));

@@ -7,12 +7,13 @@
 use std::time::Duration;
 
 use super::cache::Cache;
-use super::changelog::{ChangelogRecord, GatherError, Gathered};
+use super::changelog::{ChangelogRecord, Gathered};
 use super::changelog_id::ChangelogId;
 use super::last_position::last_position;
-use super::log_ports::{ChangelogExtent, ChangelogSource, Checkpoint};
-use super::ports::{By, Epoch, PortError, Position, StateReader as _};
+use super::log_ports::{ChangelogExtent, ChangelogSource, Checkpoint, ReadTo};
+use super::ports::{Epoch, PortError, Position, StateReader as _};
 use super::recent::cache_write;
+use super::restore_words::{beginning_lost, difference, not_ours, unreadable};
 use super::units::{self, Units};
 use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::{Meters, event};
@@ -151,7 +152,7 @@ impl Restore {
         self.claim = None;
         let reason = match store.checkpoint(&self.source)? {
             Some(Checkpoint { changelog, .. }) if changelog > extent.high => {
-                return Err(self.not_ours(site, changelog, extent));
+                return Err(not_ours(&site.topic, &self.source, changelog, extent.high));
             }
             Some(Checkpoint { changelog, .. }) if changelog < extent.low => "the changelog begins behind it",
             Some(Checkpoint { written_ms, .. }) if is_older(written_ms, site.tombstones_kept, now.wall_ms) => {
@@ -167,15 +168,6 @@ impl Restore {
             None => "it has none, or only a part",
         };
         self.forget(site, extent, reason)
-    }
-
-    fn not_ours(&self, site: &RestoreSite, stands: NextOffset, extent: ChangelogExtent) -> PortError {
-        PortError::Fatal(format!(
-            "the store stands at offset {stands} of {}/{}, which ends at {}: the changelog was deleted and created again, \
-             or has lost records, or the store is of another one. If this store is the best copy there is, `order-sync \
-             store rebase` writes it into the changelog; else give the worker an empty directory",
-            site.topic, self.source.partition, extent.high
-        ))
     }
 
     /// What the store holds counts for nothing. Says where to begin: a changelog that has lost its beginning cannot replace it.
@@ -250,12 +242,21 @@ impl Restore {
             write(std::mem::take(&mut gathered), None)
         };
         let reached = changelog.read(source.partition, at, &mut visit);
-        let reached = reached.and_then(|reached| write(gathered, Some(reached)).map(|()| reached));
+        let reached = reached.and_then(|reached| {
+            let checkpoint = if let ReadTo::End(end) = &reached { Some(*end) } else { None };
+            write(gathered, checkpoint).map(|()| reached)
+        });
         if let (true, Some(claim)) = (is_other, self.claim) {
             return self.begin_anew(site, claim, group, until);
         }
-        let reached = reached?;
+        let (reached, pause) = match reached? {
+            ReadTo::End(end) => (end, None),
+            ReadTo::Pause(at, why) => (at, Some(why)),
+        };
         self.stage = Stage::Read { group, at: reached, until };
+        if let Some(why) = pause {
+            return Ok(self.wait(why));
+        }
         if reached < until {
             return Ok(self.wait("a transaction on the changelog is still open".to_owned()));
         }
@@ -266,7 +267,7 @@ impl Restore {
                     return self.begin_anew(site, claim, group, until);
                 }
                 None if claim.extent.low == NextOffset::new(0) => {
-                    return Err(self.not_ours(site, claim.at, claim.extent));
+                    return Err(not_ours(&site.topic, &self.source, claim.at, claim.extent.high));
                 }
                 // The position itself may be among what is lost of it.
                 Some(_) | None => self.claim = None,
@@ -289,50 +290,8 @@ impl Restore {
             self.stage = Stage::Ask;
             return Ok(self.wait("the group's offset and the changelog differ; asking again".to_owned()));
         }
-        Err(PortError::Fatal(self.difference(&site.topic, group, position)))
+        Err(PortError::Fatal(difference(&site.topic, &self.source, group, position)))
     }
-
-    fn difference(&self, topic: &str, group: Option<NextOffset>, position: Option<NextOffset>) -> String {
-        let source = &self.source;
-        let group = group.map_or(-1, NextOffset::get);
-        match position {
-            None => format!(
-                "the group has committed offset {group} of {source}, but the changelog {topic} knows nothing of it: the \
-                 changelog was lost, or this group has run without kafka.exactly_once, whose store `order-sync store \
-                 rebase` writes into the changelog"
-            ),
-            Some(position) if group > position.get() => format!(
-                "the group's offset {group} of {source} is ahead of position {position} in the changelog {topic}: states \
-                 are missing there. Somebody has moved the group's offset, or the changelog has lost records; set the \
-                 offset back to {position}, or restore the changelog"
-            ),
-            Some(position) => format!(
-                "the group's offset {group} of {source} is behind position {position} in the changelog {topic}: somebody \
-                 has set it back. Events before {position} are folded already; set the offset to {position} (to send \
-                 states again, resync the orders instead)"
-            ),
-        }
-    }
-}
-
-/// That records are gone from a partition's beginning. Compaction leaves the first offset where it is.
-pub fn beginning_lost(place: &str, low: NextOffset, but: &str) -> PortError {
-    PortError::Refused(
-        By::Kafka,
-        format!(
-            "the changelog {place} begins at offset {low}: records before that were deleted (by kafka-delete-records, or by \
-             time while its cleanup.policy was not compact), and states of orders with them{but}. A worker whose store \
-             stands at offset {low} or behind it can take the partition; to mend it for all, stop every worker, delete the \
-             topic, and let `order-sync store rebase` write the best directory there is into a new one"
-        ),
-    )
-}
-
-pub(super) fn unreadable(source: &TopicPartition, error: &GatherError) -> PortError {
-    PortError::Fatal(format!(
-        "the changelog cannot be read on partition {}: {error}; run the release that wrote it",
-        source.partition
-    ))
 }
 
 /// Whether `written_ms` lies so far back that half of `kept` has passed: clocks differ, and the broker's time decides.

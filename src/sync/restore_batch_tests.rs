@@ -7,6 +7,7 @@ use crate::order::{AppId, TimeUnit, UpdateTime};
 use crate::store::MemoryStore;
 use crate::sync::log_fakes::{FakeLog, identity, part, source};
 use crate::sync::log_ports::{CacheStore as _, Transaction};
+use crate::sync::ports::By;
 
 /// Each record is a batch of its own.
 fn site(log: &FakeLog, store: &MemoryStore) -> RestoreSite {
@@ -65,6 +66,40 @@ fn what_a_restore_wrote_before_it_was_cut_off_is_taken_for_no_more_than_it_is() 
         assert!(matches!(run(&log, &store), Ok(Step::Done)), "{begun} {cut_at}");
         assert_eq!(orders.map(stamp), [Some(5), Some(6), Some(7), Some(8)], "{begun} {cut_at}");
     }
+}
+
+/// Behind a slow way a changelog never comes without pauses: each goes on where the one before it ended. Until the end is
+/// there, no checkpoint says that it is.
+#[test]
+fn a_changelog_that_comes_in_parts_is_read_once_and_to_its_end() {
+    let (log, store) = (FakeLog::default(), MemoryStore::new());
+    for (number, order) in (1..).zip(["A", "B", "C", "D"]) {
+        let part = part(0, 1, number, order, 4 + i64::try_from(number).unwrap(), &[]);
+        log.content().write(&Transaction { parts: vec![part], ..Transaction::default() }, true);
+    }
+    log.content().slow = Some(3);
+    let end = log.content().end();
+    let (mut site, mut restore) = (site(&log, &store), Restore::new(Epoch(1), source(0)));
+    let now = RestoreNow { mono: Duration::ZERO, wall_ms: 1_800_000_000_000 };
+    let mut pauses = 0;
+    loop {
+        match restore.step(&mut site, now).unwrap() {
+            Step::Done => break,
+            Step::Waits => pauses += 1,
+            Step::More => continue,
+        }
+        assert!(store.checkpoint(&source(0)).unwrap().is_none(), "it is not all there");
+    }
+    assert_eq!(pauses, (end - 1) / 3, "each part is read once");
+    assert_eq!(restore.orders, 4, "and counted once");
+    assert_eq!(store.checkpoint(&source(0)).unwrap().map(|it| it.changelog), Some(NextOffset::new(end)));
+    let mut whole = 0;
+    let reached = site.changelog.read_through(0, NextOffset::new(0), &mut |_| {
+        whole += 1;
+        Ok(())
+    });
+    assert_eq!(reached.unwrap(), NextOffset::new(end));
+    assert_eq!(whole, end - 4, "every record but for the four markers");
 }
 
 /// An empty directory remembers no unit: the stamps in the changelog tell that the app was in milliseconds. Seconds are not

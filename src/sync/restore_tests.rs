@@ -20,6 +20,7 @@ const WALL_MS: i64 = 1_800_000_000_000;
 
 fn world() -> World {
     let (log, store) = (FakeLog::default(), MemoryStore::new());
+    let now = RestoreNow { mono: Duration::ZERO, wall_ms: WALL_MS };
     let site = RestoreSite {
         changelog: Box::new(log.clone()),
         cache: Cache::new(Arc::new(store.clone()), Meters::default()),
@@ -29,7 +30,6 @@ fn world() -> World {
         batch_bytes: BATCH_BYTES,
         units: Units::new(),
     };
-    let now = RestoreNow { mono: Duration::ZERO, wall_ms: WALL_MS };
     World { log, store, site, restore: Restore::new(Epoch(1), source(0)), now }
 }
 
@@ -214,7 +214,7 @@ fn a_changelog_that_has_lost_its_beginning_is_not_taken_for_the_whole() {
         world.again();
         match world.run() {
             Ok(Step::Done) if expect.is_empty() => assert_eq!((world.stamp("A"), world.stamp("B")), (Some(5), Some(6))),
-            Err(PortError::Refused(By::Kafka, words)) if !expect.is_empty() => {
+            Err(PortError::Refused(crate::sync::ports::By::Kafka, words)) if !expect.is_empty() => {
                 assert!(expect.iter().all(|part| words.contains(part)), "{words}");
                 let is_of_no_use = words.contains("begins behind it");
                 assert!(!is_of_no_use || world.stamp("A") == Some(5), "it may be the best copy that there is");

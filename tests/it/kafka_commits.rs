@@ -142,7 +142,7 @@ fn real_kafka_a_commit_writes_everything_at_once_and_says_where_it_ends() {
         numbers.push(Position::decode(record.value.as_ref().unwrap()).unwrap().commit_number);
         Ok(())
     };
-    let end = changelog.read(0, receipts[0].1, &mut visit).unwrap();
+    let end = changelog.read_through(0, receipts[0].1, &mut visit).unwrap();
     assert_eq!(numbers, [2], "behind the first receipt stands the second commit only");
     assert_eq!(end, changelog.extent(0).unwrap().high, "markers are passed");
     site.consumer.stop();
@@ -297,11 +297,11 @@ fn real_kafka_an_earlier_run_s_open_transaction_ends_with_the_next_start() {
     let _open = open_transaction(&site.config, &id, &position(&site.source, 1, 5));
     let mut changelog = Changelog::connect(&site.config).unwrap();
     let high = changelog.extent(0).unwrap().high;
-    assert!(changelog.read(0, NextOffset::new(0), &mut |_| Ok(())).unwrap() < high, "held back");
+    assert!(changelog.read_through(0, NextOffset::new(0), &mut |_| Ok(())).unwrap() < high, "held back");
     let mut transactions = site.transactions("store-1", site.consumer.fence());
     transactions.recover().unwrap();
     let high = changelog.extent(0).unwrap().high;
-    assert_eq!(changelog.read(0, NextOffset::new(0), &mut |_| panic!("aborted")).unwrap(), high);
+    assert_eq!(changelog.read_through(0, NextOffset::new(0), &mut |_| panic!("aborted")).unwrap(), high);
     site.consumer.stop();
 }
 

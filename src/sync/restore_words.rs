@@ -1,0 +1,62 @@
+//! What a restore says when it cannot go on: what is so, and what to do.
+
+use super::changelog::GatherError;
+use super::ports::{By, PortError};
+use crate::record::{NextOffset, TopicPartition};
+
+/// That the store stands behind the end of its changelog partition.
+pub(super) fn not_ours(topic: &str, source: &TopicPartition, stands: NextOffset, end: NextOffset) -> PortError {
+    PortError::Fatal(format!(
+        "the store stands at offset {stands} of {topic}/{}, which ends at {end}: the changelog was deleted and created again, \
+         or has lost records, or the store is of another one. If this store is the best copy there is, `order-sync \
+         store rebase` writes it into the changelog; else give the worker an empty directory",
+        source.partition
+    ))
+}
+
+/// That the group's offset and the position in the changelog are not equal.
+pub(super) fn difference(
+    topic: &str,
+    source: &TopicPartition,
+    group: Option<NextOffset>,
+    position: Option<NextOffset>,
+) -> String {
+    let group = group.map_or(-1, NextOffset::get);
+    match position {
+        None => format!(
+            "the group has committed offset {group} of {source}, but the changelog {topic} knows nothing of it: the \
+             changelog was lost, or this group has run without kafka.exactly_once, whose store `order-sync store \
+             rebase` writes into the changelog"
+        ),
+        Some(position) if group > position.get() => format!(
+            "the group's offset {group} of {source} is ahead of position {position} in the changelog {topic}: states \
+             are missing there. Somebody has moved the group's offset, or the changelog has lost records; set the \
+             offset back to {position}, or restore the changelog"
+        ),
+        Some(position) => format!(
+            "the group's offset {group} of {source} is behind position {position} in the changelog {topic}: somebody \
+             has set it back. Events before {position} are folded already; set the offset to {position} (to send \
+             states again, resync the orders instead)"
+        ),
+    }
+}
+
+/// That records are gone from a partition's beginning. Compaction leaves the first offset where it is.
+pub fn beginning_lost(place: &str, low: NextOffset, but: &str) -> PortError {
+    PortError::Refused(
+        By::Kafka,
+        format!(
+            "the changelog {place} begins at offset {low}: records before that were deleted (by kafka-delete-records, or by \
+             time while its cleanup.policy was not compact), and states of orders with them{but}. A worker whose store \
+             stands at offset {low} or behind it can take the partition; to mend it for all, stop every worker, delete the \
+             topic, and let `order-sync store rebase` write the best directory there is into a new one"
+        ),
+    )
+}
+
+pub(super) fn unreadable(source: &TopicPartition, error: &GatherError) -> PortError {
+    PortError::Fatal(format!(
+        "the changelog cannot be read on partition {}: {error}; run the release that wrote it",
+        source.partition
+    ))
+}
