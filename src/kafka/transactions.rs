@@ -76,13 +76,32 @@ impl Transactions {
 
     /// A producer that has ended every earlier transaction of this id.
     fn open(&mut self) -> Result<BaseProducer<Ends>, PortError> {
-        let ends = Ends::new(&self.config);
-        let producer = client::transactions(&self.config, &self.id, self.time.whole())?
-            .create_with_context(ends)
-            .map_err(|e| port_error("cannot make the producer of commits", &e))?;
-        let producer: BaseProducer<Ends> = producer;
-        producer.init_transactions(self.time.step()).map_err(|e| self.judge("transactions cannot begin", &e))?;
-        Ok(producer)
+        loop {
+            let ends = Ends::new(&self.config);
+            let producer: BaseProducer<Ends> = client::transactions(&self.config, &self.id, self.time.whole())?
+                .create_with_context(ends)
+                .map_err(|e| port_error("cannot make the producer of commits", &e))?;
+            match producer.init_transactions(self.time.step()) {
+                Ok(()) => return Ok(producer),
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTransactionTimeout) => {
+                    let refused = self.time.whole().as_secs();
+                    if !self.time.was_refused() {
+                        return Err(PortError::Fatal(format!(
+                            "the brokers allow no transaction of {refused} s; set their transaction.max.timeout.ms to \
+                             {refused}000 or more"
+                        )));
+                    }
+                    let seconds = self.time.whole().as_secs();
+                    tracing::warn!(
+                        refused,
+                        seconds,
+                        "the brokers allow no transaction of this length: where commits do not get through, raise their \
+                         transaction.max.timeout.ms"
+                    );
+                }
+                Err(error) => return Err(self.judge("transactions cannot begin", &error)),
+            }
+        }
     }
 
     fn producer(&mut self) -> Result<BaseProducer<Ends>, PortError> {

@@ -88,6 +88,7 @@ fn a_changelog_that_comes_in_parts_is_read_once_and_to_its_end() {
             Step::Waits => pauses += 1,
             Step::More => continue,
         }
+        assert!(pauses < end, "it begins again and again");
         assert!(store.checkpoint(&source(0)).unwrap().is_none(), "it is not all there");
     }
     assert_eq!(pauses, (end - 1) / 3, "each part is read once");
