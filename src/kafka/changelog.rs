@@ -24,6 +24,8 @@ use crate::sync::ports::PortError;
 const SILENCE: Duration = Duration::from_secs(10);
 /// How long at most where even that was too short for a single fetch: some 256 KiB at 4 kB/s.
 const SILENCE_MAX: Duration = Duration::from_secs(80);
+/// How long is read in one go: so long a worker that ends waits for it.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// One look at the reader's queue.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -36,6 +38,18 @@ pub struct Changelog {
     uncommitted: BaseConsumer<Chatter>,
     /// How long nothing may come, by what has come before.
     silence: Duration,
+    /// What was read last, where there is more of it: it stays assigned.
+    reading: Option<Reading>,
+}
+
+/// A partition that is read from, up to an end.
+struct Reading {
+    partition: i32,
+    at: NextOffset,
+    /// Its last stable offset when it was begun.
+    end: NextOffset,
+    /// When something came last.
+    heard: Instant,
 }
 
 /// What the group's committed offsets tell of the source topics.
@@ -63,6 +77,7 @@ impl Changelog {
             committed: open("read_committed")?,
             uncommitted: open("read_uncommitted")?,
             silence: SILENCE,
+            reading: None,
         })
     }
 
@@ -100,27 +115,43 @@ impl Changelog {
         self.committed.assign(&list)
     }
 
-    /// Reads until `end` has been passed: by a record, or by librdkafka's word that nothing is left before the last
-    /// stable offset, which was `end` or more when it was asked; or until nothing has come for a while.
-    fn read_until(
+    /// `None` where nothing is to be read from there on.
+    fn begin(&self, partition: i32, from: NextOffset) -> Result<Option<Reading>, PortError> {
+        let place = self.place(partition);
+        let doing = |e: &KafkaError| asking_error(&format!("cannot read {place}"), e);
+        // The last stable offset: an open transaction holds it back, and markers do not.
+        let ends = lookup::ends(&self.committed, std::slice::from_ref(&place)).map_err(|e| doing(&e))?;
+        let Some(end) = ends.get(&place).copied() else {
+            return Err(PortError::Passing(format!("{place}: no answer")));
+        };
+        if end <= from {
+            return Ok(None);
+        }
+        self.assign(partition, from).map_err(|e| doing(&e))?;
+        Ok(Some(Reading { partition, at: from, end, heard: Instant::now() }))
+    }
+
+    /// Reads until the end has been passed: by a record, or by librdkafka's word that nothing is left before the last
+    /// stable offset, which was `end` or more when it was asked; until nothing has come for a while; or for a moment.
+    fn read_on(
         &self,
-        from: NextOffset,
-        end: NextOffset,
+        reading: &mut Reading,
         visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
     ) -> Result<ReadTo, PortError> {
-        let (mut heard, mut at, mut last) = (Instant::now(), from, None);
-        while at < end {
+        let (began, from, mut last) = (Instant::now(), reading.at, None);
+        while reading.at < reading.end {
             match self.committed.poll(LOOK) {
                 Some(Ok(message)) => {
                     let (key, value) = (message.key().unwrap_or_default().to_vec(), message.payload().map(Vec::from));
-                    at = NextOffset::new(message.offset() + 1);
+                    reading.at = NextOffset::new(message.offset() + 1);
                     drop(message);
                     visit(&ChangelogRecord { key, value })?;
-                    heard = Instant::now();
+                    reading.heard = Instant::now();
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(ReadTo::End(end)),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(ReadTo::End(reading.end)),
                 Some(Err(error)) => match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                        let at = reading.at;
                         let words =
                             format!("{} no longer has offset {at}; asking again how far it reaches", self.topic);
                         return Err(PortError::Passing(words));
@@ -129,14 +160,21 @@ impl Changelog {
                 },
                 None => {}
             }
-            if heard.elapsed() > self.silence {
+            if reading.heard.elapsed() > self.silence {
                 let why = last.unwrap_or_else(|| "no answer".to_owned());
-                let words = format!("cannot read {} at offset {at}: {why}", self.topic);
+                let words = format!("cannot read {} at offset {}: {why}", self.topic, reading.at);
                 // What has come counts: behind a way with a quota it is never all that comes without a pause.
-                return if at > from { Ok(ReadTo::Pause(at, words)) } else { Err(PortError::Passing(words)) };
+                return if reading.at > from {
+                    Ok(ReadTo::Pause(reading.at, words))
+                } else {
+                    Err(PortError::Passing(words))
+                };
+            }
+            if began.elapsed() > AT_ONCE {
+                return Ok(ReadTo::Part(reading.at));
             }
         }
-        Ok(ReadTo::End(at))
+        Ok(ReadTo::End(reading.at))
     }
 }
 
@@ -173,19 +211,20 @@ impl ChangelogSource for Changelog {
         from: NextOffset,
         visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
     ) -> Result<ReadTo, PortError> {
-        let place = self.place(partition);
-        let doing = |e: &KafkaError| asking_error(&format!("cannot read {place}"), e);
-        // The last stable offset: an open transaction holds it back, and markers do not.
-        let ends = lookup::ends(&self.committed, std::slice::from_ref(&place)).map_err(|e| doing(&e))?;
-        let Some(end) = ends.get(&place).copied() else {
-            return Err(PortError::Passing(format!("{place}: no answer")));
+        let begun = self.reading.take().filter(|reading| (reading.partition, reading.at) == (partition, from));
+        let mut reading = match begun {
+            Some(reading) => reading,
+            None => match self.begin(partition, from)? {
+                Some(reading) => reading,
+                None => return Ok(ReadTo::End(from)),
+            },
         };
-        if end <= from {
-            return Ok(ReadTo::End(from));
+        let read = self.read_on(&mut reading, visit);
+        if let Ok(ReadTo::Part(_)) = read {
+            self.reading = Some(reading);
+            return read;
         }
-        self.assign(partition, from).map_err(|e| doing(&e))?;
-        let read = self.read_until(from, end, visit);
-        self.committed.unassign().map_err(|e| doing(&e))?;
+        self.committed.unassign().map_err(|e| asking_error(&format!("cannot read {}", self.place(partition)), &e))?;
         self.silence = if read.is_ok() { SILENCE } else { (self.silence * 2).min(SILENCE_MAX) };
         read
     }

@@ -165,7 +165,11 @@ impl ChangelogSource for FakeLog {
             }
         }
         let at = NextOffset::new(stable);
-        Ok(if stable < decided { ReadTo::Pause(at, "no answer".to_owned()) } else { ReadTo::End(at) })
+        Ok(match stable < decided {
+            true if stable % 2 == 0 => ReadTo::Part(at),
+            true => ReadTo::Pause(at, "no answer".to_owned()),
+            false => ReadTo::End(at),
+        })
     }
 }
 

@@ -67,8 +67,8 @@ pub trait ChangelogSource: Send {
     /// How far the changelog partition reaches, uncommitted records included.
     fn extent(&mut self, partition: i32) -> Result<ChangelogExtent, PortError>;
     /// Visits the committed records from `from` on, up to where they are decided just now: everything committed before that
-    /// place was visited. An open transaction holds it back. Where nothing more comes for a while, it pauses behind what has
-    /// come; where nothing has come at all, that is an error. An error of `visit` ends it.
+    /// place was visited. An open transaction holds it back. It does not go on for long, and where nothing more comes for a
+    /// while, it pauses behind what has come; where nothing has come at all, that is an error. An error of `visit` ends it.
     fn read(
         &mut self,
         partition: i32,
@@ -87,7 +87,7 @@ pub trait ChangelogSource: Send {
         loop {
             match self.read(partition, at, visit)? {
                 ReadTo::End(end) => return Ok(end),
-                ReadTo::Pause(so_far, _) => at = so_far,
+                ReadTo::Part(so_far) | ReadTo::Pause(so_far, _) => at = so_far,
             }
         }
     }
@@ -98,6 +98,8 @@ pub trait ChangelogSource: Send {
 pub enum ReadTo {
     /// As far as everything is decided.
     End(NextOffset),
+    /// So far, and there is more: asked for it next, the reader goes on at once.
+    Part(NextOffset),
     /// So far, and then nothing came for a while: why.
     Pause(NextOffset, String),
 }

@@ -249,14 +249,14 @@ impl Restore {
         if let (true, Some(claim)) = (is_other, self.claim) {
             return self.begin_anew(site, claim, group, until);
         }
-        let (reached, pause) = match reached? {
-            ReadTo::End(end) => (end, None),
-            ReadTo::Pause(at, why) => (at, Some(why)),
+        let reached = reached?;
+        let (ReadTo::End(at) | ReadTo::Part(at) | ReadTo::Pause(at, _)) = reached;
+        self.stage = Stage::Read { group, at, until };
+        let reached = match reached {
+            ReadTo::End(end) => end,
+            ReadTo::Part(_) => return Ok(Step::More),
+            ReadTo::Pause(_, why) => return Ok(self.wait(why)),
         };
-        self.stage = Stage::Read { group, at: reached, until };
-        if let Some(why) = pause {
-            return Ok(self.wait(why));
-        }
         if reached < until {
             return Ok(self.wait("a transaction on the changelog is still open".to_owned()));
         }

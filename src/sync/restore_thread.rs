@@ -146,7 +146,85 @@ impl Restorer for RestoreThread {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use super::*;
+    use crate::record::NextOffset;
+    use crate::store::MemoryStore;
+    use crate::sync::cache::Cache;
+    use crate::sync::changelog::ChangelogRecord;
+    use crate::sync::log_ports::{ChangelogExtent, ChangelogSource, ReadTo};
+    use crate::sync::ports::{Closed, PortError};
+    use crate::sync::units::Units;
+    use crate::telemetry::Meters;
+
+    type Visit<'v> = dyn FnMut(&ChangelogRecord) -> Result<(), PortError> + 'v;
+
+    /// A changelog that comes in parts, and never to its end.
+    struct Endless(Arc<[AtomicI64; 2]>);
+
+    impl ChangelogSource for Endless {
+        fn committed(&mut self, _source: &TopicPartition) -> Result<Option<NextOffset>, PortError> {
+            Ok(None)
+        }
+
+        fn extent(&mut self, _partition: i32) -> Result<ChangelogExtent, PortError> {
+            Ok(ChangelogExtent { low: NextOffset::new(0), high: NextOffset::new(i64::MAX) })
+        }
+
+        fn read(&mut self, partition: i32, from: NextOffset, _: &mut Visit<'_>) -> Result<ReadTo, PortError> {
+            self.0[usize::try_from(partition).unwrap()].store(from.get(), Ordering::Relaxed);
+            Ok(ReadTo::Part(NextOffset::new(from.get() + 1)))
+        }
+    }
+
+    struct Deaf;
+
+    impl Inbox for Deaf {
+        fn send(&self, _input: Input) -> Result<(), Closed> {
+            Ok(())
+        }
+    }
+
+    /// A large one takes minutes: neither a partition that moves on nor the worker's end waits for it.
+    #[test]
+    fn a_restore_under_way_ends_when_it_is_taken_back_and_with_the_worker() {
+        let read = Arc::new([const { AtomicI64::new(0) }; 2]);
+        let site = RestoreSite {
+            changelog: Box::new(Endless(Arc::clone(&read))),
+            cache: Cache::new(Arc::new(MemoryStore::new()), Meters::default()),
+            meters: Meters::default(),
+            topic: "g.changelog".to_owned(),
+            tombstones_kept: Duration::from_secs(1000),
+            batch_bytes: 1,
+            units: Units::new(),
+        };
+        let (mut restorer, run) = RestoreThread::new(site, Arc::new(Deaf), || 0);
+        let thread = std::thread::spawn(run);
+        let how_far = |partition: usize| read[partition].load(Ordering::Relaxed);
+        let until_beyond = |partition: usize, at: i64| {
+            let began = Instant::now();
+            while how_far(partition) <= at {
+                assert!(began.elapsed() < Duration::from_secs(20), "{partition} is at {}", how_far(partition));
+                std::thread::yield_now();
+            }
+        };
+        restorer.begin(Epoch(1), &TopicPartition::new("orders", 0));
+        until_beyond(0, 100);
+        restorer.cancel(&TopicPartition::new("orders", 0));
+        restorer.begin(Epoch(2), &TopicPartition::new("orders", 1));
+        until_beyond(1, 100);
+        let stopped_at = how_far(0);
+        until_beyond(1, how_far(1) + 100);
+        assert_eq!(how_far(0), stopped_at);
+        drop(restorer);
+        let began = Instant::now();
+        while !thread.is_finished() {
+            assert!(began.elapsed() < Duration::from_secs(20), "it reads on for nobody");
+            std::thread::yield_now();
+        }
+        thread.join().unwrap();
+    }
 
     fn jobs(queue: &Receiver<Job>) -> Vec<(bool, i32)> {
         let tell = |job| match job {

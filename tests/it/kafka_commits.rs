@@ -65,7 +65,7 @@ impl Site {
         Transactions::new(&self.config, store, fence, Meters::default())
     }
 
-    fn transaction(&self, epoch: Epoch, number: u64, next: i64) -> Transaction {
+    pub fn transaction(&self, epoch: Epoch, number: u64, next: i64) -> Transaction {
         let letter = Letter { partition: 0, key: None, value: Some(b"v".to_vec()), headers: Vec::new() };
         let mut overlay = Overlay::default();
         overlay.advance(NextOffset::new(next));

@@ -28,6 +28,7 @@ mod kafka_commits;
 mod kafka_letters;
 mod kafka_mock;
 mod kafka_nodes;
+mod kafka_reads;
 mod kafka_real;
 mod kafka_unknown;
 mod map;

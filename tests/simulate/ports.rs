@@ -201,7 +201,8 @@ impl ChangelogSource for Reader {
             visit(record)?;
         }
         if let Some(at) = pause {
-            return Ok(ReadTo::Pause(NextOffset::new(at), "no answer".to_owned()));
+            let at = NextOffset::new(at);
+            return Ok(if stable % 2 == 0 { ReadTo::Part(at) } else { ReadTo::Pause(at, "no answer".to_owned()) });
         }
         match self.wire.plant {
             Plant::ReadStopsEarly => Ok(ReadTo::End(NextOffset::new(end))),
