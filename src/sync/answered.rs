@@ -6,6 +6,7 @@ use super::acceptance::Acceptance;
 use super::circuit::{Cause, Failure, Fate, Tried};
 use super::circuit_evidence::OrderPrint;
 use super::deliver::Flight;
+use super::doubt::{Belief, DOUBT_WAIT};
 use super::engine::Engine;
 use super::lane::{AfterHead, Lane, LaneId, LanePhase, Waiting};
 use super::ports::{Ticket, TokenGeneration};
@@ -67,11 +68,7 @@ impl Engine {
             Verdict::Retry => self.failed(&answered),
             Verdict::RefreshToken => self.token_doubted(&answered),
             Verdict::Reject => self.rejected(&answered),
-            Verdict::Suspend => {
-                self.note(&answered);
-                self.suspend(flight.desk, &judgement, now);
-                self.try_in_turn(lane);
-            }
+            Verdict::Suspend => self.app_refused(&answered),
         }
         self.tell_circuit(flight.desk);
     }
@@ -80,7 +77,8 @@ impl Engine {
         let (flight, now) = (answered.flight, answered.now);
         let desk = &mut self.desks[flight.desk];
         desk.acceptances += 1;
-        desk.token.accepted(answered.token, now.mono);
+        desk.token.accepted(answered.order, answered.token, now.mono);
+        desk.doubts.accepted(answered.order, now.mono);
         desk.circuit.accepted(flight.started, now.mono);
         self.count_patience(answered);
         let key = self.lanes.get(answered.lane).and_then(Lane::head_key);
@@ -185,20 +183,50 @@ impl Engine {
         self.wait(id, wait, now);
     }
 
+    /// The configuration is wrong, unless others are accepted beside this order.
+    fn app_refused(&mut self, answered: &Answered<'_>) {
+        let (started, now) = (answered.flight.started, answered.now);
+        let desk = &mut self.desks[answered.flight.desk];
+        let belief = if desk.circuit.state().is_waiting() {
+            Belief::Believed
+        } else {
+            desk.doubts.refused(answered.order, started, now.mono)
+        };
+        match belief {
+            Belief::Believed => {
+                self.note(answered);
+                self.suspend(answered.flight.desk, answered.judgement, now);
+                self.try_in_turn(answered.lane);
+            }
+            Belief::Doubted => self.doubted(answered),
+            Belief::OrdersOwn => self.orders_own(answered),
+        }
+    }
+
+    /// Whether it is the app or the order that is refused will be seen when it is tried once more.
+    fn doubted(&mut self, answered: &Answered<'_>) {
+        self.note(answered);
+        self.desks[answered.flight.desk].circuit.told_nothing(answered.flight.started, answered.now.mono);
+        self.wait(answered.lane, DOUBT_WAIT, answered.now);
+    }
+
+    fn orders_own(&mut self, answered: &Answered<'_>) {
+        self.desks[answered.flight.desk].circuit.told_nothing(answered.flight.started, answered.now.mono);
+        self.failed_alone(answered);
+    }
+
     /// A refused token says nothing of the platform or of the order, unless another order was accepted with it.
     fn token_doubted(&mut self, answered: &Answered<'_>) {
         let (started, now) = (answered.flight.started, answered.now);
         let jitter = self.rng.f64();
         let desk = &mut self.desks[answered.flight.desk];
-        match desk.token.refused(answered.token, started, jitter, now.mono) {
+        match desk.token.refused(answered.order, answered.token, started, jitter, now.mono) {
             Refusal::UseNewer | Refusal::Wait => {
                 desk.circuit.told_nothing(started, now.mono);
                 self.try_in_turn(answered.lane);
             }
-            Refusal::OrdersOwn => {
-                desk.circuit.told_nothing(started, now.mono);
-                self.failed_alone(answered);
-            }
+            Refusal::Doubted => self.doubted(answered),
+            Refusal::OrdersOwn => self.orders_own(answered),
             Refusal::Suspend => {
                 self.suspend(answered.flight.desk, answered.judgement, now);
                 self.try_in_turn(answered.lane);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::circuit::{Circuit, CircuitRules, CircuitState};
 use super::circuit_patience::Patience;
+use super::doubt::Doubts;
 use super::lane::LaneId;
 use super::pace::Pace;
 use super::token::TokenDesk;
@@ -28,6 +29,8 @@ pub struct Desk {
     pub token: TokenDesk,
     /// What its answers say about the platform.
     pub circuit: Circuit,
+    /// Whether its configuration is wrong where one order is told so.
+    pub doubts: Doubts,
     /// The state of the circuit that was last logged.
     pub told: CircuitState,
     /// The time that counts against its failing orders.
@@ -59,6 +62,7 @@ impl Desk {
             app_id,
             token: TokenDesk::default(),
             circuit: Circuit::new(rules.clone()),
+            doubts: Doubts::default(),
             told: CircuitState::Closed,
             patience: Patience::new(rules, longest_wait),
             accepted_codes: Vec::new(),

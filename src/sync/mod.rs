@@ -19,6 +19,7 @@ pub mod cycle;
 pub mod dead_letter;
 pub mod deliver;
 pub mod desk;
+pub mod doubt;
 pub mod engine;
 pub mod feed;
 pub mod fold_settings;

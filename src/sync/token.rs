@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::circuit_evidence::OrderPrint;
+use super::doubt::{Belief, Doubts};
 use super::ports::TokenGeneration;
 
 const REFRESH_AFTER: Duration = Duration::from_secs(60 * 60);
@@ -25,7 +27,6 @@ struct Current {
     fetched_at: Duration,
     lifetime: Duration,
     refused: bool,
-    last_accepted_at: Option<Duration>,
 }
 
 /// What a refused token calls for.
@@ -35,6 +36,8 @@ pub enum Refusal {
     UseNewer,
     /// Another order was accepted with this token meanwhile: this order's own trouble, with budget.
     OrdersOwn,
+    /// It was good a moment ago, and nobody else was refused: the order tries once more.
+    Doubted,
     /// The app waits for a new token, or for the young one to be good.
     Wait,
     /// Three fetched in a row were refused: a matter of configuration.
@@ -51,6 +54,7 @@ pub struct TokenDesk {
     refused_in_a_row: u32,
     retry_young_at: Option<Duration>,
     last_fetch: Option<Duration>,
+    doubts: Doubts,
 }
 
 impl TokenDesk {
@@ -113,7 +117,8 @@ impl TokenDesk {
         self.failures = 0;
         self.not_before = now;
         self.retry_young_at = None;
-        self.current = Some(Current { generation, fetched_at: now, lifetime, refused: false, last_accepted_at: None });
+        self.current = Some(Current { generation, fetched_at: now, lifetime, refused: false });
+        self.doubts.begin_anew();
     }
 
     /// The fetch failed; `wait` is how long to leave the endpoint alone.
@@ -128,27 +133,34 @@ impl TokenDesk {
         self.failures
     }
 
-    /// An attempt with this token was accepted.
-    pub fn accepted(&mut self, generation: TokenGeneration, now: Duration) {
+    /// An order's attempt with this token was accepted.
+    pub fn accepted(&mut self, order: OrderPrint, generation: TokenGeneration, now: Duration) {
         if let Some(current) = self.current.as_mut().filter(|c| c.generation == generation) {
-            current.last_accepted_at = Some(now);
+            self.doubts.accepted(order, now);
             current.refused = false;
             self.retry_young_at = None;
             self.refused_in_a_row = 0;
         }
     }
 
-    /// An attempt that was `started` with this token was refused for it. `jitter` in 0..=1 spreads the wait of 30–60 s.
-    pub fn refused(&mut self, generation: TokenGeneration, started: Duration, jitter: f64, now: Duration) -> Refusal {
+    /// An order's attempt that was `started` with this token was refused for it. `jitter` in 0..=1 spreads the wait of 30–60 s.
+    pub fn refused(
+        &mut self,
+        order: OrderPrint,
+        generation: TokenGeneration,
+        started: Duration,
+        jitter: f64,
+        now: Duration,
+    ) -> Refusal {
         let Some(current) = self.current.as_mut() else { return Refusal::Wait };
         if current.generation != generation {
             return Refusal::UseNewer;
         }
-        if current.last_accepted_at.is_some_and(|at| at > started) {
-            return Refusal::OrdersOwn;
-        }
-        if current.refused {
-            return Refusal::Wait;
+        match self.doubts.refused(order, started, now) {
+            Belief::OrdersOwn => return Refusal::OrdersOwn,
+            Belief::Doubted if !current.refused => return Refusal::Doubted,
+            Belief::Doubted | Belief::Believed if current.refused => return Refusal::Wait,
+            Belief::Doubted | Belief::Believed => {}
         }
         current.refused = true;
         if now.saturating_sub(current.fetched_at) < YOUNG {

@@ -2,6 +2,9 @@ use super::*;
 
 const GEN1: TokenGeneration = TokenGeneration(1);
 const GEN2: TokenGeneration = TokenGeneration(2);
+const ORDER: OrderPrint = OrderPrint(1);
+const OTHER: OrderPrint = OrderPrint(2);
+const LAST: OrderPrint = OrderPrint(3);
 
 fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -69,15 +72,15 @@ fn a_token_is_not_used_to_its_last_second() {
 fn a_refusal_of_an_old_token_uses_the_newer() {
     let mut desk = with_token(7200);
     desk.fetched(GEN2, s(7200), s(3600));
-    assert_eq!(desk.refused(GEN1, s(3599), 0.0, s(3601)), Refusal::UseNewer);
+    assert_eq!(desk.refused(ORDER, GEN1, s(3599), 0.0, s(3601)), Refusal::UseNewer);
     assert!(desk.is_usable(s(3601)));
 }
 
 #[test]
 fn a_refused_token_is_fetched_anew_once() {
     let mut desk = with_token(7200);
-    assert_eq!(desk.refused(GEN1, s(100), 0.0, s(101)), Refusal::Wait);
-    assert_eq!(desk.refused(GEN1, s(100), 0.0, s(101)), Refusal::Wait);
+    assert_eq!(desk.refused(ORDER, GEN1, s(100), 0.0, s(101)), Refusal::Wait);
+    assert_eq!(desk.refused(ORDER, GEN1, s(100), 0.0, s(101)), Refusal::Wait);
     assert!(!desk.is_usable(s(101)));
     assert!(desk.start_fetch(s(101)));
     desk.fetched(GEN2, s(7200), s(102));
@@ -87,22 +90,39 @@ fn a_refused_token_is_fetched_anew_once() {
 #[test]
 fn a_young_token_is_tried_again_before_it_is_replaced() {
     let mut desk = with_token(7200);
-    assert_eq!(desk.refused(GEN1, s(4), 0.5, s(5)), Refusal::Wait);
+    assert_eq!(desk.refused(ORDER, GEN1, s(4), 0.5, s(5)), Refusal::Wait);
     assert_eq!(desk.next_look(), Some(s(45)), "30 to 60 s after it was fetched");
     assert!(!desk.start_fetch(s(44)));
     assert!(!desk.is_usable(s(44)));
     assert!(!desk.start_fetch(s(45)), "the same token again, no fetch");
     assert!(desk.is_usable(s(45)));
-    assert_eq!(desk.refused(GEN1, s(45), 0.0, s(46)), Refusal::Wait);
+    assert_eq!(desk.refused(ORDER, GEN1, s(45), 0.0, s(46)), Refusal::Wait);
     assert!(desk.start_fetch(s(46)));
 }
 
 #[test]
 fn a_refusal_beside_an_acceptance_is_the_orders_own() {
     let mut desk = with_token(7200);
-    desk.accepted(GEN1, s(100));
-    assert_eq!(desk.refused(GEN1, s(99), 0.0, s(101)), Refusal::OrdersOwn);
-    assert_eq!(desk.refused(GEN1, s(101), 0.0, s(102)), Refusal::Wait, "nothing was accepted since it started");
+    desk.accepted(OTHER, GEN1, s(100));
+    assert_eq!(desk.refused(ORDER, GEN1, s(99), 0.0, s(101)), Refusal::OrdersOwn);
+    assert_eq!(desk.refused(OTHER, GEN1, s(101), 0.0, s(102)), Refusal::Doubted, "it was good a moment ago");
+    assert!(desk.is_usable(s(102)) && !desk.start_fetch(s(102)), "one order stops nobody");
+    assert_eq!(desk.refused(ORDER, GEN1, s(101), 0.0, s(103)), Refusal::Wait, "two orders, and nothing accepted since");
+    assert!(desk.start_fetch(s(103)));
+}
+
+/// A poison order beside others costs neither a fetch nor a stop, however seldom the others come.
+#[test]
+fn an_order_that_alone_is_refused_with_a_good_token_fetches_nothing() {
+    let mut desk = with_token(7200);
+    let mut refusals = Vec::new();
+    for second in (100..3000).step_by(60) {
+        desk.accepted(OTHER, GEN1, s(second));
+        refusals.push(desk.refused(ORDER, GEN1, s(second + 1), 0.0, s(second + 2)));
+        assert!(desk.is_usable(s(second + 2)) && !desk.start_fetch(s(second + 2)));
+    }
+    assert_eq!(refusals[0], Refusal::Doubted);
+    assert!(refusals[1..].iter().all(|refusal| *refusal == Refusal::OrdersOwn), "{refusals:?}");
 }
 
 #[test]
@@ -110,7 +130,7 @@ fn three_refused_in_a_row_are_a_matter_of_configuration() {
     let mut desk = with_token(7200);
     let mut now = 100;
     for (generation, expected) in [(1, Refusal::Wait), (2, Refusal::Wait), (3, Refusal::Suspend)] {
-        assert_eq!(desk.refused(TokenGeneration(generation), s(now), 0.0, s(now + 1)), expected);
+        assert_eq!(desk.refused(ORDER, TokenGeneration(generation), s(now), 0.0, s(now + 1)), expected);
         now += 40;
         assert!(desk.start_fetch(s(now)));
         desk.fetched(TokenGeneration(generation + 1), s(7200), s(now));
@@ -119,8 +139,11 @@ fn three_refused_in_a_row_are_a_matter_of_configuration() {
     let mut desk = with_token(7200);
     for generation in 1..=6 {
         let at = generation * 1000;
-        desk.accepted(TokenGeneration(generation), s(at));
-        assert_eq!(desk.refused(TokenGeneration(generation), s(at + 100), 0.0, s(at + 101)), Refusal::Wait);
+        for order in [ORDER, OTHER, LAST] {
+            desk.accepted(order, TokenGeneration(generation), s(at));
+        }
+        desk.refused(ORDER, TokenGeneration(generation), s(at + 100), 0.0, s(at + 101));
+        assert_eq!(desk.refused(LAST, TokenGeneration(generation), s(at + 100), 0.0, s(at + 101)), Refusal::Wait);
         desk.fetched(TokenGeneration(generation + 1), s(7200), s(at + 102));
     }
 }
@@ -128,9 +151,9 @@ fn three_refused_in_a_row_are_a_matter_of_configuration() {
 #[test]
 fn two_fetches_after_a_refusal_lie_half_a_minute_apart() {
     let mut desk = with_token(7200);
-    assert_eq!(desk.refused(GEN1, s(100), 0.0, s(100)), Refusal::Wait);
+    assert_eq!(desk.refused(ORDER, GEN1, s(100), 0.0, s(100)), Refusal::Wait);
     assert!(desk.start_fetch(s(100)));
     desk.fetched(GEN2, s(7200), s(100));
-    assert_eq!(desk.refused(GEN2, s(131), 0.0, s(131)), Refusal::Wait);
+    assert_eq!(desk.refused(ORDER, GEN2, s(131), 0.0, s(131)), Refusal::Wait);
     assert!(desk.start_fetch(s(131)));
 }

@@ -153,6 +153,36 @@ fn a_refused_token_is_no_evidence_of_an_outage() {
     assert_eq!((world.owed_in_store(), world.letters.len()), (0, 0));
 }
 
+/// One order is told that the token or the app's name is wrong, again and again; all others are accepted. It is that order's
+/// own trouble: the app goes on with the token that it has, and the order is given up when its time has come.
+#[test]
+fn an_order_that_alone_is_told_of_token_or_settings_stops_nobody() {
+    for code in [40002, 40016, 28_003_017] {
+        for pause in [S / 4, 5 * S] {
+            let (mut world, source) = World::with_partition(&Scene::default());
+            let words = format!(r#"{{"err_code":{code},"err_msg":"you"}}"#);
+            let mut platform =
+                |attempt: &AttemptStart| if order_of(attempt) == "bad" { answer(200, &words) } else { ok() };
+            let mut turn = 0;
+            while world.letters.is_empty() {
+                if turn == 1 {
+                    world.produce(&source, &[event("tt1", "bad", 1)]);
+                }
+                let good = format!("good{turn}");
+                world.produce(&source, &[event("tt1", &good, 1)]);
+                world.run_with_latency(pause, S / 4, &mut platform);
+                world.run_with_latency(S, S / 4, &mut platform);
+                assert_eq!(world.stamps(&good).len(), 1, "{code}: {good} does not wait");
+                turn += 1;
+                assert!(world.now.mono < 1200 * S, "{code}: it is given up some day");
+            }
+            assert_eq!(world.letters[0].reason, DeadLetterReason::RetriesExhausted);
+            assert!(world.now.mono > 800 * S, "{code}: after its time only");
+            assert_eq!(world.tokens[&AppId::new("tt1")], 1, "{code}: nothing is fetched for it");
+        }
+    }
+}
+
 /// While the circuit is open the token is refused, too: the probe is made again with a new one, and nothing is spent.
 #[test]
 fn a_probe_whose_token_is_refused_is_made_again_with_another() {
