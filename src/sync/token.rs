@@ -158,9 +158,9 @@ impl TokenDesk {
         }
         match self.doubts.refused(order, started, now) {
             Belief::OrdersOwn => return Refusal::OrdersOwn,
-            Belief::Doubted if !current.refused => return Refusal::Doubted,
             Belief::Doubted | Belief::Believed if current.refused => return Refusal::Wait,
-            Belief::Doubted | Belief::Believed => {}
+            Belief::Doubted => return Refusal::Doubted,
+            Belief::Believed => {}
         }
         current.refused = true;
         if now.saturating_sub(current.fetched_at) < YOUNG {
