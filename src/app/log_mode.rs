@@ -137,6 +137,7 @@ pub(super) fn restore(
             cache: cache.clone(),
             meters: meters.clone(),
             topic: config.changelog_topic.clone(),
+            group: Arc::from(config.group_id.as_str()),
             tombstones_kept,
             batch_bytes: BATCH_BYTES,
             units: units.clone(),

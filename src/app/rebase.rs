@@ -185,7 +185,7 @@ fn plan(
     behind: Behind,
 ) -> Result<Plan, PortError> {
     let held = store.position(&source)?;
-    let Some(there) = there(changelog, &source)? else {
+    let Some(there) = there(changelog, kafka, &source)? else {
         let next = held.as_ref().map(|held| held.next);
         if let Some(group) = changelog.committed(&source)?.filter(|group| next.is_none_or(|next| next < *group)) {
             return Ok(match behind {
@@ -258,7 +258,7 @@ fn partition(log: &RebaseLog, records: &mut SourceTopics, store: &SledStore, tas
             pass_commands(records, store, source, held.next, &mut step)?
         }
     };
-    let position = rebased(held, *onto, *anew, ChangelogId(fastrand::u64(..)), commands_end);
+    let position = rebased(held, log.group_id(), *onto, *anew, ChangelogId(fastrand::u64(..)), commands_end);
     let value = position.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
     step.records.push(ChangelogRecord { key: ChangelogKey::Position.encode(&source.topic), value: Some(value) });
     log.write(source, &step.records, Some(position.next))?;

@@ -12,6 +12,7 @@ use crate::sync::changelog::{ChangelogKey, ChangelogRecord, Gathered};
 use crate::sync::log_ports::ChangelogSource as _;
 use crate::sync::ports::{PortError, Position, SourceReader as _};
 use crate::sync::position;
+use crate::sync::restore_words::check_group;
 
 /// Offsets are moved under whoever is in the group.
 pub(super) fn refuse_members(log: &RebaseLog, kafka: &config::Kafka) -> Result<(), PortError> {
@@ -32,8 +33,12 @@ pub(super) fn partitions(counts: &BTreeMap<String, Option<i32>>) -> Vec<TopicPar
     all.collect()
 }
 
-/// The position that the changelog holds of a partition.
-pub(super) fn there(changelog: &mut Changelog, source: &TopicPartition) -> Result<Option<Position>, PortError> {
+/// The position that the changelog holds of a partition; one of another group is refused.
+pub(super) fn there(
+    changelog: &mut Changelog,
+    kafka: &config::Kafka,
+    source: &TopicPartition,
+) -> Result<Option<Position>, PortError> {
     let extent = changelog.extent(source.partition)?;
     let key = ChangelogKey::Position.encode(&source.topic);
     let mut found = Gathered::default();
@@ -46,6 +51,9 @@ pub(super) fn there(changelog: &mut Changelog, source: &TopicPartition) -> Resul
     let reached = changelog.read_through(source.partition, extent.low, &mut visit)?;
     if reached < extent.high {
         return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
+    }
+    if let Some(position) = &found.position {
+        check_group(&kafka.changelog_topic, source, position, &kafka.group_id)?;
     }
     Ok(found.position)
 }

@@ -17,6 +17,7 @@ pub(super) enum Onto {
 /// was just drawn, `commands_end` where the commands topic ends.
 pub(super) fn rebased(
     mut position: Position,
+    group: &str,
     onto: Onto,
     anew: Option<NextOffset>,
     id: ChangelogId,
@@ -26,6 +27,7 @@ pub(super) fn rebased(
     position.settings = None;
     // A store that was of the changelog before this is told by it.
     position.changelog_id = Some(id);
+    position.group = Some(group.into());
     if let Some(low) = anew {
         (position.next, position.partitions, position.last, position.topic_id) = (low, None, None, None);
         position.begun = Some(low);
@@ -57,18 +59,19 @@ mod tests {
 
     #[test]
     fn no_command_that_was_given_before_is_executed_again() {
-        let behind = rebased(held(), Onto::Nothing, None, ID, Some(NextOffset::new(9)));
+        let behind = rebased(held(), "g", Onto::Nothing, None, ID, Some(NextOffset::new(9)));
         assert_eq!(behind.commands, Some(NextOffset::new(9)), "the store has not heard of the last seven");
-        let expected = Position { commands: behind.commands, changelog_id: Some(ID), ..held() };
+        let expected =
+            Position { commands: behind.commands, changelog_id: Some(ID), group: Some("g".into()), ..held() };
         assert_eq!(behind, expected, "the rest goes on where it was");
-        let unread = rebased(held(), Onto::Nothing, None, ID, None);
+        let unread = rebased(held(), "g", Onto::Nothing, None, ID, None);
         assert_eq!(unread.commands, None, "a commands topic that is made anew is read from its beginning");
     }
 
     #[test]
     fn what_is_written_onto_the_changelog_s_own_states_is_a_commit_of_its_own() {
         let low = NextOffset::new(0);
-        let onto = rebased(held(), Onto::Itself, Some(low), ID, None);
+        let onto = rebased(held(), "g", Onto::Itself, Some(low), ID, None);
         assert_eq!(onto.commit_number, held().commit_number + 1);
         assert_eq!(onto.commands, held().commands, "the changelog knows what was executed");
         assert_eq!((onto.next, onto.partitions, onto.last, onto.topic_id), (low, None, None, None));

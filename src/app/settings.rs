@@ -93,6 +93,7 @@ fn circuit(config: &Config) -> CircuitRules {
 pub fn rules(config: &Config, outcomes: Arc<OutcomeTable>, end: End) -> Rules {
     let delivery = &config.delivery;
     Rules {
+        group: Arc::from(config.kafka.group_id.as_str()),
         event: event_rules(config),
         apps: config
             .apps

@@ -71,7 +71,7 @@ pub fn in_changelog(config: &Config, skip: Skip, tell: Tell<'_>) -> Result<usize
     let mut changelog = Changelog::connect(kafka)?;
     let mut positions = Vec::new();
     for source in rebase_look::partitions(&Topics::connect(kafka)?.sources(kafka)?) {
-        positions.extend(there(&mut changelog, &source)?.map(|position| (source, position)));
+        positions.extend(there(&mut changelog, kafka, &source)?.map(|position| (source, position)));
     }
     go_on(positions, skip, tell, &mut lowest(kafka)?, &mut |source, position| {
         let value = position.encode().map_err(|error| PortError::Fatal(error.to_string()))?;

@@ -45,6 +45,11 @@ impl RebaseLog {
         Ok(Self { topic, commands, group_id: config.group_id.clone(), producer, group })
     }
 
+    /// The group that it is written for.
+    pub fn group_id(&self) -> &str {
+        &self.group_id
+    }
+
     /// How many members the group has.
     pub fn members(&self) -> Result<usize, PortError> {
         let found = self.group.fetch_group_list(Some(&self.group_id), ASK_TIMEOUT);

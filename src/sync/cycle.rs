@@ -1,5 +1,6 @@
 //! The commit cycle: when a cut is taken, what it holds, and what follows when it is durable.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::changelog::SettingsFrom;
@@ -151,6 +152,7 @@ impl Engine {
                 commit_number: partition.position.commit_number + 1,
                 partitions: Some(partition.partitions_of_topic),
                 last: layer.last().or(partition.position.last),
+                group: Some(Arc::clone(&self.rules.group)),
                 settings: self.rules.settings.as_ref().map(|by| by.fingerprint),
                 ..partition.position.clone()
             };

@@ -1,6 +1,7 @@
 //! Where a partition stands, and its stored form: the same bytes for the store and the changelog.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,8 @@ pub struct Position {
     pub topic_id: Option<String>,
     /// Which changelog it stands in; `None` without one, and where its first position was written before there were ids.
     pub changelog_id: Option<ChangelogId>,
+    /// The group whose position it is; `None` where it was written before that was noted.
+    pub group: Option<Arc<str>>,
     /// The settings by which the partition is folded, as recorded last; `None` where none were.
     pub settings: Option<Fingerprint>,
     /// The greatest stamp that retention removed, per app.
@@ -98,6 +101,10 @@ pub(super) struct StoredPosition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ChangelogId")]
     changelog_id: Option<ChangelogId>,
+    /// The group whose position it is; left out where it was written before that was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    group: Option<Box<str>>,
     /// The fingerprint of the settings by which the partition is folded, which a `settings` record has in full; left out
     /// where none were recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,6 +136,7 @@ impl Position {
             begun: None,
             topic_id: None,
             changelog_id: None,
+            group: None,
             settings: None,
             removed_stamps: BTreeMap::new(),
             paused_apps: BTreeSet::new(),
@@ -156,6 +164,7 @@ impl Position {
             begun: self.begun.map(NextOffset::get),
             topic_id: self.topic_id.clone(),
             changelog_id: self.changelog_id,
+            group: self.group.as_deref().map(Box::from),
             settings: self.settings,
             removed_stamps: self.removed_stamps.clone(),
             paused_apps: self.paused_apps.clone(),
@@ -180,6 +189,7 @@ impl Position {
             begun: stored.begun.map(NextOffset::new),
             topic_id: stored.topic_id,
             changelog_id: stored.changelog_id,
+            group: stored.group.map(Arc::from),
             settings: stored.settings,
             removed_stamps: stored.removed_stamps,
             paused_apps: stored.paused_apps,
@@ -219,6 +229,7 @@ mod tests {
         position.last = Some(LastRecord { offset: 41, timestamp_ms: Some(9), digest: 5 });
         position.topic_id = Some("abc".to_owned());
         position.changelog_id = Some(ChangelogId(0xbeef));
+        position.group = Some("shop".into());
         position.settings = Some(Fingerprint::try_from("00000000000000af".to_owned()).unwrap());
         position.paused_apps = [AppId::new("tt2")].into();
         position.accepted_codes = [(AppId::new("tt1"), [40, -1].into())].into();
@@ -226,7 +237,7 @@ mod tests {
             &position,
             concat!(
                 r#"{"format":1,"next":42,"commit_number":7,"commands":3,"partitions":12,"last":{"offset":41,"timestamp_ms":9,"digest":5},"topic_id":"abc","#,
-                r#""changelog_id":"000000000000beef","settings":"00000000000000af","#,
+                r#""changelog_id":"000000000000beef","group":"shop","settings":"00000000000000af","#,
                 r#""removed_stamps":{"tt1":1700000000,"tt2":5},"paused_apps":["tt2"],"accepted_codes":{"tt1":[-1,40]}}"#
             ),
         );

@@ -4,6 +4,7 @@
 //! who sees uncommitted records, and read until everything before it is decided: an open transaction is waited for.
 //! Whether the store is of this changelog or of another one of its name is told by the positions in it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::Cache;
@@ -13,7 +14,7 @@ use super::last_position::last_position;
 use super::log_ports::{ChangelogExtent, ChangelogSource, Checkpoint, ReadTo};
 use super::ports::{Epoch, PortError, Position, StateReader as _};
 use super::recent::cache_write;
-use super::restore_words::{beginning_lost, difference, not_ours, unreadable};
+use super::restore_words::{beginning_lost, check_group, difference, not_ours, unreadable};
 use super::units::{self, Units};
 use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::{Meters, event};
@@ -94,6 +95,8 @@ pub struct RestoreSite {
     pub meters: Meters,
     /// The changelog's topic, for words.
     pub topic: String,
+    /// The group: what another one has committed is not restored.
+    pub group: Arc<str>,
     /// A checkpoint older than this may have missed tombstones: it counts as none.
     pub tombstones_kept: Duration,
     /// So much is gathered before it is written to the store.
@@ -212,10 +215,13 @@ impl Restore {
             event::RestoreProgress { source: &self.source, at, until, orders: self.orders }.emit();
             self.said = now.mono;
         }
-        let RestoreSite { changelog, cache, meters, batch_bytes, units, .. } = site;
+        let RestoreSite { changelog, cache, meters, topic, group: ours, batch_bytes, units, .. } = site;
         let (source, orders, claim) = (&self.source, &mut self.orders, &mut self.claim);
         let (mut gathered, mut is_other) = (Gathered::default(), false);
         let mut write = |gathered: Gathered, changelog: Option<NextOffset>| {
+            if let Some(position) = &gathered.position {
+                check_group(topic, source, position, ours)?;
+            }
             if let (Some(claims), Some(position)) = (*claim, &gathered.position) {
                 is_other = claims.id != position.changelog_id;
                 if is_other {
@@ -262,7 +268,11 @@ impl Restore {
         }
         // Nothing has been committed since: the last position lies before the checkpoint.
         if let Some(claim) = self.claim {
-            match last_position(site.changelog.as_mut(), &self.source, claim.at, claim.extent.low)? {
+            let last = last_position(site.changelog.as_mut(), &self.source, claim.at, claim.extent.low)?;
+            if let Some(position) = &last {
+                check_group(&site.topic, &self.source, position, &site.group)?;
+            }
+            match last {
                 Some(position) if position.changelog_id != claim.id => {
                     return self.begin_anew(site, claim, group, until);
                 }
@@ -303,6 +313,9 @@ fn is_older(written_ms: i64, kept: Duration, now_ms: i64) -> bool {
 #[cfg(test)]
 #[path = "restore_batch_tests.rs"]
 mod batch_tests;
+#[cfg(test)]
+#[path = "restore_group_tests.rs"]
+mod group_tests;
 #[cfg(test)]
 #[path = "restore_tests.rs"]
 mod tests;

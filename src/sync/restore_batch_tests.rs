@@ -16,6 +16,7 @@ fn site(log: &FakeLog, store: &MemoryStore) -> RestoreSite {
         cache: Cache::new(Arc::new(store.clone()), Meters::default()),
         meters: Meters::default(),
         topic: "g.changelog".to_owned(),
+        group: "g".into(),
         tombstones_kept: Duration::from_secs(1000),
         batch_bytes: 1,
         units: [(AppId::new("tt1"), TimeUnit::Seconds)].into(),

@@ -8,17 +8,17 @@ use crate::sync::commit::CutPart;
 use crate::sync::log_fakes::{FakeLog, identity, key, part, source};
 use crate::sync::log_ports::{CacheStore as _, CacheWrite, Transaction};
 
-struct World {
+pub(super) struct World {
     log: FakeLog,
     store: MemoryStore,
-    site: RestoreSite,
+    pub(super) site: RestoreSite,
     restore: Restore,
     now: RestoreNow,
 }
 
 const WALL_MS: i64 = 1_800_000_000_000;
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let (log, store) = (FakeLog::default(), MemoryStore::new());
     let now = RestoreNow { mono: Duration::ZERO, wall_ms: WALL_MS };
     let site = RestoreSite {
@@ -26,6 +26,7 @@ fn world() -> World {
         cache: Cache::new(Arc::new(store.clone()), Meters::default()),
         meters: Meters::default(),
         topic: "g.changelog".to_owned(),
+        group: "g".into(),
         tombstones_kept: Duration::from_secs(1000),
         batch_bytes: BATCH_BYTES,
         units: Units::new(),
@@ -38,12 +39,12 @@ fn transaction(part: &CutPart) -> Transaction {
 }
 
 impl World {
-    fn commit(&self, part: &CutPart) {
+    pub(super) fn commit(&self, part: &CutPart) {
         self.log.content().write(&transaction(part), true);
     }
 
     /// Steps until it is done or waits.
-    fn run(&mut self) -> Result<Step, PortError> {
+    pub(super) fn run(&mut self) -> Result<Step, PortError> {
         for _ in 0..10 {
             match self.restore.step(&mut self.site, self.now)? {
                 Step::More => {}
@@ -53,11 +54,11 @@ impl World {
         panic!("a restore without end");
     }
 
-    fn again(&mut self) {
+    pub(super) fn again(&mut self) {
         self.restore = Restore::new(Epoch(2), source(0));
     }
 
-    fn stamp(&self, order: &str) -> Option<i64> {
+    pub(super) fn stamp(&self, order: &str) -> Option<i64> {
         self.store.state(&source(0), &identity(order)).unwrap().map(|state| state.update_time.0)
     }
 
@@ -178,13 +179,12 @@ fn a_store_that_cannot_be_gone_on_from_is_rebuilt() {
         let stale = part(0, 1, 1, "Z", 4, &[]);
         let states = stale.layer.states().map(|(id, state)| (id.clone(), Some(Arc::clone(state)))).collect();
         let (owed, settled) = (stale.layer.owed().to_vec(), Vec::new());
-        let letters = Vec::new();
         let write = CacheWrite {
             source: source(0),
             states,
             owed,
             settled,
-            letters,
+            letters: Vec::new(),
             commands: Vec::new(),
             position: None,
             checkpoint: None,

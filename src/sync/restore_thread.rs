@@ -195,6 +195,7 @@ mod tests {
             cache: Cache::new(Arc::new(MemoryStore::new()), Meters::default()),
             meters: Meters::default(),
             topic: "g.changelog".to_owned(),
+            group: "g".into(),
             tombstones_kept: Duration::from_secs(1000),
             batch_bytes: 1,
             units: Units::new(),

@@ -1,7 +1,7 @@
 //! What a restore says when it cannot go on: what is so, and what to do.
 
 use super::changelog::GatherError;
-use super::ports::{By, PortError};
+use super::ports::{By, PortError, Position};
 use crate::record::{NextOffset, TopicPartition};
 
 /// That the store stands behind the end of its changelog partition.
@@ -38,6 +38,20 @@ pub(super) fn difference(
              has set it back. Events before {position} are folded already; set the offset to {position} (to send \
              states again, resync the orders instead)"
         ),
+    }
+}
+
+/// Refuses a position that another group has committed: its states, and what it owes, are none of ours.
+pub fn check_group(topic: &str, source: &TopicPartition, position: &Position, ours: &str) -> Result<(), PortError> {
+    match position.group.as_deref() {
+        Some(theirs) if theirs != ours => Err(PortError::Fatal(format!(
+            "the changelog {topic}/{} holds the states of {source} of group {theirs}, and this is group {ours}: a changelog \
+             belongs to one group, and two would take each other's states for their own. Set kafka.changelog_topic to a topic \
+             of this group's own (left out, it is {ours}.changelog); or, where the group was renamed, go on under the old \
+             name: kafka.group_id = \"{theirs}\"",
+            source.partition
+        ))),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -30,6 +30,8 @@ pub struct AppRules {
 
 /// Everything the engine is told once.
 pub struct Rules {
+    /// The group whose positions are committed.
+    pub group: Arc<str>,
     /// How events are decoded.
     pub event: EventRules,
     /// The apps, in the order of the config; never empty.

@@ -57,6 +57,19 @@ impl World {
     }
 }
 
+/// One that is set to the changelog of this world's, with a directory that knows nothing.
+fn another_group_is_refused(world: &World) {
+    let other = Site::new(&RealKafka::shared().unwrap().brokers, &world.topic, &world.sandbox.base_url());
+    let setting = format!("kafka.changelog_topic={}.changelog", world.site.group());
+    let expected = format!("of group {}, and this is group {}", world.site.group(), other.group());
+    let mut worker = other.spawn(&[LOG_MODE[0], LOG_MODE[1], "--set", &setting]);
+    eventually("it is refused", || worker.try_wait().unwrap().is_some());
+    assert_eq!(worker.wait().unwrap().code(), Some(1), "{}", other.log());
+    assert!(other.log().contains(&expected), "{}", other.log());
+    let (code, words) = command(&other, ["--set", &setting], &["store", "rebase"]);
+    assert!(code != Some(0) && words.contains(&expected), "{code:?} {words}");
+}
+
 #[test]
 fn real_kafka_a_lost_or_damaged_store_costs_nothing() {
     let Some(kafka) = RealKafka::shared() else { return };
@@ -68,6 +81,8 @@ fn real_kafka_a_lost_or_damaged_store_costs_nothing() {
     catch_up(&world.site, LOG_MODE);
     world.check();
     assert!(world.site.log().contains("a partition is restored from the changelog"));
+
+    another_group_is_refused(&world);
 
     let mut bytes = std::fs::read(store.join("db")).unwrap();
     let half = bytes.len() / 2;

@@ -86,6 +86,7 @@ impl Site {
             cache: Cache::new(Arc::new(store.clone()), Meters::default()),
             meters: Meters::default(),
             topic: self.config.changelog_topic.clone(),
+            group: self.config.group_id.as_str().into(),
             tombstones_kept: Duration::from_secs(3600),
             batch_bytes: BATCH_BYTES,
             units: Units::new(),

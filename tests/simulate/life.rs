@@ -84,9 +84,8 @@ impl Life {
             membership: Some(Box::new(Silence(wire.clone()))),
             budget: Arc::clone(&budget),
         };
-        let seed = wire.kafka().rng.u64(..);
         let board = Arc::new(StatusBoard::default());
-        let rng = fastrand::Rng::with_seed(seed);
+        let rng = fastrand::Rng::with_seed(wire.kafka().rng.u64(..));
         let engine = Engine::new(rules(settings), ports, meters(), rng, board);
         let (commit_wire, commit_cache) = (wire.clone(), cache.clone());
         let turnstile = Turnstile::new(move |gate| {
@@ -108,6 +107,7 @@ impl Life {
             cache: cache.clone(),
             meters: meters(),
             topic: "g.changelog".to_owned(),
+            group: "g".into(),
             tombstones_kept: if settings.compacts { TOMBSTONES_KEPT } else { Duration::from_secs(24 * 60 * 60) },
             batch_bytes: 600,
             units: order_sync::sync::units::Units::new(),

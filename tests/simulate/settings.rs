@@ -33,6 +33,7 @@ pub(crate) struct Settings {
 pub(crate) fn rules(settings: Settings) -> Rules {
     let app_id = AppId::new("tt1");
     Rules {
+        group: "g".into(),
         event: EventRules { apps: vec![app_id.clone()], max_clock_skew_ms: 1_000_000_000 },
         apps: vec![AppRules { app_id, unit: TimeUnit::Seconds }],
         mapper: Arc::new(Mapper { release: settings.release }),

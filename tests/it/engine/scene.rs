@@ -72,6 +72,7 @@ pub fn engine(
     board: Arc<StatusBoard>,
 ) -> Engine {
     let rules = Rules {
+        group: "g".into(),
         event: EventRules { apps: scene.apps.iter().map(|id| AppId::new(*id)).collect(), max_clock_skew_ms: 600_000 },
         apps: scene.apps.iter().map(|id| AppRules { app_id: AppId::new(*id), unit: TimeUnit::Seconds }).collect(),
         mapper: Arc::new(TinyMapper),
