@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::changelog::Changelog;
 use super::own_topics::{Looked, OwnTopic};
 use super::spans::Fallen;
 use super::topics::{Ensured, Topics, creation};
 use crate::config;
 use crate::sync::ports::PortError;
+use crate::sync::retired;
 use crate::telemetry::event;
 
 /// How long tombstones of the changelog are kept, as we make it: a store that is older than half of that is rebuilt.
@@ -14,7 +16,8 @@ pub const TOMBSTONES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Topics {
     /// Sees to it that the changelog is there with exactly as many partitions as the widest source topic: partition n of
-    /// a source topic has its states in partition n, and a source that has grown keys its orders elsewhere.
+    /// a source topic has its states in partition n, and a source that has grown keys its orders elsewhere. One with more of
+    /// them is right where a topic that was so wide is in the settings no more.
     /// `missing_is_a_loss` says, in words, why a missing one must not be made, where it must not.
     pub fn ensure_changelog(
         &self,
@@ -32,12 +35,13 @@ impl Topics {
             }
             return Err(self.missing(&format!("the changelog topic {topic}"), &changelog_command(config, needed)));
         };
-        if there != needed {
+        if there != needed && width_of_retired(config, needed, there)?.is_none() {
+            let retired = if there > needed { UNEXPLAINED } else { "" };
             return Err(PortError::Fatal(format!(
                 "the changelog topic {topic} has {there} partitions, but {source} has {needed}: an order's states are in the \
                  partition of its source's number. If {source} has grown, its orders are keyed to other partitions now, and \
                  going on would split them: set kafka.topics to a topic that was made with all its partitions, under a new \
-                 group id, and let the merchant write there"
+                 group id, and let the merchant write there{retired}"
             )));
         }
         Ok(Ensured::Present(there))
@@ -58,6 +62,19 @@ impl Topics {
         let kept = kept.map(|lapse| Duration::from_millis(lapse.is.parse().unwrap_or(0)));
         Ok(kept.unwrap_or(TOMBSTONES_KEPT).min(TOMBSTONES_KEPT))
     }
+}
+
+/// Beside that: why a changelog that is wider is not taken.
+const UNEXPLAINED: &str = "; if a wider topic was taken out of kafka.topics, the changelog holds no position of it in the \
+                           partitions that are too many: put it back";
+
+/// The topic that explains why the changelog has `there` partitions where `needed` would do: it was as wide, and is in the
+/// settings no more.
+pub fn width_of_retired(config: &config::Kafka, needed: i32, there: i32) -> Result<Option<Box<str>>, PortError> {
+    if there <= needed {
+        return Ok(None);
+    }
+    retired::retired(&mut Changelog::connect(config)?, needed..there, &config.topics, &config.group_id)
 }
 
 /// The changelog is gone, in words; `known_by` says why there must have been one.

@@ -55,6 +55,7 @@ pub mod restore;
 pub mod restore_thread;
 pub mod restore_words;
 pub mod retention;
+pub mod retired;
 pub mod rules;
 pub mod runner;
 pub mod scan;

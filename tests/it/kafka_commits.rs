@@ -341,6 +341,9 @@ fn real_kafka_a_changelog_is_made_once_and_must_fit() {
     other.changelog_topic = kafka.topic("other", 2, &[("cleanup.policy", "compact")]);
     let Err(PortError::Fatal(words)) = topics.ensure_changelog(&other, || Ok(None)) else { panic!("it fits") };
     assert!(["has 2 partitions", "has 3", "grown"].iter().all(|part| words.contains(part)), "{words}");
+    other.changelog_topic = kafka.topic("wider", 4, &[("cleanup.policy", "compact")]);
+    let Err(PortError::Fatal(words)) = topics.ensure_changelog(&other, || Ok(None)) else { panic!("it fits") };
+    assert!(["has 4 partitions", "has 3", "taken out"].iter().all(|part| words.contains(part)), "{words}");
     let mut forbidden = config.clone();
     forbidden.changelog_topic = RealKafka::name("missing");
     forbidden.create_topics = false;

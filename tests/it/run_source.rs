@@ -39,6 +39,23 @@ impl World {
     }
 }
 
+/// The wide topic is taken out of the settings: the changelog has more partitions than what is left.
+fn check_retired(kafka: &RealKafka) {
+    let world = world(kafka, "");
+    let left = format!("kafka.topics=[\"{}\"]", world.topic);
+    let ends_with = |code: i32| {
+        let mut worker = world.site.spawn(&["--until-caught-up", "--set", &left]);
+        eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+        assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", world.site.log());
+    };
+    ends_with(0);
+    // It hides no growth.
+    kafka.grow(&world.topic, 3);
+    ends_with(7);
+    let words = format!("topic {} had 2 partitions and has 3 now", world.topic);
+    assert!(world.site.log().contains(&words), "{}", world.site.log());
+}
+
 /// Growth within the changelog's width: only what was noted tells.
 fn check(kafka: &RealKafka, lines: &str, keep_store: bool) {
     let world = world(kafka, lines);
@@ -55,6 +72,7 @@ fn check(kafka: &RealKafka, lines: &str, keep_store: bool) {
 #[test]
 fn real_kafka_a_source_topic_that_has_grown_is_refused_at_the_start() {
     let Some(kafka) = RealKafka::shared() else { return };
+    check_retired(kafka);
     check(kafka, "", true);
     // By what the group has noted beside its offsets.
     check(kafka, "", false);

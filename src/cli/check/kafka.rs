@@ -4,7 +4,7 @@
 use super::report::Report;
 use crate::cli::exit::Exit;
 use crate::config::{Config, Kafka};
-use crate::kafka::changelog_topic::changelog_command;
+use crate::kafka::changelog_topic::{changelog_command, width_of_retired};
 use crate::kafka::commands_topic;
 use crate::kafka::own_topics::{Looked, OwnTopic};
 use crate::kafka::topics::{self, Topics};
@@ -130,6 +130,16 @@ fn changelog(kafka: &Kafka, there: Option<i32>, widest: i32, report: &mut Report
             report.ok("kafka", format!("changelog topic {topic} has {partitions} partitions"))
         }
         Some(partitions) => {
+            match width_of_retired(kafka, widest, partitions) {
+                Ok(None) => {}
+                Ok(Some(retired)) => {
+                    let message = format!(
+                        "changelog topic {topic} has {partitions} partitions, as {retired} had, which is read no more"
+                    );
+                    return report.ok("kafka", message);
+                }
+                Err(error) => return report.fault("kafka", error.to_string(), Exit::Kafka),
+            }
             let message = format!(
                 "changelog topic {topic} has {partitions} partitions, the widest source topic {widest}; an order's states \
                  are in the partition of its source's number: a source topic that has grown cannot be gone on with"
