@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use order_sync::douyin::verdict::{Break, Exchange};
+use order_sync::douyin::verdict::{Answer, Break, Exchange};
 use order_sync::order::DeadLetterReason;
 use order_sync::sync::{Acceptance, LastError};
 
 use super::world::{Scene, World, answer, event, ok};
 
+const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
 
 #[test]
@@ -222,4 +223,30 @@ fn a_refused_token_is_replaced_and_costs_no_budget() {
     assert_eq!(world.sent.len(), 2);
     assert_eq!(world.tokens.values().sum::<u64>(), 2);
     assert_eq!(world.owed_in_store(), 0);
+}
+
+/// The platform says for how long to leave it alone, longer than an order or a probe would wait by itself.
+#[test]
+fn a_retry_after_is_waited_by_an_order_and_by_a_probe() {
+    let busy = |wait| Exchange::Answered(Answer { status: 503, retry_after: Some(wait), body: Vec::new() });
+    let (mut world, source) = World::with_partition(&Scene::default());
+    world.produce(&source, &[event("tt1", "A", 1)]);
+    world.run(S, &mut |_| busy(30 * S));
+    world.run(28 * S, &mut |_| ok());
+    assert_eq!(world.sent.len(), 1);
+    world.run(3 * S, &mut |_| ok());
+    assert_eq!((world.sent.len(), world.owed_in_store()), (2, 0));
+
+    world.produce(&source, &(0..30).map(|n| event("tt1", &format!("O{n}"), 1)).collect::<Vec<_>>());
+    while world.app("tt1").circuit != "open" {
+        world.run_with_latency(50 * MS, 50 * MS, &mut |_| answer(503, ""));
+    }
+    let before = world.sent.len();
+    while world.sent.len() == before {
+        world.run_with_latency(50 * MS, 50 * MS, &mut |_| busy(9 * S));
+    }
+    world.run_with_latency(8900 * MS, 50 * MS, &mut |_| ok());
+    assert_eq!(world.sent.len(), before + 1, "the probe alone");
+    world.run_with_latency(20 * S, 50 * MS, &mut |_| ok());
+    assert_eq!((world.owed_in_store(), world.app("tt1").circuit), (0, "closed"));
 }

@@ -109,6 +109,24 @@ fn too_much_that_is_not_committed_pauses_intake_and_deliveries() {
     world.run(60 * S, &mut |_| ok());
     assert_eq!(world.position_in_store(&source), Some(1000));
     assert_eq!(world.owed_in_store(), 0);
+    // Commits fail, and the memory is full: an answer that comes in makes no room for the next delivery.
+    let (mut world, source) = World::with_partition(&Scene { max_in_flight: 1, ..scene });
+    world.produce(&source, &[event("tt1", "A", 1), event("tt1", "B", 1)]);
+    world.until_started();
+    world.produce(&source, &(0..100).map(|n| event("tt1", &format!("O{n}"), 1)).collect::<Vec<_>>());
+    world.turn();
+    world.pass(S);
+    world.turn();
+    for _ in 0..3 {
+        world.answer_attempts(&mut |_| ok());
+        assert!(world.asked.lock().unwrap().cuts.pop_front().is_some());
+        world.handle(Input::Committed(Err(PortError::Passing("no quorum".into()))));
+        world.pass(20 * S);
+        world.turn();
+        assert_eq!((world.sent.len(), world.asked.lock().unwrap().attempts.len()), (1, 0), "A alone was sent");
+    }
+    world.run(S, &mut |_| ok());
+    assert_eq!((world.sent.len(), world.owed_in_store()), (102, 0));
 }
 
 #[test]
