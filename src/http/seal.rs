@@ -110,6 +110,13 @@ mod tests {
         check(Place { group: "gt", app_id: "t1", ..PLACE }, "secret", None);
     }
 
+    /// Of this alone, as the key of another app would not open it either.
+    #[test]
+    fn no_two_places_give_the_same_bytes() {
+        assert_ne!(Place { group: "gt", app_id: "t1", ..PLACE }.associated(), PLACE.associated());
+        assert_ne!(Place { app_id: "tt1tt1", key: "/token", ..PLACE }.associated(), PLACE.associated());
+    }
+
     #[test]
     fn sealed_bytes_hold_neither_token_nor_secret_and_never_repeat() {
         let all: Vec<Vec<u8>> = (0..1_000).map(|_| sealed("token-canary")).collect();

@@ -79,6 +79,31 @@ fn accepted_rejections_are_no_storm() {
     assert_eq!((site.world.letters.len(), site.world.status().apps[0].suspended.clone()), (40, None), "remembered");
 }
 
+/// The code was accepted in a partition that has left; the other one knows nothing of it.
+#[test]
+fn accepted_rejections_leave_with_their_partition() {
+    let mut site = Site::new();
+    site.give("a1", Action::AcceptRejections { app_id: AppId::new("tt1"), code: 40003 });
+    site.run(&mut reject);
+    let other = TopicPartition::new("orders", 1);
+    site.world.assign(&other, 0);
+    site.world.handle(Input::Restored { epoch: Epoch(2), source: other.clone(), result: Ok(()) });
+    site.world.started(&other, 0);
+    let orders = |from: usize| (from..from + 40).map(|n| event("tt1", &format!("A{n}"), 1)).collect::<Vec<_>>();
+    site.world.produce(&other, &orders(0));
+    site.world.run(5 * S, &mut reject);
+    assert_eq!(
+        (site.world.letters.len(), site.world.app("tt1").circuit),
+        (40, "closed"),
+        "said by one, good for the app"
+    );
+    let (reply, _released) = sync_channel(1);
+    site.world.handle(Input::Revoked { partitions: vec![source()], lost: false, reply });
+    site.world.produce(&other, &orders(40));
+    site.world.run(5 * S, &mut reject);
+    assert_eq!((site.world.letters.len(), site.world.app("tt1").circuit), (59, "suspended"));
+}
+
 #[test]
 fn what_comes_for_an_assignment_that_is_over_gives_its_budget_back() {
     let mut site = Site::new();
