@@ -56,5 +56,6 @@ mod store_kill;
 mod store_letters;
 mod storm;
 mod support;
+mod tokens_group;
 mod tokens_shared;
 mod tools;
