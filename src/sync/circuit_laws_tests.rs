@@ -87,3 +87,39 @@ proptest! {
         prop_assert!(rig.now.saturating_sub(since) <= (doublings + 1) * S);
     }
 }
+
+/// What was under way when the app was suspended comes in half a minute later, in whatever order: the minute stays.
+#[test]
+fn stragglers_of_a_suspension_move_no_probe_and_its_probe_counts_whatever_they_say() {
+    let refused = Cause::Refused { rule: "app_name_wrong".into(), err_code: Some(40016) };
+    let mut rig = Rig::new();
+    let straggler = rig.now;
+    rig.circuit.suspend(refused.clone(), rig.now);
+    rig.now += 30 * S;
+    rig.fail(1, Tried::Again, straggler, None);
+    rig.circuit.told_nothing(straggler, rig.now);
+    assert_eq!(rig.wait_for_probe(), 30 * S);
+    let probe = rig.now;
+    rig.now += S;
+    rig.circuit.suspend(refused, rig.now);
+    rig.circuit.accepted(probe, rig.now);
+    assert_eq!(rig.state(), HalfOpen, "the probe was started after the app was suspended first");
+}
+
+#[test]
+fn a_circuit_that_was_closed_begins_with_the_first_wait_again() {
+    let mut rig = Rig::opened();
+    for probe in 0..8 {
+        rig.wait_for_probe();
+        rig.step(Fail(probe));
+    }
+    rig.wait_for_probe();
+    while rig.state() != Closed {
+        rig.step(Accept);
+        rig.now += S;
+    }
+    rig.now += 30 * S;
+    (0..20).for_each(|attempt| rig.step(Fail(attempt % 5)));
+    assert_eq!(rig.state(), Open);
+    assert!(rig.wait_for_probe() <= 1500 * MS);
+}

@@ -154,6 +154,16 @@ fn two_fetches_after_a_refusal_lie_half_a_minute_apart() {
     assert_eq!(desk.refused(ORDER, GEN1, s(100), 0.0, s(100)), Refusal::Wait);
     assert!(desk.start_fetch(s(100)));
     desk.fetched(GEN2, s(7200), s(100));
-    assert_eq!(desk.refused(ORDER, GEN2, s(131), 0.0, s(131)), Refusal::Wait);
-    assert!(desk.start_fetch(s(131)));
+    assert_eq!(desk.refused(ORDER, GEN2, s(101), 0.0, s(101)), Refusal::Wait);
+    assert!(!desk.start_fetch(s(129)));
+    assert!(!desk.start_fetch(s(130)) && desk.is_usable(s(130)), "the young one is tried again");
+    assert_eq!(desk.refused(ORDER, GEN2, s(130), 0.0, s(130)), Refusal::Wait);
+    assert!(desk.start_fetch(s(130)));
+    // A fetch that failed on its way back may have cut the others' token short as well.
+    let mut desk = with_token(7200);
+    assert!(desk.start_fetch(s(3600)));
+    desk.fetch_failed(s(1), s(3601));
+    assert_eq!(desk.refused(ORDER, GEN1, s(3602), 0.0, s(3602)), Refusal::Wait);
+    assert!(!desk.start_fetch(s(3629)));
+    assert!(desk.start_fetch(s(3630)));
 }
