@@ -112,6 +112,17 @@ fn rejections_among_acceptances_are_ordinary_dead_letters() {
     assert_eq!((world.letters.len(), world.owed_in_store(), world.app("tt1").circuit), (200, 0, "closed"));
 }
 
+/// No token for who asks; says whether somebody did.
+fn refuse_tokens(world: &mut World, verdict: Verdict) -> bool {
+    let asked = std::mem::take(&mut world.asked.lock().unwrap().fetches);
+    for app_id in &asked {
+        let rule = "token_secret_wrong".into();
+        let judgement = Judgement { verdict, rule, err_code: Some(40017), retry_after: None };
+        world.handle(Input::TokenRefused { app_id: app_id.clone(), judgement, message: "40017".to_owned() });
+    }
+    !asked.is_empty()
+}
+
 /// The token endpoint says that the secret is wrong; a person puts it right.
 #[test]
 fn a_bad_secret_suspends_until_a_token_comes() {
@@ -120,13 +131,7 @@ fn a_bad_secret_suspends_until_a_token_comes() {
     let mut fetches = Vec::new();
     for second in 0..600 {
         world.turn();
-        let asked = std::mem::take(&mut world.asked.lock().unwrap().fetches);
-        for app_id in asked {
-            fetches.push(second);
-            let rule = "token_secret_wrong".into();
-            let judgement = Judgement { verdict: Verdict::Suspend, rule, err_code: Some(40017), retry_after: None };
-            world.handle(Input::TokenRefused { app_id, judgement, message: "40017".to_owned() });
-        }
+        fetches.extend(refuse_tokens(&mut world, Verdict::Suspend).then_some(second));
         world.finish_commit();
         world.pass(S);
     }
@@ -135,6 +140,34 @@ fn a_bad_secret_suspends_until_a_token_comes() {
     world.run(70 * S, &mut |_| ok());
     assert_eq!((world.owed_in_store(), world.app("tt1").circuit), (0, "closed"));
     assert!(world.letters.is_empty());
+}
+
+/// The hourly renewal fails for the secret: the token at hand is good for another hour.
+#[test]
+fn an_app_is_not_suspended_for_its_secret_while_it_has_a_good_token() {
+    let (mut world, source) = World::with_partition(&Scene::default());
+    world.run(S, &mut |_| ok());
+    for (order, circuit, pushes) in [("A", "closed", 1), ("B", "suspended", 0)] {
+        world.pass(3600 * S);
+        world.turn();
+        assert!(refuse_tokens(&mut world, Verdict::Suspend));
+        world.produce(&source, &[event("tt1", order, 1)]);
+        world.run(5 * S, &mut |_| ok());
+        assert_eq!((world.app("tt1").circuit, world.stamps(order).len()), (circuit, pushes));
+    }
+}
+
+#[test]
+fn a_token_endpoint_that_is_away_is_asked_ever_more_rarely() {
+    let (mut world, _) = World::with_partition(&Scene::default());
+    let mut asked = Vec::new();
+    for _ in 0..6000 {
+        world.turn();
+        asked.extend(refuse_tokens(&mut world, Verdict::Retry).then_some(world.now.mono));
+        world.pass(100 * MS);
+    }
+    let waits: Vec<Duration> = asked.windows(2).map(|two| two[1].saturating_sub(two[0])).collect();
+    assert!(waits[0] <= 2 * S && waits[8..].iter().all(|wait| *wait >= 4 * S), "{waits:?}");
 }
 
 /// Every token is refused. That is no outage; and it is a person's business once three in a row were.
@@ -259,4 +292,27 @@ fn orders_that_fail_take_no_room_from_the_others() {
         assert_eq!(world.stamps(&good).len(), 1, "{good}");
     }
     assert_eq!(world.owed_in_store(), 120);
+}
+
+/// What waits for long holds no request in memory: it is read from the store again, where the test has written another.
+#[test]
+fn requests_of_a_suspended_app_and_of_a_long_wait_are_given_back_to_the_store() {
+    let check = |platform: &mut dyn FnMut(&AttemptStart) -> Exchange, count: usize| {
+        let (mut world, source) = World::with_partition(&Scene::default());
+        world.produce(&source, &orders(count));
+        world.run(15 * S, platform);
+        world.produce(&source, &[event("tt1", "later", 1)]);
+        world.run(15 * S, platform);
+        for owed in world.store.0.lock().unwrap().get_mut(&source).unwrap().owed.values_mut() {
+            owed.request = String::from_utf8_lossy(&owed.request).replace("paid", "from the store").into_bytes().into();
+        }
+        let before = world.sent.len();
+        world.run_in_steps(120 * S, 500 * MS, &mut |_| ok());
+        assert_eq!(world.owed_in_store(), 0);
+        let again = &world.sent[before..];
+        let held = again.iter().filter(|(_, request)| !request.contains("from the store"));
+        assert_eq!((again.len(), held.count()), (count + 1, 0));
+    };
+    check(&mut |_| refused(), 20);
+    check(&mut |_| answer(500, ""), 3);
 }
