@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use order_sync::config::Kafka;
 use order_sync::kafka::changelog::Changelog;
 use order_sync::kafka::consumer::{Consumer, GroupFence};
-use order_sync::kafka::topics::{Ensured, Topics};
+use order_sync::kafka::topics::Topics;
 use order_sync::kafka::transactions::Transactions;
 use order_sync::record::{NextOffset, TopicPartition};
 use order_sync::store::MemoryStore;
@@ -304,49 +304,4 @@ fn real_kafka_an_earlier_run_s_open_transaction_ends_with_the_next_start() {
     let high = changelog.extent(0).unwrap().high;
     assert_eq!(changelog.read_through(0, NextOffset::new(0), &mut |_| panic!("aborted")).unwrap(), high);
     site.consumer.stop();
-}
-
-#[test]
-fn real_kafka_tombstones_are_there_as_long_as_the_topic_keeps_them() {
-    let Some(kafka) = RealKafka::shared() else { return };
-    let mut config = settings(&kafka.brokers, "g", &["orders"]);
-    let topics = Topics::connect(&config).unwrap();
-    let mut check = |retention: &[(&str, &str)], expect_s: u64| {
-        let policy = [("cleanup.policy", "compact"), ("max.message.bytes", "4259840")];
-        config.changelog_topic = kafka.topic("tombstones", 1, &[&policy[..], retention].concat());
-        assert_eq!(topics.tombstones_kept(&config).unwrap(), Duration::from_secs(expect_s), "{retention:?}");
-    };
-    check(&[("delete.retention.ms", "60000")], 60);
-    check(&[("delete.retention.ms", "604800000")], 604_800);
-    check(&[("delete.retention.ms", "9000000000")], 604_800);
-    // The brokers' own.
-    check(&[], 86_400);
-}
-
-#[test]
-fn real_kafka_a_changelog_is_made_once_and_must_fit() {
-    let Some(kafka) = RealKafka::shared() else { return };
-    let topic = kafka.topic("fits", 3, &[]);
-    let config = settings(&kafka.brokers, &RealKafka::name("fits"), &[&topic]);
-    let topics = Topics::connect(&config).unwrap();
-    let Err(PortError::Fatal(words)) = topics.ensure_changelog(&config, || Ok(Some("states were there".to_owned())))
-    else {
-        panic!("a lost changelog is not made anew")
-    };
-    assert!(words.contains("states were there") && words.contains(&config.changelog_topic), "{words}");
-    assert_eq!(topics.ensure_changelog(&config, || Ok(None)).unwrap(), Ensured::Created(3));
-    eventually("it is known", || matches!(topics.ensure_changelog(&config, || Ok(None)), Ok(Ensured::Present(3))));
-
-    let mut other = config.clone();
-    other.changelog_topic = kafka.topic("other", 2, &[("cleanup.policy", "compact")]);
-    let Err(PortError::Fatal(words)) = topics.ensure_changelog(&other, || Ok(None)) else { panic!("it fits") };
-    assert!(["has 2 partitions", "has 3", "grown"].iter().all(|part| words.contains(part)), "{words}");
-    other.changelog_topic = kafka.topic("wider", 4, &[("cleanup.policy", "compact")]);
-    let Err(PortError::Fatal(words)) = topics.ensure_changelog(&other, || Ok(None)) else { panic!("it fits") };
-    assert!(["has 4 partitions", "has 3", "taken out"].iter().all(|part| words.contains(part)), "{words}");
-    let mut forbidden = config.clone();
-    forbidden.changelog_topic = RealKafka::name("missing");
-    forbidden.create_topics = false;
-    let Err(PortError::Fatal(words)) = topics.ensure_changelog(&forbidden, || Ok(None)) else { panic!("made") };
-    assert!(words.contains("cleanup.policy=compact") && words.contains("--partitions 3"), "{words}");
 }
