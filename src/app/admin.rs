@@ -45,6 +45,8 @@ pub trait Health: Send + Sync {
     fn ready(&self) -> Result<(), Vec<String>>;
     /// Every app, and where its circuit stands.
     fn circuits(&self) -> BTreeMap<String, &'static str>;
+    /// The apps that have no usable token, with what the last fetch came to.
+    fn no_tokens(&self) -> BTreeMap<String, String>;
     /// The apps that have a token, with its age in seconds.
     fn token_ages(&self) -> BTreeMap<String, u64>;
     /// The apps that an operator has paused, with how many of this worker's partitions that is.
@@ -161,7 +163,10 @@ fn respond(method: &Method, path: &str, meters: &Meters, health: &dyn Health) ->
         "/livez" => verdict("live", health.live(), json!({})),
         "/readyz" => {
             let (circuits, token_ages) = (health.circuits(), health.token_ages());
-            let apps = json!({"circuits": circuits, "paused": health.paused(), "token_age_seconds": token_ages});
+            let (paused, no_tokens) = (health.paused(), health.no_tokens());
+            let apps = json!({
+                "circuits": circuits, "no_token": no_tokens, "paused": paused, "token_age_seconds": token_ages
+            });
             verdict("ready", health.ready(), apps)
         }
         _ => response(StatusCode::NOT_FOUND, TEXT, "nothing here; try /\n"),

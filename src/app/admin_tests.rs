@@ -28,6 +28,10 @@ impl Health for Said {
         BTreeMap::from([("tt1".to_owned(), "half-open")])
     }
 
+    fn no_tokens(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("tt2".to_owned(), "no answer".to_owned())])
+    }
+
     fn token_ages(&self) -> BTreeMap<String, u64> {
         BTreeMap::from([("tt1".to_owned(), 61)])
     }
@@ -82,7 +86,7 @@ async fn it_answers_probes_scrapers_and_people() {
         .check(
             "GET /readyz?verbose",
             "200",
-            "{\"circuits\":{\"tt1\":\"half-open\"},\"paused\":{\"tt2\":3},\"ready\":true,\"reasons\":[],\"token_age_seconds\":{\"tt1\":61}}",
+            "{\"circuits\":{\"tt1\":\"half-open\"},\"no_token\":{\"tt2\":\"no answer\"},\"paused\":{\"tt2\":3},\"ready\":true,\"reasons\":[],\"token_age_seconds\":{\"tt1\":61}}",
         )
         .await;
     served.check("GET /", "200", "/readyz").await;

@@ -117,6 +117,10 @@ impl Health for WorkerHealth {
         self.board.read().apps.into_iter().map(|app| (app.app_id, app.circuit)).collect()
     }
 
+    fn no_tokens(&self) -> BTreeMap<String, String> {
+        self.board.read().apps.into_iter().filter_map(|app| Some((app.app_id, app.no_token?))).collect()
+    }
+
     fn token_ages(&self) -> BTreeMap<String, u64> {
         let age = |app: AppStatus| Some((app.app_id, app.token_age?.as_secs()));
         self.board.read().apps.into_iter().filter_map(age).collect()
@@ -143,11 +147,33 @@ fn status_reasons(status: &Status) -> Vec<String> {
         reasons.push("the worker is shutting down".to_owned());
     }
     for app in &status.apps {
+        let why = app.no_token.as_deref().unwrap_or("the first one is being fetched");
         if let Some(cause) = &app.suspended {
             reasons.push(format!("app {} is suspended: {cause}", app.app_id));
-        } else if !app.has_token {
-            reasons.push(format!("app {} has no usable token", app.app_id));
+        } else if !app.has_token && (app.circuit != "open" || app.token_is_ours) {
+            reasons.push(format!("app {} has no usable token: {why}", app.app_id));
         }
     }
     reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(circuit: &'static str, token_is_ours: bool, expect: &[&str]) {
+        let app_id = "tt1".to_owned();
+        let app =
+            AppStatus { app_id, circuit, token_is_ours, no_token: Some("no answer".into()), ..AppStatus::default() };
+        let status = Status { apps: vec![app], ..Status::default() };
+        assert_eq!(status_reasons(&status), expect, "{circuit}");
+    }
+
+    #[test]
+    fn a_token_that_an_outage_keeps_away_is_no_reason_of_this_worker() {
+        check("open", false, &[]);
+        for (circuit, is_ours) in [("open", true), ("closed", true), ("closed", false)] {
+            check(circuit, is_ours, &["app tt1 has no usable token: no answer"]);
+        }
+    }
 }

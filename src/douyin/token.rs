@@ -54,11 +54,22 @@ pub struct Fetched {
     pub lifetime: Duration,
 }
 
+/// Whose business a missing token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Who gives tokens was asked: what it said, or its silence, tells of an outage.
+    Giver,
+    /// It was not asked: what lies on this side is in the way.
+    Ours,
+}
+
 /// There is no token.
 #[derive(Clone, Debug)]
 pub struct Refused {
     /// `Retry` or `Suspend`.
     pub judgement: Judgement,
+    /// Whose business it is.
+    pub fault: Fault,
     /// For people; holds no secret.
     pub message: String,
 }
@@ -118,7 +129,7 @@ fn refused(judgement: Judgement, table: &OutcomeTable) -> Refused {
         Some(code) => format!("no token: {meaning} (rule {}, code {code})", judgement.rule),
         None => format!("no token: {meaning} (rule {})", judgement.rule),
     };
-    Refused { judgement: Judgement { verdict, ..judgement }, message }
+    Refused { judgement: Judgement { verdict, ..judgement }, fault: Fault::Giver, message }
 }
 
 #[derive(Default, Deserialize)]

@@ -136,14 +136,12 @@ async fn push(shared: Arc<Shared>, attempt: AttemptStart, started: Instant) {
 /// Hands the wish on; it is answered in time by the group's task, and here only where that has ended.
 async fn ask_group(shared: Arc<Shared>, group: Sender<Mail>, app_id: AppId, held: TokenGeneration) {
     if group.send(Mail::Want(app_id.clone(), held)).await.is_err() {
-        let Refused { judgement, message } = fetch::cut_short();
-        shared.inbox.send(Input::TokenRefused { app_id, judgement, message }).unwrap_or(());
+        shared.inbox.send(Input::TokenRefused { app_id, refused: fetch::cut_short() }).unwrap_or(());
     }
 }
 
 async fn fetch_token(shared: Arc<Shared>, app_id: AppId) {
-    let refused =
-        |Refused { judgement, message }: Refused| Input::TokenRefused { app_id: app_id.clone(), judgement, message };
+    let refused = |refused: Refused| Input::TokenRefused { app_id: app_id.clone(), refused };
     let lost = refused(fetch::cut_short());
     let promise = Promise::new(Arc::clone(&shared.inbox), lost);
     let Some(slot) = shared.apps.get(&app_id) else {

@@ -12,7 +12,7 @@ use super::client::{self, ClientError};
 use super::{answer, secret, token_file};
 use crate::config::{APP_ID, App, Douyin, Secret};
 use crate::douyin::OutcomeTable;
-use crate::douyin::token::{Fetched, Refused, TokenKind, judge_served, judge_token, request_body};
+use crate::douyin::token::{Fault, Fetched, Refused, TokenKind, judge_served, judge_token, request_body};
 use crate::douyin::verdict::{Exchange, Judgement, Verdict};
 
 /// The rule that suspends an app whose secret cannot be read.
@@ -140,5 +140,6 @@ pub(super) fn cut_short() -> Refused {
 
 /// A refusal that is not the platform's.
 pub(super) fn refused(verdict: Verdict, rule: &str, message: String) -> Refused {
-    Refused { judgement: Judgement { verdict, rule: Arc::from(rule), err_code: None, retry_after: None }, message }
+    let judgement = Judgement { verdict, rule: Arc::from(rule), err_code: None, retry_after: None };
+    Refused { judgement, fault: Fault::Ours, message }
 }

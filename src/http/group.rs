@@ -20,7 +20,7 @@ use super::mail::{GroupTokens, Mail};
 use super::note::{HELLO, Note, Origin, Topic};
 use super::seal::{self, Place};
 use crate::config::Secret;
-use crate::douyin::token::{Fetched, Refused};
+use crate::douyin::token::{Fault, Fetched, Refused};
 use crate::douyin::verdict::Verdict;
 use crate::order::AppId;
 use crate::record::RecordOffset;
@@ -33,6 +33,8 @@ use crate::telemetry::event;
 const HELLO_EVERY: Duration = Duration::from_secs(10);
 /// The rule for a log that does not answer.
 const LOG_RULE: &str = "token_topic";
+/// The rule for a fetch of another worker that failed.
+const UNSERVED_RULE: &str = "group_unserved";
 
 /// A token as the log has it last.
 struct Newest {
@@ -149,6 +151,7 @@ impl Group {
                         let words = format!("no token: the tokens of the group cannot be shared: {why}");
                         self.refuse(&app_id, refused(Verdict::Retry, LOG_RULE, words));
                     }
+                    Step::Unserved => self.tell_refused(&app_id, unserved()),
                     Step::Wait(at) => {
                         look = [look, at].into_iter().flatten().min();
                         break;
@@ -313,12 +316,18 @@ impl Group {
         self.tell_refused(app_id, refusal);
     }
 
-    fn tell_refused(&self, app_id: &AppId, Refused { judgement, message }: Refused) {
-        self.tell(Input::TokenRefused { app_id: app_id.clone(), judgement, message });
+    fn tell_refused(&self, app_id: &AppId, refused: Refused) {
+        self.tell(Input::TokenRefused { app_id: app_id.clone(), refused });
     }
 
     fn tell(&self, input: Input) {
         // Without an engine there is nobody left to tell.
         self.shared.inbox.send(input).unwrap_or(());
     }
+}
+
+/// Who fetches for the group has failed: as good as a fetch of our own that did.
+fn unserved() -> Refused {
+    let words = "no token: the worker that was to fetch for the group has brought none; its log says why";
+    Refused { fault: Fault::Giver, ..refused(Verdict::Retry, UNSERVED_RULE, words.to_owned()) }
 }

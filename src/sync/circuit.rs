@@ -6,9 +6,11 @@
 //! An attempt that was started before the circuit opened or the app was suspended is a straggler: its answer is older
 //! than the decision, and moves no probe. Sets of orders are bounded by the rules, and an acceptance costs no search.
 
+#[cfg(test)]
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use super::circuit_evidence::{Cause, OpenedBy};
 use super::circuit_evidence::{OrderPrint, Outage, Rejections};
 use crate::retry::RetryPolicy;
 
@@ -72,46 +74,6 @@ impl CircuitState {
     }
 }
 
-/// Why an app is suspended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The platform refuses the app's pushes.
-    Refused {
-        /// The rule that says so.
-        rule: Arc<str>,
-        /// The platform's code.
-        err_code: Option<i64>,
-    },
-    /// The platform gives the app no token.
-    NoToken {
-        /// The rule that says so.
-        rule: Arc<str>,
-        /// The platform's code.
-        err_code: Option<i64>,
-    },
-    /// Every order is rejected.
-    Rejections {
-        /// How many distinct ones in a row.
-        orders: usize,
-        /// The last one's code.
-        err_code: Option<i64>,
-    },
-}
-
-impl Cause {
-    /// For people; no secret in it.
-    pub fn words(&self) -> String {
-        let code = |err_code: &Option<i64>| err_code.map_or_else(String::new, |code| format!(", code {code}"));
-        match self {
-            Self::Refused { rule, err_code } => format!("rule {rule}{}", code(err_code)),
-            Self::NoToken { rule, err_code } => format!("no token: rule {rule}{}", code(err_code)),
-            Self::Rejections { orders, err_code } => {
-                format!("{orders} orders in a row were rejected, none accepted{}", code(err_code))
-            }
-        }
-    }
-}
-
 /// What becomes of a rejected delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -147,7 +109,7 @@ pub struct Failure {
 enum Phase {
     Closed,
     HalfOpen { permits: usize, until: Duration, good: u32, failed: u32 },
-    Open { since: Duration, probe_at: Duration },
+    Open { since: Duration, probe_at: Duration, by: OpenedBy },
     Suspended { cause: Cause, since: Duration, probe_at: Duration },
 }
 
@@ -292,7 +254,7 @@ impl Circuit {
             self.failed_probes = self.failed_probes.saturating_add(1);
             let wait = self.rules.probe.delay(self.failed_probes, failure.retry_after, rng);
             let since = if let Phase::Open { since, .. } = self.phase { since } else { now };
-            self.phase = Phase::Open { since, probe_at: now + wait };
+            self.phase = Phase::Open { since, probe_at: now + wait, by: OpenedBy::Pushes };
         }
     }
 
@@ -300,7 +262,7 @@ impl Circuit {
     pub fn told_nothing(&mut self, started: Duration, now: Duration) {
         match &mut self.phase {
             Phase::Closed | Phase::HalfOpen { .. } => {}
-            Phase::Open { since, probe_at } => {
+            Phase::Open { since, probe_at, .. } => {
                 if started > *since {
                     *probe_at = now + UNTOLD_WAIT;
                 }
@@ -319,9 +281,24 @@ impl Circuit {
         self.phase = Phase::Suspended { cause, since, probe_at: now + self.rules.suspended_probe_interval };
     }
 
-    /// The platform gave the app a token: that was all a suspension for want of one waited for.
+    /// What has opened it, where it is open.
+    pub fn opened_by(&self) -> Option<OpenedBy> {
+        match self.phase {
+            Phase::Open { by, .. } => Some(by),
+            Phase::Closed | Phase::HalfOpen { .. } | Phase::Suspended { .. } => None,
+        }
+    }
+
+    /// There is no token to push with, and none can be fetched: nothing is sent, so no push can tell of the outage.
+    pub fn token_away(&mut self, now: Duration) {
+        if matches!(self.phase, Phase::Closed | Phase::HalfOpen { .. }) {
+            self.phase = Phase::Open { since: now, probe_at: now, by: OpenedBy::Fetches };
+        }
+    }
+
+    /// The platform gave the app a token: that was all that a suspension or an outage for want of one waited for.
     pub fn token_came(&mut self, now: Duration) {
-        if matches!(self.cause(), Some(Cause::NoToken { .. })) {
+        if matches!(self.cause(), Some(Cause::NoToken { .. })) || self.opened_by() == Some(OpenedBy::Fetches) {
             self.half_open(now);
         }
     }

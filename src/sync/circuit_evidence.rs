@@ -1,6 +1,7 @@
-//! Pure: the evidence of an outage and of a reject storm, kept in as many places as the rules ask for and no more.
+//! Pure: why a circuit is open or an app suspended; the evidence of an outage and of a reject storm, kept in as many places as the rules ask for and no more.
 
 use std::hash::BuildHasher as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::quality::FixedState;
@@ -16,6 +17,55 @@ impl OrderPrint {
     pub fn of(order_id: &str) -> Self {
         Self(FixedState::default().hash_one(order_id))
     }
+}
+
+/// Why an app is suspended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The platform refuses the app's pushes.
+    Refused {
+        /// The rule that says so.
+        rule: Arc<str>,
+        /// The platform's code.
+        err_code: Option<i64>,
+    },
+    /// The platform gives the app no token.
+    NoToken {
+        /// The rule that says so.
+        rule: Arc<str>,
+        /// The platform's code.
+        err_code: Option<i64>,
+    },
+    /// Every order is rejected.
+    Rejections {
+        /// How many distinct ones in a row.
+        orders: usize,
+        /// The last one's code.
+        err_code: Option<i64>,
+    },
+}
+
+impl Cause {
+    /// For people; no secret in it.
+    pub fn words(&self) -> String {
+        let code = |err_code: &Option<i64>| err_code.map_or_else(String::new, |code| format!(", code {code}"));
+        match self {
+            Self::Refused { rule, err_code } => format!("rule {rule}{}", code(err_code)),
+            Self::NoToken { rule, err_code } => format!("no token: rule {rule}{}", code(err_code)),
+            Self::Rejections { orders, err_code } => {
+                format!("{orders} orders in a row were rejected, none accepted{}", code(err_code))
+            }
+        }
+    }
+}
+
+/// What has opened a circuit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenedBy {
+    /// Orders whose pushes failed.
+    Pushes,
+    /// Tokens that could not be fetched, while there was none to push with.
+    Fetches,
 }
 
 /// Failures since the platform last answered an order for good.

@@ -265,6 +265,25 @@ fn a_token_lifts_a_suspension_for_want_of_one_and_no_other() {
 }
 
 #[test]
+fn without_a_token_it_is_open_until_one_comes() {
+    let mut rig = Rig::new();
+    rig.circuit.token_away(rig.now);
+    assert_eq!((rig.state(), rig.circuit.opened_by()), (Open, Some(OpenedBy::Fetches)));
+    assert_eq!(rig.circuit.permits(rig.now, MOST, 0), Ok(1));
+    rig.circuit.token_came(rig.now);
+    assert_eq!((rig.state(), rig.circuit.permits(rig.now, MOST, 0)), (HalfOpen, Ok(2)));
+    rig.circuit.token_away(rig.now);
+    assert_eq!(rig.state(), Open, "a ramp without a token is none");
+    rig.circuit.suspend(Cause::NoToken { rule: "token_secret_wrong".into(), err_code: None }, rig.now);
+    rig.circuit.token_away(rig.now);
+    assert_eq!(rig.state(), Suspended, "a person has to act all the same");
+    let mut rig = Rig::opened();
+    rig.circuit.token_away(rig.now);
+    rig.circuit.token_came(rig.now);
+    assert_eq!((rig.state(), rig.circuit.opened_by()), (Open, Some(OpenedBy::Pushes)), "a push must tell");
+}
+
+#[test]
 fn twenty_orders_rejected_in_a_row_are_a_storm() {
     let mut rig = Rig::new();
     for order in 0..19 {

@@ -9,6 +9,7 @@ use super::doubt::Doubts;
 use super::lane::LaneId;
 use super::pace::Pace;
 use super::token::TokenDesk;
+use crate::douyin::token::Fault;
 use crate::order::AppId;
 
 /// Whether an app's next delivery may start.
@@ -76,6 +77,11 @@ impl Desk {
             rotation: VecDeque::new(),
             pace,
         }
+    }
+
+    /// Why the app has no usable token, where it has none and it was tried to get one, and whose business that is.
+    pub fn no_token(&self, now: Duration) -> Option<(&str, Fault)> {
+        self.token.missing().filter(|_| !self.token.is_usable(now))
     }
 
     /// Puts a lane at the end of the queue.

@@ -195,8 +195,8 @@ impl Engine {
             Input::TokenFetched { app_id, token, lifetime, from } => {
                 self.token_fetched(&app_id, token, lifetime, from, now);
             }
-            Input::TokenRefused { app_id, judgement, message } => {
-                self.token_refused(&app_id, &judgement, &message, now);
+            Input::TokenRefused { app_id, refused } => {
+                self.token_refused(&app_id, &refused, now);
             }
             Input::Committed(result) => self.committed(result, now),
             Input::EndProbed { source, next, at_end } => self.end_probed(&source, next, at_end),

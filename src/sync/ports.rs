@@ -305,10 +305,8 @@ pub enum Input {
     TokenRefused {
         /// The app.
         app_id: AppId,
-        /// `Retry` or `Suspend`.
-        judgement: crate::douyin::verdict::Judgement,
-        /// For people; holds no secret.
-        message: String,
+        /// Why, and whose business it is.
+        refused: crate::douyin::token::Refused,
     },
     /// A commit has ended; sent by the commit thread.
     Committed(Result<(), PortError>),

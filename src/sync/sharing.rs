@@ -44,6 +44,8 @@ pub enum Step {
     Fetch,
     /// Tell who wanted a token that the log cannot be read or written.
     Refuse,
+    /// Tell who wanted a token that another worker has fetched in vain; it is wanted no more until it is asked for again.
+    Unserved,
     /// Nothing before this time; `None`: not before something is read or wanted.
     Wait(Option<Duration>),
 }
@@ -82,6 +84,7 @@ pub struct Round {
     fetch_before: Option<Duration>,
     fetching: Option<Duration>,
     wanted: Option<Duration>,
+    unserved: bool,
 }
 
 impl Round {
@@ -97,6 +100,7 @@ impl Round {
             fetch_before: None,
             fetching: None,
             wanted: None,
+            unserved: false,
         }
     }
 
@@ -105,8 +109,11 @@ impl Round {
         self.caught_up = true;
     }
 
-    /// A newer token is wanted.
+    /// A newer token is wanted. What others fetched in vain before is not told: it may be long ago.
     pub fn want(&mut self, now: Duration) {
+        if self.wanted.is_none() {
+            self.unserved = false;
+        }
         self.wanted.get_or_insert(now);
     }
 
@@ -127,6 +134,8 @@ impl Round {
             return;
         }
         self.version = Some(at);
+        // A grant after a grant: the one before has brought no token.
+        self.unserved = self.grant.is_some_and(|grant| !grant.is_ours) && self.caught_up && sent.is_none();
         // An earlier claim of ours that was given up is waited for like anybody's: it may come any time.
         self.grant = Some(Grant { read_at: now, is_ours: sent.is_some() });
         self.fetch_before = sent.map(|sent| sent.at + FETCH_START_MAX);
@@ -137,6 +146,7 @@ impl Round {
         self.version = Some(at);
         self.grant = None;
         self.fetch_before = None;
+        self.unserved = false;
     }
 
     /// Our fetch has ended, with a token or without.
@@ -157,7 +167,7 @@ impl Round {
         self.claims
     }
 
-    /// What is to be done now. [`Step::Claim`], [`Step::Fetch`] and [`Step::Refuse`] are said once.
+    /// What is to be done now. [`Step::Wait`] alone is said more than once.
     pub fn step(&mut self, now: Duration) -> Step {
         let Some(since) = self.wanted else { return Step::Wait(None) };
         if let Some(end) = self.fetching.map(|began| began + self.patience) {
@@ -174,6 +184,10 @@ impl Round {
             }
             self.give_up();
             return Step::Refuse;
+        }
+        if std::mem::take(&mut self.unserved) {
+            self.wanted = None;
+            return Step::Unserved;
         }
         if self.fetch_before.take().is_some_and(|before| now < before) {
             self.fetching = Some(now);

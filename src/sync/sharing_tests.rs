@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::douyin::token::Fault;
 use crate::sync::ports::TokenGeneration;
 use crate::sync::token::TokenDesk;
 
@@ -59,7 +60,9 @@ fn a_grant_without_a_token_is_claimed_again_after_a_while() {
     assert_eq!(round.step(s(17)), claimed(1, Some(3)));
     round.claim_read(at(4), Some(at(3)), None, s(17));
     round.claim_read(at(5), Some(at(3)), Some(1), s(17));
-    assert_eq!(round.step(s(18)), Step::Wait(Some(s(32))), "somebody else was first again");
+    assert_eq!(round.step(s(18)), Step::Unserved, "somebody else was first again");
+    round.want(s(18));
+    assert_eq!(round.step(s(18)), Step::Wait(Some(s(32))));
 }
 
 #[test]
@@ -270,7 +273,7 @@ impl Fleet {
                 worker.fetch = self.fetched_ms.len() as u64;
                 worker.fetch_ends_ms = Some(now_ms + fetch_ms);
             }
-            Step::Refuse => worker.desk.fetch_failed(s(1), now),
+            Step::Refuse | Step::Unserved => worker.desk.fetch_failed("", Fault::Giver, s(1), now),
             Step::Wait(_) => {}
         }
     }
@@ -341,3 +344,6 @@ proptest! {
         prop_assert!(newest + lifetime * 1_000 > 4_000_000, "nobody fetched any more");
     }
 }
+
+#[path = "sharing_unserved_tests.rs"]
+mod unserved;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::circuit::{Cause, CircuitState};
+use super::circuit::{Cause, CircuitState, OpenedBy};
 use super::engine::Engine;
 use super::lane::LanePhase;
 use crate::telemetry::event;
@@ -15,6 +15,7 @@ impl Engine {
         for index in 0..self.desks.len() {
             let desk = &mut self.desks[index];
             desk.circuit.tick(now, share, desk.in_flight);
+            self.look_for_token(index, now);
             self.tell_circuit(index);
         }
     }
@@ -31,6 +32,10 @@ impl Engine {
         self.next_status = Duration::ZERO;
         let app_id = &desk.app_id;
         match (is, desk.circuit.cause()) {
+            (CircuitState::Open, _) if desk.circuit.opened_by() == Some(OpenedBy::Fetches) => {
+                let why = desk.token.missing().map_or("", |(why, _)| why);
+                event::TokenAway { app_id, owed: desk.owed, why }.emit(&self.meters);
+            }
             (CircuitState::Open, _) => event::CircuitOpened { app_id, owed: desk.owed }.emit(&self.meters),
             (CircuitState::HalfOpen, _) => event::CircuitHalfOpened { app_id, owed: desk.owed }.emit(&self.meters),
             (CircuitState::Closed, _) | (CircuitState::Suspended, None) => {

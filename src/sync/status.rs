@@ -8,6 +8,7 @@ use super::circuit::Cause;
 use super::engine::{Engine, Mode};
 use super::partition::Phase;
 use super::rules::Now;
+use crate::douyin::token::Fault;
 use crate::order::AppId;
 
 /// How often the snapshot is renewed.
@@ -30,6 +31,10 @@ pub struct AppStatus {
     pub paused: usize,
     /// Whether a token is at hand.
     pub has_token: bool,
+    /// Why there is none, where it was tried to get one.
+    pub no_token: Option<String>,
+    /// Whether that is a matter of this side, not of who gives tokens.
+    pub token_is_ours: bool,
     /// How old the current token is.
     pub token_age: Option<Duration>,
 }
@@ -117,6 +122,8 @@ impl Engine {
                     suspended: desk.circuit.cause().map(Cause::words),
                     paused: self.paused_partitions(app),
                     has_token: desk.token.is_usable(now.mono),
+                    no_token: desk.no_token(now.mono).map(|(why, _)| why.to_owned()),
+                    token_is_ours: desk.no_token(now.mono).is_some_and(|(_, fault)| fault == Fault::Ours),
                     token_age: desk.token.age(now.mono),
                 })
                 .collect(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::circuit_evidence::OrderPrint;
 use super::doubt::{Belief, Doubts};
 use super::ports::TokenGeneration;
+use crate::douyin::token::Fault;
 
 const REFRESH_AFTER: Duration = Duration::from_secs(60 * 60);
 const REFRESH_BEFORE_END: Duration = Duration::from_secs(10 * 60);
@@ -27,6 +28,21 @@ struct Current {
     fetched_at: Duration,
     lifetime: Duration,
     refused: bool,
+}
+
+/// Fetches that failed in a row, and how long they have failed where there were fewer, before they tell of an outage: at a
+/// start one in five may fail by chance. Being wrong costs a ramp of some seconds.
+const FAILED_FETCHES: u32 = 4;
+const FAILED_FOR: Duration = Duration::from_secs(10);
+
+/// Fetches that fail, since the last token.
+#[derive(Debug)]
+struct Failing {
+    since: Duration,
+    fetches: u32,
+    /// The last one's, for people.
+    words: String,
+    fault: Fault,
 }
 
 /// What a refused token calls for.
@@ -50,7 +66,7 @@ pub struct TokenDesk {
     current: Option<Current>,
     fetching: bool,
     not_before: Duration,
-    failures: u32,
+    failing: Option<Failing>,
     refused_in_a_row: u32,
     retry_young_at: Option<Duration>,
     last_fetch: Option<Duration>,
@@ -60,8 +76,12 @@ pub struct TokenDesk {
 impl TokenDesk {
     /// Whether attempts may be started with what is at hand: it is not refused, and will still be good when they arrive.
     pub fn is_usable(&self, now: Duration) -> bool {
+        self.usable_until().is_some_and(|end| now < end)
+    }
+
+    fn usable_until(&self) -> Option<Duration> {
         let good = |c: Current| c.lifetime.saturating_sub(MARGIN.min(c.lifetime / 10));
-        self.current.is_some_and(|c| !c.refused && now < c.fetched_at + good(c))
+        self.current.filter(|c| !c.refused).map(|c| c.fetched_at + good(c))
     }
 
     /// The current token's name; 0 where there is none yet.
@@ -114,23 +134,44 @@ impl TokenDesk {
     /// A token is at hand.
     pub fn fetched(&mut self, generation: TokenGeneration, lifetime: Duration, now: Duration) {
         self.fetching = false;
-        self.failures = 0;
+        self.failing = None;
         self.not_before = now;
         self.retry_young_at = None;
         self.current = Some(Current { generation, fetched_at: now, lifetime, refused: false });
         self.doubts.begin_anew();
     }
 
-    /// The fetch failed; `wait` is how long to leave the endpoint alone.
-    pub fn fetch_failed(&mut self, wait: Duration, now: Duration) {
+    /// The fetch failed; `wait` is how long to leave the endpoint alone, at most until the token at hand runs out.
+    pub fn fetch_failed(&mut self, words: &str, fault: Fault, wait: Duration, now: Duration) {
         self.fetching = false;
-        self.failures = self.failures.saturating_add(1);
-        self.not_before = now + wait;
+        let (since, fetches) = match &self.failing {
+            Some(failing) if failing.fault == fault => (failing.since, failing.fetches.saturating_add(1)),
+            Some(_) | None => (self.last_fetch.unwrap_or(now), 1),
+        };
+        self.failing = Some(Failing { since, fetches, words: words.to_owned(), fault });
+        self.not_before = match self.usable_until().filter(|end| now < *end) {
+            Some(end) => end.min(now + wait),
+            None => now + wait,
+        };
     }
 
     /// Failed fetches in a row, for the backoff.
     pub fn failures(&self) -> u32 {
-        self.failures
+        self.failing.as_ref().map_or(0, |failing| failing.fetches)
+    }
+
+    /// Why there is no newer token, where it was tried to get one, and whose business that is.
+    pub fn missing(&self) -> Option<(&str, Fault)> {
+        self.failing.as_ref().map(|failing| (failing.words.as_str(), failing.fault))
+    }
+
+    /// Whether none is usable and none can be fetched, as who gives them is away. Says so until one is at hand.
+    pub fn is_away(&self, now: Duration) -> bool {
+        let proven = |failing: &Failing| {
+            let lasting = failing.fetches > 1 && now.saturating_sub(failing.since) >= FAILED_FOR;
+            failing.fault == Fault::Giver && (failing.fetches >= FAILED_FETCHES || lasting)
+        };
+        !self.is_usable(now) && self.failing.as_ref().is_some_and(proven)
     }
 
     /// An order's attempt with this token was accepted.

@@ -40,7 +40,7 @@ fn an_old_token_goes_on_while_the_new_one_is_fetched() {
     let mut desk = with_token(7200);
     assert!(desk.start_fetch(s(3600)));
     assert!(desk.is_usable(s(3601)));
-    desk.fetch_failed(s(5), s(3602));
+    desk.fetch_failed("", Fault::Giver, s(5), s(3602));
     assert!(desk.is_usable(s(3603)));
     assert!(!desk.start_fetch(s(3606)));
     assert!(desk.start_fetch(s(3607)));
@@ -162,8 +162,54 @@ fn two_fetches_after_a_refusal_lie_half_a_minute_apart() {
     // A fetch that failed on its way back may have cut the others' token short as well.
     let mut desk = with_token(7200);
     assert!(desk.start_fetch(s(3600)));
-    desk.fetch_failed(s(1), s(3601));
+    desk.fetch_failed("", Fault::Giver, s(1), s(3601));
     assert_eq!(desk.refused(ORDER, GEN1, s(3602), 0.0, s(3602)), Refusal::Wait);
     assert!(!desk.start_fetch(s(3629)));
     assert!(desk.start_fetch(s(3630)));
+}
+
+#[test]
+fn fetches_that_fail_tell_of_an_outage_where_there_is_no_token() {
+    let mut desk = TokenDesk::default();
+    for n in 1..=3 {
+        assert!(desk.start_fetch(s(2 * n)));
+        desk.fetch_failed("away", Fault::Giver, s(1), s(2 * n));
+        assert!(!desk.is_away(s(2 * n)), "{n} may be chance");
+    }
+    assert_eq!((desk.missing(), desk.is_away(s(11)), desk.is_away(s(12))), (Some(("away", Fault::Giver)), false, true));
+    assert!(desk.start_fetch(s(8)));
+    desk.fetch_failed("away", Fault::Giver, s(1), s(8));
+    assert!(desk.is_away(s(8)), "four in a row");
+    desk.fetched(TokenGeneration(1), s(100), s(9));
+    assert_eq!((desk.is_away(s(9)), desk.missing()), (false, None));
+}
+
+#[test]
+fn what_lies_on_this_side_is_no_outage() {
+    let mut desk = TokenDesk::default();
+    for n in 1..=9 {
+        assert!(desk.start_fetch(s(2 * n)));
+        desk.fetch_failed("no file", Fault::Ours, s(1), s(2 * n));
+    }
+    assert!(!desk.is_away(s(100)));
+    assert!(desk.start_fetch(s(100)));
+    desk.fetch_failed("away", Fault::Giver, s(1), s(100));
+    assert!(!desk.is_away(s(100)), "counted from the first that was one");
+}
+
+/// The wait of a renewal that failed is long, as there is a token; it does not reach beyond that one's end.
+#[test]
+fn a_token_that_runs_out_is_asked_for_at_once() {
+    let mut desk = with_token(100);
+    for n in 0..4 {
+        assert!(desk.start_fetch(s(50 + n)));
+        desk.fetch_failed("away", Fault::Giver, s(1), s(50 + n));
+        assert!(!desk.is_away(s(50 + n)), "the one at hand goes on");
+    }
+    assert!(desk.start_fetch(s(54)));
+    desk.fetch_failed("away", Fault::Giver, s(60), s(54));
+    assert_eq!((desk.next_look(), desk.is_away(s(94)), desk.is_away(s(95))), (Some(s(95)), false, true));
+    assert!(desk.start_fetch(s(95)));
+    desk.fetch_failed("away", Fault::Giver, s(10), s(95));
+    assert_eq!(desk.next_look(), Some(s(105)));
 }

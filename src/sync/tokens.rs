@@ -6,7 +6,8 @@ use super::circuit::Cause;
 use super::engine::Engine;
 use super::ports::{TokenFrom, TokenGeneration};
 use super::rules::Now;
-use crate::douyin::verdict::{Judgement, Verdict};
+use crate::douyin::token::{Fault, Refused};
+use crate::douyin::verdict::Verdict;
 use crate::order::AppId;
 use crate::telemetry::event;
 
@@ -32,22 +33,38 @@ impl Engine {
         self.tell_circuit(index);
     }
 
-    /// No token: the endpoint failed, or says that the configuration is wrong.
-    pub(super) fn token_refused(&mut self, app_id: &AppId, judgement: &Judgement, message: &str, now: Now) {
+    /// No token: who gives them failed, or says that the configuration is wrong.
+    pub(super) fn token_refused(&mut self, app_id: &AppId, refused: &Refused, now: Now) {
         let Some(index) = self.desks.iter().position(|desk| desk.app_id == *app_id) else { return };
-        let failures = self.desks[index].token.failures().saturating_add(1);
+        let Refused { judgement, fault, message } = refused;
+        let desk = &mut self.desks[index];
+        let failures = desk.token.failures().saturating_add(1);
+        let is_usable = desk.token.is_usable(now.mono);
         let wait = match judgement.verdict {
             Verdict::Suspend => self.rules.circuit.suspended_probe_interval,
             Verdict::Accepted | Verdict::Retry | Verdict::RefreshToken | Verdict::Reject => {
-                self.rules.retry.delay(failures, judgement.retry_after, &mut self.rng)
+                // Without a token the fetch is the probe.
+                let policy = if is_usable { &self.rules.retry } else { &self.rules.circuit.probe };
+                policy.delay(failures, judgement.retry_after, &mut self.rng)
             }
         };
-        self.desks[index].token.fetch_failed(wait, now.mono);
+        // What is a person's business is no outage.
+        let fault = if judgement.verdict == Verdict::Suspend { Fault::Ours } else { *fault };
+        desk.token.fetch_failed(message, fault, wait, now.mono);
         event::TokenRefused { app_id, verdict: judgement.verdict.as_str(), message }.emit(&self.meters);
-        if judgement.verdict == Verdict::Suspend && !self.desks[index].token.is_usable(now.mono) {
+        if judgement.verdict == Verdict::Suspend && !is_usable {
             let cause = Cause::NoToken { rule: judgement.rule.clone(), err_code: judgement.err_code };
             self.desks[index].circuit.suspend(cause, now.mono);
-            self.tell_circuit(index);
+        }
+        self.look_for_token(index, now.mono);
+        self.tell_circuit(index);
+    }
+
+    /// An app without a token, and with nobody there to give one, waits as in any outage.
+    pub(super) fn look_for_token(&mut self, index: usize, now: Duration) {
+        let desk = &mut self.desks[index];
+        if desk.token.is_away(now) {
+            desk.circuit.token_away(now);
         }
     }
 }

@@ -7,7 +7,8 @@ use super::*;
 use crate::record::{NextOffset, RecordOffset};
 use crate::telemetry::event::{
     AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, CommandExecuted, CommitFailed, DeadLettered,
-    IntakePaused, IntakeResumed, LettersLost, PartitionRevoked, RejectStorm, TokenFetched, TokenRefused, TokenShared,
+    IntakePaused, IntakeResumed, LettersLost, PartitionRevoked, RejectStorm, TokenAway, TokenFetched, TokenRefused,
+    TokenShared,
 };
 use crate::telemetry::metric::{Kind, TABLE};
 
@@ -85,6 +86,7 @@ fn every_series_stands_in_the_text() {
 
     let app_id = &AppId::new("tt1");
     CircuitOpened { app_id, owed: 7 }.emit(&meters);
+    TokenAway { app_id, owed: 7, why: "no answer" }.emit(&meters);
     check(&meters, r#"order_sync_circuit_state{app_id="tt1"} 2"#);
     CircuitHalfOpened { app_id, owed: 7 }.emit(&meters);
     check(&meters, r#"order_sync_circuit_state{app_id="tt1"} 1"#);

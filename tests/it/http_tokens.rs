@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use order_sync::config::{Secret, TokenKind};
+use order_sync::douyin::token::Refused;
 use order_sync::douyin::verdict::{Break, Exchange};
 use order_sync::order::AppId;
 use order_sync::sync::ports::{Attempts, Input, TokenGeneration};
@@ -103,7 +104,7 @@ fn an_app_that_is_not_configured_is_refused() {
     let server = Server::start(script);
     let mut harness = Harness::new(&douyin(&server.url()), Secret::Inline("s3cret".into()));
     harness.edge.fetch_token(&AppId::new("tt9999"), TokenGeneration(0));
-    let Input::TokenRefused { message, .. } = harness.input() else { panic!("a refusal") };
+    let Input::TokenRefused { refused: Refused { message, .. }, .. } = harness.input() else { panic!("a refusal") };
     assert_eq!(message, "app tt9999 is not in the settings; add it to [[apps]]");
 }
 

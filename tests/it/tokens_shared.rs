@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use order_sync::config::{App, Kafka, Secret};
 use order_sync::douyin::OutcomeTable;
+use order_sync::douyin::token::{Fault, Refused};
 use order_sync::http::{GroupMail, GroupTokens, HttpEdge};
 use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::kafka::token_topic::TokenTopic;
@@ -91,8 +92,8 @@ impl Worker {
                         TokenFrom::Group => self.from_group += 1,
                     }
                 }
-                Input::TokenRefused { message, .. } => {
-                    self.desk.fetch_failed(Duration::from_secs(1), now);
+                Input::TokenRefused { refused: Refused { message, .. }, .. } => {
+                    self.desk.fetch_failed(&message, Fault::Giver, Duration::from_secs(1), now);
                     self.refusals.push(message);
                 }
                 Input::Attempted { .. } => self.pushing = false,

@@ -105,6 +105,30 @@ impl CircuitOpened<'_> {
     }
 }
 
+/// An app has no token, and none can be fetched: as good as a platform that is away.
+#[derive(Debug)]
+pub struct TokenAway<'a> {
+    /// The app.
+    pub app_id: &'a AppId,
+    /// Deliveries owed.
+    pub owed: usize,
+    /// What the last fetch came to, for people; holds no secret.
+    pub why: &'a str,
+}
+
+impl TokenAway<'_> {
+    /// Says so and sets the app's state.
+    pub fn emit(self, meters: &Meters) {
+        meters.circuit(self.app_id, CircuitState::Open);
+        warn!(
+            app_id = %self.app_id,
+            owed = self.owed,
+            "the app has no usable token, and none can be fetched because of an outage: its orders wait until one comes ({})",
+            self.why
+        );
+    }
+}
+
 /// The platform has answered for an app that waited: the rate ramps up.
 #[derive(Debug)]
 pub struct CircuitHalfOpened<'a> {

@@ -20,7 +20,7 @@ pub use changelog::{
 };
 pub use command::{AppPaused, AppResumed, CommandExecuted, CommandUnreadable, CommandsAnew};
 pub use delivery::{
-    AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, DeadLettered, RejectStorm, TokenFetched,
+    AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, DeadLettered, RejectStorm, TokenAway, TokenFetched,
     TokenRefused,
 };
 pub use intake::{CommitFailed, IntakePaused, IntakeResumed};

@@ -13,4 +13,5 @@ mod restoring;
 mod retention;
 pub mod scene;
 mod suspension;
+mod tokenless;
 pub mod world;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use order_sync::douyin::token::{Fault, Refused};
 use order_sync::douyin::verdict::{Exchange, Judgement, Verdict};
 use order_sync::order::{AppId, DeadLetterReason};
 use order_sync::sync::Ended;
@@ -118,7 +119,8 @@ fn refuse_tokens(world: &mut World, verdict: Verdict) -> bool {
     for app_id in &asked {
         let rule = "token_secret_wrong".into();
         let judgement = Judgement { verdict, rule, err_code: Some(40017), retry_after: None };
-        world.handle(Input::TokenRefused { app_id: app_id.clone(), judgement, message: "40017".to_owned() });
+        let refused = Refused { judgement, fault: Fault::Giver, message: "40017".to_owned() };
+        world.handle(Input::TokenRefused { app_id: app_id.clone(), refused });
     }
     !asked.is_empty()
 }
