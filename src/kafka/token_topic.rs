@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -18,13 +18,20 @@ use super::chatter::Chatter;
 use super::client;
 use super::failure::{describe, port_error};
 use super::status::Status;
+use super::topics::Topics;
 use crate::config;
 use crate::record::RecordOffset;
 use crate::sync::ports::PortError;
 use crate::sync::token_log::{LogEntry, TokenLog, TokenLogReader};
+use crate::telemetry::event;
 
 /// How long the reader waits for a record before it looks whether it is to stop.
 const POLL: Duration = Duration::from_millis(100);
+
+/// How often it is looked whether the topic is there. A reader alone may hear of it late, and a writer never.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// And how soon after it was gone.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Reads and writes the topic until it is dropped.
 pub struct TokenTopic {
@@ -66,17 +73,19 @@ impl TokenTopic {
         let consumer: BaseConsumer<Chatter> = reading
             .create_with_context(Chatter::new(config, status))
             .map_err(|e| port_error("cannot make the reader of shared tokens", &e))?;
-        let mut partition = TopicPartitionList::new();
-        let assigned = partition.add_partition_offset(&topic, 0, Offset::Beginning);
-        assigned
-            .and_then(|()| consumer.assign(&partition))
-            .map_err(|e| port_error(&format!("cannot read topic {topic}"), &e))?;
+        begin(&consumer, &topic).map_err(|e| port_error(&format!("cannot read topic {topic}"), &e))?;
+        let mut watch = Watch {
+            topics: Topics::connect(config)?,
+            config: config.clone(),
+            next: Instant::now() + LOOK_EVERY,
+            gone: None,
+        };
         let site = Arc::new(Site { topic, producer, trouble: Mutex::default() });
         let stop = CancellationToken::new();
         let (for_thread, stopped) = (Arc::clone(&site), stop.clone());
         let thread = std::thread::Builder::new()
             .name("tokens".to_owned())
-            .spawn(move || read(&consumer, &for_thread, reader.as_ref(), &stopped))
+            .spawn(move || read(&consumer, &for_thread, &mut watch, reader.as_ref(), &stopped))
             .map_err(|error| PortError::Fatal(format!("cannot start the reader of shared tokens: {error}")))?;
         Ok(Self { site, stop, reader: Some(thread) })
     }
@@ -110,9 +119,72 @@ impl TokenLog for TokenWriter {
     }
 }
 
-fn read(consumer: &BaseConsumer<Chatter>, site: &Site, reader: &dyn TokenLogReader, stop: &CancellationToken) {
+/// Looks whether the topic is there, and makes it anew: it holds nothing but tokens, which are fetched again.
+struct Watch {
+    topics: Topics,
+    config: config::Kafka,
+    next: Instant,
+    /// Where the topic is gone, what keeps it from being made; empty where nothing does.
+    gone: Option<String>,
+}
+
+impl Watch {
+    fn look(&mut self, consumer: &BaseConsumer<Chatter>, site: &Site) {
+        // A question to brokers that are away would hold up the reader's end.
+        if Instant::now() < self.next || !site.producer.context().status().problems().is_empty() {
+            return;
+        }
+        self.next = Instant::now() + LOOK_EVERY;
+        let topic = site.topic.as_str();
+        match self.topics.partition_count(topic) {
+            Ok(Some(_)) if self.gone.take().is_some() => {
+                // Another worker may have written to it meanwhile; our place in the one before says nothing.
+                let begun = begin(consumer, topic);
+                site.is_in_trouble(
+                    begun.err().map(|error| format!("topic {topic} cannot be read: {}", describe(&error))),
+                );
+                event::TokenTopicBack { topic }.emit();
+            }
+            Ok(None) if self.gone.is_some() || matches!(self.topics.is_gone(topic), Ok(true)) => self.make(site),
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    fn make(&mut self, site: &Site) {
+        let topic = site.topic.as_str();
+        let why = match self.topics.ensure_tokens(&self.config) {
+            Ok(_) | Err(PortError::Passing(_)) => {
+                self.next = Instant::now() + LOOK_AGAIN;
+                String::new()
+            }
+            Err(error) => format!(": {error}"),
+        };
+        let words = format!("topic {topic} was deleted; `order-sync topics create` makes it anew{why}");
+        if self.gone.as_ref() != Some(&why) {
+            event::TokenTopicGone { topic, words: &words }.emit();
+        }
+        site.is_in_trouble(Some(words));
+        self.gone = Some(why);
+    }
+}
+
+/// Reads it from its beginning on.
+fn begin(consumer: &BaseConsumer<Chatter>, topic: &str) -> Result<(), KafkaError> {
+    let mut partition = TopicPartitionList::new();
+    partition.add_partition_offset(topic, 0, Offset::Beginning)?;
+    consumer.assign(&partition)
+}
+
+fn read(
+    consumer: &BaseConsumer<Chatter>,
+    site: &Site,
+    watch: &mut Watch,
+    reader: &dyn TokenLogReader,
+    stop: &CancellationToken,
+) {
     while !stop.is_cancelled() {
         site.producer.poll(Duration::ZERO);
+        watch.look(consumer, site);
         match consumer.poll(POLL) {
             None => {}
             Some(Ok(message)) => {
@@ -124,6 +196,8 @@ fn read(consumer: &BaseConsumer<Chatter>, site: &Site, reader: &dyn TokenLogRead
                 }
             }
             Some(Err(KafkaError::PartitionEOF(_))) => site.is_in_trouble(None),
+            // Said with what to do.
+            Some(Err(_)) if watch.gone.is_some() => {}
             Some(Err(error)) => {
                 let words = describe(&error);
                 let what = format!("topic {} cannot be read: {words}; it needs Read, Write and Describe", site.topic);

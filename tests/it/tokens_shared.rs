@@ -18,6 +18,7 @@ use order_sync::order::{AppId, OrderType, TimeUnit};
 use order_sync::sandbox::{Sandbox, SandboxHandle, SandboxOptions};
 use order_sync::sync::ports::{AttemptStart, Attempts, Closed, Inbox, Input, Ticket, TokenFrom, TokenGeneration};
 use order_sync::sync::token::TokenDesk;
+use order_sync::sync::token_log::TokenLog as _;
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use tokio::runtime::Runtime;
@@ -308,4 +309,27 @@ fn a_log_that_cannot_be_reached_is_told_and_nothing_is_fetched() {
     });
     assert!(worker.refusals[0].contains("cannot be shared"), "{:?}", worker.refusals);
     assert_eq!(sandbox.report().tokens_issued.values().sum::<u64>(), 0);
+}
+
+/// The topic is deleted where workers may not make it: soon it is said what to do, and when it is there again, they share.
+#[test]
+fn real_kafka_a_token_topic_that_may_not_be_made_is_told_with_what_to_do() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let mut fleet = Fleet::start(kafka, 0, Duration::from_secs(7_200));
+    fleet.kafka.create_topics = false;
+    for _ in 0..2 {
+        fleet.join(SECRET);
+    }
+    fleet.all_ask();
+    kafka.delete(&fleet.kafka.token_topic());
+    for worker in &fleet.workers {
+        let told = || worker.topic.writer().trouble().is_some_and(|words| words.contains("`order-sync topics create`"));
+        eventually("it is told", told);
+    }
+    let may = Kafka { create_topics: true, ..fleet.kafka.clone() };
+    let topics = Topics::connect(&may).unwrap();
+    eventually("it is there again", || matches!(topics.ensure_tokens(&may), Ok(Ensured::Present(1))));
+    eventually("it is read again", || fleet.workers.iter().all(|worker| worker.topic.writer().trouble().is_none()));
+    fleet.all_ask();
+    assert_eq!(fleet.issued(), 2);
 }

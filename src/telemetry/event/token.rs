@@ -63,3 +63,33 @@ impl TokenRecordIgnored<'_> {
         );
     }
 }
+
+/// The topic of shared tokens was deleted.
+#[derive(Debug)]
+pub struct TokenTopicGone<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// What to do, and what keeps this worker from doing it.
+    pub words: &'a str,
+}
+
+impl TokenTopicGone<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        warn!(topic = self.topic, "the tokens of the group cannot be shared; the one at hand goes on: {}", self.words);
+    }
+}
+
+/// The topic of shared tokens is there again.
+#[derive(Debug)]
+pub struct TokenTopicBack<'a> {
+    /// The topic.
+    pub topic: &'a str,
+}
+
+impl TokenTopicBack<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        info!(topic = self.topic, "the topic of shared tokens is there again");
+    }
+}
