@@ -132,12 +132,13 @@ pub fn rebase(
 ) -> Result<usize, PortError> {
     let kafka = &config.kafka;
     let log = RebaseLog::connect(kafka, &store.store_id())?;
-    rebase_look::refuse_members(&log, kafka)?;
     let topics = Topics::connect(kafka)?;
+    let counts = topics.sources(kafka)?;
+    rebase_look::refuse_members(&log, kafka, &counts)?;
     // The store is what a missing one is made from.
     super::topics::ensure_rebasable(&topics, kafka)?;
     let mut changelog = Changelog::connect(kafka)?;
-    let mut look = Look { log: &log, records: SourceTopics::connect(kafka)?, counts: topics.sources(kafka)? };
+    let mut look = Look { log: &log, records: SourceTopics::connect(kafka)?, counts };
     let (mut tasks, mut left) = (Vec::new(), 0);
     for source in sources(&look.counts, store) {
         if !look.counts.contains_key(&*source.topic) {
@@ -261,7 +262,7 @@ fn partition(log: &RebaseLog, records: &mut SourceTopics, store: &SledStore, tas
     let position = rebased(held, log.group_id(), *onto, *anew, ChangelogId(fastrand::u64(..)), commands_end);
     let value = position.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
     step.records.push(ChangelogRecord { key: ChangelogKey::Position.encode(&source.topic), value: Some(value) });
-    log.write(source, &step.records, Some(position.next))?;
+    log.write(source, &step.records, Some(&position))?;
     Ok(Told::Wrote { source: source.clone(), orders, owed: owed_count, next: position.next })
 }
 

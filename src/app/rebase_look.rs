@@ -15,14 +15,20 @@ use crate::sync::position;
 use crate::sync::restore_words::check_group;
 
 /// Offsets are moved under whoever is in the group.
-pub(super) fn refuse_members(log: &RebaseLog, kafka: &config::Kafka) -> Result<(), PortError> {
-    match log.members()? {
-        0 => Ok(()),
-        members => Err(PortError::Fatal(format!(
-            "group {} has {members} members: stop every worker first, as offsets are moved under them",
-            kafka.group_id
-        ))),
-    }
+pub(super) fn refuse_members(
+    log: &RebaseLog,
+    kafka: &config::Kafka,
+    counts: &BTreeMap<String, Option<i32>>,
+) -> Result<(), PortError> {
+    let has = match log.members()? {
+        0 if !log.has_members(&partitions(counts))? => return Ok(()),
+        0 => "members, of which the brokers tell no number (group.protocol=consumer)".to_owned(),
+        members => format!("{members} members"),
+    };
+    Err(PortError::Fatal(format!(
+        "group {} has {has}: stop every worker first, as offsets are moved under them",
+        kafka.group_id
+    )))
 }
 
 /// The partitions of topics that have so many.

@@ -29,7 +29,8 @@ pub(super) fn rebased(
     position.changelog_id = Some(id);
     position.group = Some(group.into());
     if let Some(low) = anew {
-        (position.next, position.partitions, position.last, position.topic_id) = (low, None, None, None);
+        // It has as many partitions as the old one: another count is refused.
+        (position.next, position.last, position.topic_id) = (low, None, None);
         position.begun = Some(low);
     }
     match onto {
@@ -74,7 +75,7 @@ mod tests {
         let onto = rebased(held(), "g", Onto::Itself, Some(low), ID, None);
         assert_eq!(onto.commit_number, held().commit_number + 1);
         assert_eq!(onto.commands, held().commands, "the changelog knows what was executed");
-        assert_eq!((onto.next, onto.partitions, onto.last, onto.topic_id), (low, None, None, None));
+        assert_eq!((onto.next, onto.partitions, onto.last, onto.topic_id), (low, Some(3), None, None));
         assert_eq!(onto.begun, Some(low), "it is read from there");
     }
 }

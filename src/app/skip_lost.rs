@@ -65,18 +65,19 @@ pub type Tell<'a> = &'a mut dyn FnMut(Told) -> Result<(), PortError>;
 pub fn in_changelog(config: &Config, skip: Skip, tell: Tell<'_>) -> Result<usize, PortError> {
     let kafka = &config.kafka;
     let log = RebaseLog::connect(kafka, WRITER)?;
+    let counts = Topics::connect(kafka)?.sources(kafka)?;
     if skip == Skip::Do {
-        rebase_look::refuse_members(&log, kafka)?;
+        rebase_look::refuse_members(&log, kafka, &counts)?;
     }
     let mut changelog = Changelog::connect(kafka)?;
     let mut positions = Vec::new();
-    for source in rebase_look::partitions(&Topics::connect(kafka)?.sources(kafka)?) {
+    for source in rebase_look::partitions(&counts) {
         positions.extend(there(&mut changelog, kafka, &source)?.map(|position| (source, position)));
     }
     go_on(positions, skip, tell, &mut lowest(kafka)?, &mut |source, position| {
         let value = position.encode().map_err(|error| PortError::Fatal(error.to_string()))?;
         let key = ChangelogKey::Position.encode(&source.topic);
-        log.write(source, &[ChangelogRecord { key, value: Some(value) }], Some(position.next))
+        log.write(source, &[ChangelogRecord { key, value: Some(value) }], Some(&position))
     })
 }
 

@@ -12,6 +12,7 @@ use crate::kafka::own_topics::{Looked, OwnTopic, Weight};
 use crate::kafka::topics::{Ensured, Topics};
 use crate::kafka::{transaction_rights, write_rights};
 use crate::store::SledStore;
+use crate::sync::noted_count::noted_count;
 use crate::sync::ports::{PortError, StateReader as _};
 use crate::sync::position;
 use crate::telemetry::event;
@@ -69,11 +70,16 @@ pub fn prepare(
     let topics = Topics::connect(config)?;
     let (mut wait, mut told, mut seen) = (WAIT_MIN, String::new(), Seen::default());
     let writes_as = preparing.transactional_id.clone();
+    let looks = |topic: &str| {
+        say(&format!("looking in the changelog for how many partitions {topic} had"));
+        if stop.is_cancelled() { Err(PortError::Passing("interrupted".to_owned())) } else { Ok(()) }
+    };
     while !stop.is_cancelled() {
         // Whether they may be written can be asked when the topics are there.
         let may_write = || writes_as.as_ref().map_or(Ok(()), |id| write_rights::ask(config, id));
-        match ensure(&topics, config, &mut preparing, &mut seen).and_then(|()| may_write()) {
+        match ensure(&topics, config, &mut preparing, &mut seen, &looks).and_then(|()| may_write()) {
             Ok(()) => return Ok(Prepared::Ready { cluster_id: topics.cluster_id() }),
+            Err(PortError::Passing(_)) if stop.is_cancelled() => {}
             Err(PortError::Passing(words)) => {
                 if words != told {
                     event::WaitingForKafka { reason: &words }.emit();
@@ -95,6 +101,8 @@ struct Seen {
     company: Company,
     /// What was warned of.
     warned: BTreeSet<String>,
+    /// Topics whose count the changelog was asked for.
+    counted: BTreeSet<String>,
 }
 
 fn ensure(
@@ -102,9 +110,10 @@ fn ensure(
     config: &config::Kafka,
     preparing: &mut Preparing,
     seen: &mut Seen,
+    looks: &dyn Fn(&str) -> Result<(), PortError>,
 ) -> Result<(), PortError> {
     topics.widest(config)?;
-    check_counts(topics, config, &preparing.counts)?;
+    let untold = check_counts(topics, config, &preparing.counts)?;
     if let Some(id) = &preparing.transactional_id {
         transaction_rights::ask(config, id)?;
         // Said once is enough.
@@ -119,6 +128,7 @@ fn ensure(
     let mut fits = |own, ensured| fits(topics, config, own, ensured, &mut seen.warned);
     if config.exactly_once {
         fits(OwnTopic::Changelog, topics.ensure_changelog(config, loss)?)?;
+        check_noted(config, &untold, &mut seen.counted, looks)?;
         not_lost(topics, config, Filled::Commands, loss)?;
         fits(OwnTopic::Commands, topics.ensure_commands(config)?)?;
     }
@@ -146,17 +156,47 @@ pub fn noted_counts(store: &SledStore) -> Result<BTreeMap<String, i32>, PortErro
 }
 
 /// A topic that has grown keys its orders elsewhere, and its new partitions have no position to tell by: the store, or the
-/// group's offsets, tell before anything is joined.
-fn check_counts(topics: &Topics, config: &config::Kafka, stored: &BTreeMap<String, i32>) -> Result<(), PortError> {
+/// group's offsets, tell before anything is joined. Gives the topics of which neither says anything, with their counts.
+fn check_counts(
+    topics: &Topics,
+    config: &config::Kafka,
+    stored: &BTreeMap<String, i32>,
+) -> Result<BTreeMap<String, i32>, PortError> {
     let sources = topics.sources(config)?;
     let group =
         if config.exactly_once { Changelog::connect(config)?.group_offsets(&sources)?.noted } else { Vec::new() };
+    let mut untold: BTreeMap<_, _> =
+        sources.iter().filter_map(|(topic, count)| Some((topic.clone(), (*count)?))).collect();
     for (topic, had) in stored.iter().map(|(topic, had)| (topic, *had)).chain(group.iter().map(|(t, had)| (t, *had))) {
-        if let Some(has) = sources.get(topic).copied().flatten()
-            && has != had
-        {
-            return Err(PortError::Fatal(position::grown(topic, had, has)));
+        if let Some(has) = sources.get(topic).copied().flatten() {
+            check_count(topic, had, has)?;
         }
+        untold.remove(topic);
+    }
+    Ok(untold)
+}
+
+fn check_count(topic: &str, had: i32, has: i32) -> Result<(), PortError> {
+    if had == has { Ok(()) } else { Err(PortError::Fatal(position::grown(topic, had, has))) }
+}
+
+/// The group's offsets expire, or are deleted; the changelog's positions stay. For a topic that is new to a big changelog
+/// this costs a reading of one partition of it, until the group has an offset.
+fn check_noted(
+    config: &config::Kafka,
+    untold: &BTreeMap<String, i32>,
+    counted: &mut BTreeSet<String>,
+    looks: &dyn Fn(&str) -> Result<(), PortError>,
+) -> Result<(), PortError> {
+    let mut changelog = Changelog::connect(config)?;
+    for (topic, has) in untold {
+        if counted.contains(topic) {
+            continue;
+        }
+        if let Some(had) = noted_count(&mut changelog, topic, *has, &mut || looks(topic))? {
+            check_count(topic, had, *has)?;
+        }
+        counted.insert(topic.clone());
     }
     Ok(())
 }

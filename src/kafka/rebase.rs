@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -12,11 +12,11 @@ use super::client::{self, ASK_TIMEOUT};
 use super::consumer::lookup;
 use super::failure::port_error;
 use super::status::Status;
-use super::transactions::TRANSACTION_TIMEOUT;
+use super::transactions::{TRANSACTION_TIMEOUT, add_offset};
 use crate::config::{self, StartFrom};
 use crate::record::{NextOffset, TopicPartition};
 use crate::sync::changelog::ChangelogRecord;
-use crate::sync::ports::PortError;
+use crate::sync::ports::{PortError, Position};
 
 /// How long one step may take.
 const STEP: Duration = Duration::from_secs(15);
@@ -50,11 +50,39 @@ impl RebaseLog {
         &self.group_id
     }
 
-    /// How many members the group has.
+    /// How many members the group has, as far as the brokers tell: of one whose members speak group.protocol=consumer they tell
+    /// none in the answer that this client asks for.
     pub fn members(&self) -> Result<usize, PortError> {
         let found = self.group.fetch_group_list(Some(&self.group_id), ASK_TIMEOUT);
         let found = found.map_err(|e| port_error("cannot ask who is in the group", &e))?;
         Ok(found.groups().iter().filter(|g| g.name() == self.group_id).map(|g| g.members().len()).sum())
+    }
+
+    /// Whether the group has members under any protocol. Of somebody outside of it the brokers take an offset only while it has
+    /// none, so one that it has committed is committed once more. A group that has no offset of these partitions is taken for
+    /// one without members: no worker of it has come far.
+    pub fn has_members(&self, sources: &[TopicPartition]) -> Result<bool, PortError> {
+        let mut list = TopicPartitionList::new();
+        for source in sources {
+            list.add_partition(&source.topic, source.partition);
+        }
+        let doing = |e: &KafkaError| port_error("cannot ask whether the group has members", e);
+        // An offset that a transaction is about to change is not told: what is written here would hide the new one.
+        let found = self.group.committed_offsets(list, ASK_TIMEOUT).map_err(|e| doing(&e))?;
+        for element in found.elements() {
+            element.error().map_err(|e| doing(&e))?;
+            let Offset::Offset(_) = element.offset() else { continue };
+            let mut again = TopicPartitionList::new();
+            let mut same = again.add_partition(element.topic(), element.partition());
+            same.set_offset(element.offset()).map_err(|e| doing(&e))?;
+            same.set_metadata(element.metadata());
+            return match self.group.commit(&again, CommitMode::Sync) {
+                Ok(()) => Ok(false),
+                Err(error) if is_refused_to_strangers(error.rdkafka_error_code()) => Ok(true),
+                Err(error) => Err(doing(&error)),
+            };
+        }
+        Ok(false)
     }
 
     /// The oldest offset of a partition, and its end.
@@ -76,13 +104,13 @@ impl RebaseLog {
         Ok(Some((place, low, end)))
     }
 
-    /// Writes records into the changelog partition of this source partition, and the group's offset with them where one is
-    /// given, in one transaction.
+    /// Writes records into the changelog partition of this source partition, and the group's offset with them where a position
+    /// is given, in one transaction.
     pub fn write(
         &self,
         source: &TopicPartition,
         records: &[ChangelogRecord],
-        offset: Option<NextOffset>,
+        position: Option<&Position>,
     ) -> Result<(), PortError> {
         let write = || -> Result<(), KafkaError> {
             self.producer.begin_transaction()?;
@@ -93,13 +121,26 @@ impl RebaseLog {
                 self.producer.send(record).map_err(|(error, _)| error)?;
                 self.producer.poll(Duration::ZERO);
             }
-            if let (Some(next), Some(metadata)) = (offset, self.group.group_metadata()) {
+            if let (Some(position), Some(metadata)) = (position, self.group.group_metadata()) {
                 let mut list = TopicPartitionList::new();
-                list.add_partition_offset(&source.topic, source.partition, Offset::Offset(next.get()))?;
+                add_offset(&mut list, source, position)?;
                 self.producer.send_offsets_to_transaction(&list, &metadata, STEP)?;
             }
             self.producer.commit_transaction(STEP)
         };
         write().map_err(|e| port_error(&format!("the states of {source} cannot be written to {}", self.topic), &e))
     }
+}
+
+/// What the brokers say, by the group's protocol, to an offset from outside of it.
+fn is_refused_to_strangers(code: Option<RDKafkaErrorCode>) -> bool {
+    matches!(
+        code,
+        Some(
+            RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::RebalanceInProgress
+                | RDKafkaErrorCode::StaleMemberEpoch
+        )
+    )
 }

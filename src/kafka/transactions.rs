@@ -20,10 +20,10 @@ use super::transaction_time::TransactionTime;
 use super::wait::serve;
 use super::{changelog_topic, client, write_rights};
 use crate::config;
-use crate::record::NextOffset;
+use crate::record::{NextOffset, TopicPartition};
 use crate::sync::commit::CutPart;
 use crate::sync::log_ports::{Receipt, TransactError, Transaction, TransactionLog};
-use crate::sync::ports::{By, PortError};
+use crate::sync::ports::{By, PortError, Position};
 use crate::telemetry::Meters;
 
 /// The broker aborts what has been open for longer, so that a killed worker holds its successor up no longer than this; save
@@ -302,13 +302,23 @@ fn deliver(producer: &BaseProducer<Ends>, step: Duration) {
 fn offsets(transaction: &Transaction) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::new();
     for part in &transaction.parts {
-        let mut element = list.add_partition(&part.source.topic, part.source.partition);
-        element.set_offset(Offset::Offset(part.position.next.get()))?;
-        if let Some(partitions) = part.position.partitions {
-            element.set_metadata(format!("{PARTITIONS_NOTE}{partitions}"));
-        }
+        add_offset(&mut list, &part.source, &part.position)?;
     }
     Ok(list)
+}
+
+/// Where the group goes on with a partition, and beside it how many its topic has.
+pub(super) fn add_offset(
+    list: &mut TopicPartitionList,
+    source: &TopicPartition,
+    position: &Position,
+) -> Result<(), KafkaError> {
+    let mut element = list.add_partition(&source.topic, source.partition);
+    element.set_offset(Offset::Offset(position.next.get()))?;
+    if let Some(partitions) = position.partitions {
+        element.set_metadata(format!("{PARTITIONS_NOTE}{partitions}"));
+    }
+    Ok(())
 }
 
 /// Whether a partition of the changelog turned out to end before the place that is known of it. Nobody but its owner writes

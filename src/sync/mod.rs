@@ -39,6 +39,7 @@ pub mod log_commit;
 #[cfg(test)]
 mod log_fakes;
 pub mod log_ports;
+pub mod noted_count;
 pub mod overlay;
 pub mod owed;
 pub mod pace;

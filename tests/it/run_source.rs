@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use order_sync::kafka::changelog::Changelog;
 use order_sync::record::Record;
 use order_sync::sandbox::{Faults, SandboxHandle};
 
@@ -77,6 +78,64 @@ fn real_kafka_a_source_topic_that_has_grown_is_refused_at_the_start() {
     // By what the group has noted beside its offsets.
     check(kafka, "", false);
     check(kafka, "exactly_once = false", true);
+}
+
+/// Exit code and words of `order-sync store`.
+fn store(site: &Site, command: &str) -> (Option<i32>, String) {
+    let mut store = Command::new(env!("CARGO_BIN_EXE_order-sync"));
+    let output = store.args(["store", command, "--config"]).arg(site.config_file()).output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+/// The offsets are gone, and the store: the positions in the changelog have noted the count, and are asked before a partition
+/// is begun. A rebase notes it beside the offsets that it commits.
+#[test]
+fn real_kafka_a_source_topic_that_has_grown_is_refused_where_the_groups_offsets_are_gone() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = world(kafka, "");
+    kafka.delete(&format!("{}.changelog", world.site.group()));
+    let (code, words) = store(&world.site, "rebase");
+    assert_eq!(code, Some(0), "{words}");
+    let config = settings(&kafka.brokers, world.site.group(), &[&world.topic]);
+    let topics = [(world.topic.clone(), Some(2))].into();
+    let offsets = || Changelog::connect(&config).unwrap().group_offsets(&topics).unwrap();
+    assert_eq!(offsets().noted, [(world.topic.clone(), 2), (world.topic.clone(), 2)]);
+
+    kafka.delete_group(world.site.group());
+    assert!(!offsets().any);
+    kafka.grow(&world.topic, 3);
+    std::fs::remove_dir_all(world.site.home().join("store")).unwrap();
+    produce(kafka, &world.topic, 60);
+    let before = world.site.log().len();
+    world.ends_with(7);
+    let log = world.site.log().split_off(before);
+    assert!(log.contains(&format!("topic {} had 2 partitions and has 3 now", world.topic)), "{log}");
+    assert!(!log.contains("is restored from the changelog"), "nothing is begun: {log}");
+}
+
+/// The brokers name no member that speaks the newer protocol, and refuse an offset of somebody else while there is one.
+#[test]
+fn real_kafka_offsets_are_moved_under_no_member_of_either_protocol() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    for (lines, words) in
+        [("", " has 1 members: "), ("[kafka.properties]\n\"group.protocol\" = \"consumer\"\n", " has members, ")]
+    {
+        let topic = kafka.topic("members", 1, &[]);
+        produce(kafka, &topic, 3);
+        let sandbox = sandbox(Duration::ZERO);
+        let site = Site::with(&kafka.brokers, &topic, &sandbox.base_url(), lines);
+        let config = settings(&kafka.brokers, site.group(), &[&topic]);
+        let mut worker = site.spawn(&[]);
+        eventually("it has committed", || committed(&config, &topic, 0).is_some_and(|next| next > 0));
+        let (code, told) = store(&site, "skip-lost");
+        assert!(code == Some(7) && told.contains(words) && told.contains("stop every worker first"), "{code:?} {told}");
+        let next = committed(&config, &topic, 0);
+        terminate(&mut worker);
+        let (code, told) = store(&site, "skip-lost");
+        assert_eq!(code, Some(0), "{told}");
+        assert_eq!(committed(&config, &topic, 0), next, "it stands where it stood");
+        assert_eq!(site.log().matches("\"level\":\"ERROR\"").count(), 0, "{}", site.log());
+    }
 }
 
 /// Made anew with more records than were read of the old one: only the last record tells.

@@ -127,6 +127,13 @@ impl RealKafka {
         wait(self.admin().delete_topics(&[topic], &options())).unwrap();
     }
 
+    /// Deletes a group that has no members, and its offsets with it.
+    pub fn delete_group(&self, group: &str) {
+        for done in wait(self.admin().delete_groups(&[group], &options())).unwrap() {
+            done.unwrap();
+        }
+    }
+
     /// Does retention's work: removes every record before `before`.
     pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
         let mut list = TopicPartitionList::new();
