@@ -100,6 +100,19 @@ fn a_changelog_that_comes_in_parts_is_read_once_and_to_its_end() {
     assert_eq!(whole, end - 4, "every record but for the four markers");
 }
 
+/// A checkpoint without a position was never written by a commit: what is before it in the changelog is read.
+#[test]
+fn a_checkpoint_without_a_position_stands_for_nothing() {
+    let (log, store) = (FakeLog::default(), MemoryStore::new());
+    let first = Transaction { parts: vec![part(0, 1, 1, "A", 5, &[])], ..Transaction::default() };
+    log.content().write(&first, true);
+    let checkpoint = Checkpoint { changelog: NextOffset::new(log.content().end()), written_ms: 1_800_000_000_000 };
+    store.write(vec![cache_write(&source(0), Gathered::default(), Some(checkpoint))]).unwrap();
+    assert!(matches!(run(&log, &store), Ok(Step::Done)));
+    assert!(store.state(&source(0), &identity("A")).unwrap().is_some());
+    assert_eq!(store.position(&source(0)).unwrap().map(|position| position.next), Some(NextOffset::new(5)));
+}
+
 /// An empty directory remembers no unit: the stamps in the changelog tell that the app was in milliseconds. Seconds are not
 /// refused, nor is an app that is in milliseconds now.
 #[test]

@@ -3,9 +3,9 @@
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use order_sync::record::TopicPartition;
+use order_sync::record::{NextOffset, TopicPartition};
 use order_sync::sync::Ended;
-use order_sync::sync::ports::{Input, PortError};
+use order_sync::sync::ports::{Epoch, Input, PortError};
 use order_sync::sync::rules::End;
 
 use super::fakes::FakeStore;
@@ -27,7 +27,7 @@ fn a_restart_repeats_only_what_was_not_recorded_byte_for_byte() {
     drop(world);
 
     let mut world = World::new(&Scene::default(), store);
-    assert_eq!(world.assign(&source, 50).position(), Some(order_sync::record::NextOffset::new(50)));
+    assert_eq!(world.assign(&source, 50).position(), Some(NextOffset::new(50)));
     world.run(S, &mut |_| ok());
     assert_eq!(world.sent.len(), 50, "the ten that were not recorded, and the other forty");
     for sent in &before {
@@ -227,7 +227,7 @@ fn a_partition_that_comes_back_waits_for_the_cut_under_way() {
     let start = world.offer(&source);
     assert!(start.try_recv().is_err(), "the store does not hold the cut yet");
     world.finish_commit();
-    assert_eq!(start.try_recv().unwrap().unwrap()[0].position(), Some(order_sync::record::NextOffset::new(1)));
+    assert_eq!(start.try_recv().unwrap().unwrap()[0].position(), Some(NextOffset::new(1)));
 }
 
 #[test]
@@ -311,4 +311,26 @@ fn caught_up_ends_when_all_is_delivered_and_not_before() {
     world.run(S, &mut |_| ok());
     assert!(matches!(world.ended, Some(Ended::CaughtUp(_))));
     assert_eq!(world.owed_in_store(), 0);
+}
+
+/// Its next owner, be it this very worker, reads them again from where it begins.
+#[test]
+fn records_of_an_assignment_that_is_over_are_dropped() {
+    let (mut world, source) = World::with_partition(&Scene::default());
+    world.assign(&source, 0);
+    world.produce_in(Epoch(1), &source, &[event("tt1", "A", 1)]);
+    world.run(S, &mut |_| ok());
+    assert!(world.sent.is_empty(), "{:?}", world.sent);
+    world.produce(&source, &[event("tt1", "B", 1)]);
+    world.run(S, &mut |_| ok());
+    assert_eq!(world.sent.len(), 1, "those of this one are not");
+}
+
+#[test]
+fn where_a_partition_was_begun_is_noted_with_its_first_commit() {
+    let (mut world, source) = World::with_partition(&Scene::default());
+    world.produce(&source, &[event("tt1", "A", 1)]);
+    world.run(S, &mut |_| ok());
+    let begun = world.store.0.lock().unwrap()[&source].position.as_ref().unwrap().begun;
+    assert_eq!(begun, Some(NextOffset::new(0)));
 }

@@ -255,6 +255,33 @@ fn an_event_waits_for_the_cut_that_its_order_leaves_with() {
     }
 }
 
+/// It must begin above everything that has left, and whether the order before it has is not known before the cut is made.
+#[test]
+fn an_unknown_orders_first_event_waits_for_the_cut_that_says_what_has_left() {
+    for commits in [true, false] {
+        let (mut world, source) = about_to_leave();
+        world.answer_sweeps();
+        world.pass(S);
+        world.turn();
+        assert_eq!(world.asked.lock().unwrap().cuts[0].parts[0].layer.removed().len(), 1);
+        world.produce(&source, &[aged("Y", "paid", 99 * DAY), aged("Z", "paid", 100 * DAY), fresh()]);
+        world.pass(S);
+        world.turn();
+        assert_eq!(world.board.read().folded, 3, "Y is above it, and Z is not");
+        if commits {
+            world.finish_commit();
+        } else {
+            world.asked.lock().unwrap().cuts.clear();
+            world.handle(Input::Committed(Err(PortError::Passing("no".to_owned()))));
+        }
+        world.run(3 * S, &mut |_| ok());
+        assert_eq!(world.status().folded, 5);
+        let letters: Vec<_> = world.letters.iter().map(|letter| letter.reason).collect();
+        let expected = if commits { vec![DeadLetterReason::OlderThanRetained] } else { vec![] };
+        assert_eq!((letters, world.stamps("Z").len()), (expected, usize::from(!commits)));
+    }
+}
+
 #[test]
 fn other_orders_go_on_while_one_leaves() {
     let (mut world, source) = about_to_leave();
