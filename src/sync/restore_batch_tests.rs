@@ -1,6 +1,6 @@
 //! A restore that is cut off between two of its batches.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::order::{AppId, TimeUnit, UpdateTime};
@@ -111,6 +111,60 @@ fn a_checkpoint_without_a_position_stands_for_nothing() {
     assert!(matches!(run(&log, &store), Ok(Step::Done)));
     assert!(store.state(&source(0), &identity("A")).unwrap().is_some());
     assert_eq!(store.position(&source(0)).unwrap().map(|position| position.next), Some(NextOffset::new(5)));
+}
+
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A restore of a second a step, as one behind a slow way is: how far it is stands in the log every five, and what is read is
+/// counted with every part.
+#[test]
+fn a_long_restore_says_how_far_it_is() {
+    let (log, store) = (FakeLog::default(), MemoryStore::new());
+    for number in 1_u32..=20 {
+        let part = part(0, 1, u64::from(number), &format!("o{number:02}"), 4 + i64::from(number), &[]);
+        log.content().write(&Transaction { parts: vec![part], ..Transaction::default() }, true);
+    }
+    // An order's state, its debt, the position and a marker: four offsets.
+    log.content().slow = Some(4);
+    let (said, mut counts) = (Said::default(), Vec::new());
+    let writer = said.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+    // Where only one subscriber lives, a thread that has none switches an event off for all.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+    tracing::subscriber::with_default(subscriber, || {
+        let (mut site, mut restore) = (site(&log, &store), Restore::new(Epoch(1), source(0)));
+        for second in 0..21 {
+            let now = RestoreNow { mono: Duration::from_secs(second), wall_ms: 1_800_000_000_000 };
+            restore.step(&mut site, now).unwrap();
+            let metrics = site.meters.render();
+            let line = metrics.lines().find_map(|line| line.strip_prefix("order_sync_restored_orders_total "));
+            counts.push(line.unwrap().parse::<u64>().unwrap());
+        }
+    });
+    assert_eq!(counts[1..=20], (1..=20).collect::<Vec<_>>(), "a part a second behind the questions");
+    let text = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let fields = |message: &str| {
+        let lines = lines.iter().map(|line| &line["fields"]).filter(|fields| fields["message"] == message);
+        lines.cloned().collect::<Vec<_>>()
+    };
+    let far: Vec<_> = fields("restoring a partition from the changelog")
+        .iter()
+        .map(|it| ["at", "until", "orders"].map(|name| it[name].as_i64().unwrap()))
+        .collect();
+    assert_eq!(far, [[16, 80, 4], [36, 80, 9], [56, 80, 14], [76, 80, 19]]);
+    assert_eq!(fields("a partition is restored from the changelog").len(), 1);
 }
 
 /// An empty directory remembers no unit: the stamps in the changelog tell that the app was in milliseconds. Seconds are not
