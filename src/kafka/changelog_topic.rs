@@ -66,7 +66,8 @@ impl Topics {
 
 /// Beside that: why a changelog that is wider is not taken.
 const UNEXPLAINED: &str = "; if a wider topic was taken out of kafka.topics, the changelog holds no position of it in the \
-                           partitions that are too many: put it back";
+                           partitions that are too many: put it back; if somebody has given the changelog more partitions, \
+                           stop every worker, delete it, and let `order-sync store rebase` write their stores into a new one";
 
 /// The topic that explains why the changelog has `there` partitions where `needed` would do: it was as wide, and is in the
 /// settings no more.
