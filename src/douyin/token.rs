@@ -103,7 +103,21 @@ pub fn judge_token(kind: TokenKind, exchange: &Exchange, table: &OutcomeTable) -
         };
         table.on_finding(at, Finding::NoToken, Some(0))
     });
-    fetched.ok_or_else(|| refused(judgement, table))
+    fetched.ok_or_else(|| {
+        let refused = refused(judgement, table);
+        let fault = if is_wrong_address(exchange, &refused) { Fault::Ours } else { refused.fault };
+        Refused { fault, ..refused }
+    })
+}
+
+/// A 4xx without a code of the platform's: a wrong URL, or a proxy that lets nobody through.
+fn is_wrong_address(exchange: &Exchange, refused: &Refused) -> bool {
+    let Exchange::Answered(Answer { status, .. }) = exchange else { return false };
+    (400..500).contains(status) && !is_busy(*status) && refused.judgement.err_code.is_none()
+}
+
+fn is_busy(status: u16) -> bool {
+    status >= 500 || matches!(status, 408 | 425 | 429)
 }
 
 /// Judges what a company's own token server answered: `{"access_token": "…", "expires_in": 7200}`, or what the
@@ -121,9 +135,8 @@ pub fn judge_served(kind: TokenKind, exchange: &Exchange, table: &OutcomeTable) 
 /// A company's own server that is there and gives no token is no outage of the platform, but something to be put right.
 fn of_own_server(refused: Refused, exchange: &Exchange) -> Refused {
     let Exchange::Answered(Answer { status, .. }) = exchange else { return refused };
-    let is_busy = *status >= 500 || matches!(*status, 408 | 425 | 429);
     let Judgement { verdict, rule, err_code, .. } = &refused.judgement;
-    if is_busy || *verdict != Verdict::Retry || err_code.is_some() {
+    if is_busy(*status) || *verdict != Verdict::Retry || err_code.is_some_and(|code| code != 0) {
         return refused;
     }
     let message = format!(

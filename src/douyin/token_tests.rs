@@ -57,7 +57,10 @@ fn a_token_server_that_is_there_and_gives_no_token_is_no_outage() {
         let tells = ["douyin.token_url", "expires_in"].iter().all(|word| refused.message.contains(word));
         assert_eq!(tells, expect == Fault::Ours, "{}", refused.message);
     };
-    for (status, body) in [(401, ""), (404, "<html>"), (200, "<html>"), (200, "{}"), (200, r#"{"access_token":"a"}"#)] {
+    let as_text = r#"{"err_no":0,"data":{"access_token":"t","expires_in":"7200"}}"#;
+    for (status, body) in
+        [(401, ""), (404, "<html>"), (200, "<html>"), (200, "{}"), (200, r#"{"access_token":"a"}"#), (200, as_text)]
+    {
         check(&answered(status, body), Fault::Ours);
     }
     for status in [408, 429, 500, 503] {
@@ -65,6 +68,11 @@ fn a_token_server_that_is_there_and_gives_no_token_is_no_outage() {
     }
     check(&answered(200, r#"{"err_no":-1}"#), Fault::Giver);
     check(&Exchange::Broken(Break::Connect), Fault::Giver);
+
+    let of_the_platform =
+        |status, body: &str| judge_token(TokenKind::AccessToken, &answered(status, body), &table).unwrap_err().fault;
+    assert_eq!(of_the_platform(404, "<html>"), Fault::Ours, "a wrong base URL");
+    assert_eq!([of_the_platform(429, ""), of_the_platform(200, "<html>")], [Fault::Giver; 2]);
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub struct Changelog {
 /// A partition that is read from, up to an end.
 struct Reading {
     partition: i32,
+    began_at: NextOffset,
     at: NextOffset,
     /// Its last stable offset when it was begun.
     end: NextOffset,
@@ -128,7 +129,7 @@ impl Changelog {
             return Ok(None);
         }
         self.assign(partition, from).map_err(|e| doing(&e))?;
-        Ok(Some(Reading { partition, at: from, end, heard: Instant::now() }))
+        Ok(Some(Reading { partition, began_at: from, at: from, end, heard: Instant::now() }))
     }
 
     /// Reads until the end has been passed: by a record, or by librdkafka's word that nothing is left before the last
@@ -138,7 +139,7 @@ impl Changelog {
         reading: &mut Reading,
         visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
     ) -> Result<ReadTo, PortError> {
-        let (began, from, mut last) = (Instant::now(), reading.at, None);
+        let (began, mut last) = (Instant::now(), None);
         while reading.at < reading.end {
             match self.committed.poll(LOOK) {
                 Some(Ok(message)) => {
@@ -164,7 +165,7 @@ impl Changelog {
                 let why = last.unwrap_or_else(|| "no answer".to_owned());
                 let words = format!("cannot read {} at offset {}: {why}", self.topic, reading.at);
                 // What has come counts: behind a way with a quota it is never all that comes without a pause.
-                return if reading.at > from {
+                return if reading.at > reading.began_at {
                     Ok(ReadTo::Pause(reading.at, words))
                 } else {
                     Err(PortError::Passing(words))

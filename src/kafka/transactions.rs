@@ -96,7 +96,7 @@ impl Transactions {
                         refused,
                         seconds,
                         "the brokers allow no transaction of this length: where commits do not get through, raise their \
-                         transaction.max.timeout.ms"
+                         transaction.max.timeout.ms, and start this worker anew"
                     );
                 }
                 Err(error) => return Err(self.judge("transactions cannot begin", &error)),

@@ -77,8 +77,8 @@ impl Engine {
         let (flight, now) = (answered.flight, answered.now);
         let desk = &mut self.desks[flight.desk];
         desk.acceptances += 1;
-        desk.token.accepted(answered.order, answered.token, now.mono);
-        desk.doubts.accepted(answered.order, now.mono);
+        desk.token.accepted(answered.order, answered.token, flight.started, now.mono);
+        desk.doubts.accepted(answered.order, flight.started, now.mono);
         desk.circuit.accepted(flight.started, now.mono);
         self.count_patience(answered);
         let key = self.lanes.get(answered.lane).and_then(Lane::head_key);

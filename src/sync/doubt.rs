@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::circuit_evidence::OrderPrint;
 
 /// How long the order waits whose answer is doubted: others are accepted meanwhile, or the next refusal is believed.
-pub const DOUBT_WAIT: Duration = Duration::from_secs(2);
+pub const DOUBT_WAIT: Duration = Duration::from_secs(5);
 /// So long after others were accepted an order that was told apart from them stays so, however seldom they come.
 const TOLD_APART: Duration = Duration::from_secs(300);
 /// So many orders are known that were refused so and not accepted since.
@@ -28,6 +28,10 @@ pub enum Belief {
 #[derive(Debug, Default)]
 pub struct Doubts {
     accepted_at: Option<Duration>,
+    /// When that attempt had been started.
+    accepted_started: Duration,
+    /// When anything was accepted, also under another token.
+    last_accepted_at: Option<Duration>,
     /// An answer has been doubted since.
     is_doubting: bool,
     /// The orders that were refused last and not accepted since, the newest last.
@@ -43,9 +47,10 @@ struct Refused {
 }
 
 impl Doubts {
-    /// An order was accepted.
-    pub fn accepted(&mut self, order: OrderPrint, now: Duration) {
-        (self.accepted_at, self.is_doubting) = (Some(now), false);
+    /// An order's attempt, `started` then, was accepted.
+    pub fn accepted(&mut self, order: OrderPrint, started: Duration, now: Duration) {
+        (self.accepted_at, self.last_accepted_at, self.is_doubting) = (Some(now), Some(now), false);
+        self.accepted_started = started;
         self.refused.retain(|refused| refused.order != order);
     }
 
@@ -65,11 +70,17 @@ impl Doubts {
             Some(at) => (at > started, before.is_some_and(|before| at >= before.at)),
             None => (false, false),
         };
-        let is_told_apart = between || before.is_some_and(|before| before.is_told_apart);
+        // An answer that was late tells nothing of now: what sets an order apart was begun after its refusal.
+        let is_told_apart = before.is_some_and(|before| {
+            before.is_told_apart || self.accepted_at.is_some() && self.accepted_started >= before.at
+        });
         self.refused.push(Refused { order, at: now, is_told_apart });
-        let Some(accepted_at) = self.accepted_at else { return Belief::Believed };
-        if beside || between || (is_told_apart && now < accepted_at + TOLD_APART) {
-            return Belief::OrdersOwn;
+        let is_recent = self.last_accepted_at.is_some_and(|at| now < at + TOLD_APART);
+        match self.accepted_at {
+            Some(_) if beside || between || (is_told_apart && is_recent) => return Belief::OrdersOwn,
+            // Under a new token nothing is proven yet, but an order that was told apart is not the one to prove it.
+            None if !(is_told_apart && is_recent) => return Belief::Believed,
+            Some(_) | None => {}
         }
         if std::mem::replace(&mut self.is_doubting, true) { Belief::Believed } else { Belief::Doubted }
     }
@@ -90,9 +101,9 @@ mod tests {
     fn the_first_word_is_believed_and_that_of_two_orders() {
         let mut doubts = Doubts::default();
         assert_eq!(doubts.refused(A, s(1), s(2)), Belief::Believed, "nothing was ever accepted");
-        doubts.accepted(B, s(3));
+        doubts.accepted(B, s(3), s(3));
         assert_eq!(doubts.refused(A, s(4), s(5)), Belief::OrdersOwn, "B was accepted since A was refused");
-        doubts.accepted(A, s(6));
+        doubts.accepted(A, s(6), s(6));
         assert_eq!(doubts.refused(A, s(7), s(8)), Belief::Doubted);
         assert_eq!(doubts.refused(B, s(7), s(8)), Belief::Believed, "two, and nothing accepted in between");
     }
@@ -102,12 +113,12 @@ mod tests {
     #[test]
     fn one_order_that_is_refused_again_and_again_is_its_own_trouble_only_where_others_are_accepted() {
         let mut doubts = Doubts::default();
-        doubts.accepted(B, s(0));
+        doubts.accepted(B, s(0), s(0));
         assert_eq!(doubts.refused(A, s(1), s(1)), Belief::Doubted);
-        doubts.accepted(B, s(2));
+        doubts.accepted(B, s(2), s(2));
         for second in [3, 5, 7] {
             assert_eq!(doubts.refused(A, s(second), s(second)), Belief::OrdersOwn);
-            doubts.accepted(B, s(second + 1));
+            doubts.accepted(B, s(second + 1), s(second + 1));
         }
         assert_eq!(doubts.refused(A, s(20), s(20)), Belief::OrdersOwn);
         assert_eq!(doubts.refused(A, s(60), s(60)), Belief::OrdersOwn, "it was told apart");
@@ -118,11 +129,39 @@ mod tests {
     #[test]
     fn what_was_accepted_under_another_token_says_nothing() {
         let mut doubts = Doubts::default();
-        doubts.accepted(B, s(0));
+        doubts.accepted(B, s(0), s(0));
         doubts.begin_anew();
         assert_eq!(doubts.refused(A, s(1), s(1)), Belief::Believed);
-        doubts.accepted(B, s(2));
+        doubts.accepted(B, s(2), s(2));
         assert_eq!(doubts.refused(A, s(3), s(3)), Belief::OrdersOwn, "the same order, and B was accepted since");
+    }
+
+    /// B's answer was under way while the app was refused: A is believed after one more look, and not let alone for minutes.
+    #[test]
+    fn an_acceptance_that_comes_late_sets_nobody_apart() {
+        let mut doubts = Doubts::default();
+        doubts.accepted(B, s(0), s(0));
+        assert_eq!(doubts.refused(A, s(2), s(2)), Belief::Doubted);
+        doubts.accepted(B, s(1), s(3));
+        assert_eq!(doubts.refused(A, s(7), s(7)), Belief::OrdersOwn);
+        assert_eq!(doubts.refused(A, s(8), s(8)), Belief::Doubted);
+        assert_eq!(doubts.refused(A, s(13), s(13)), Belief::Believed);
+    }
+
+    #[test]
+    fn an_order_that_was_told_apart_is_doubted_under_the_next_token_too() {
+        let mut doubts = Doubts::default();
+        doubts.accepted(B, s(0), s(0));
+        doubts.refused(A, s(1), s(1));
+        doubts.accepted(B, s(2), s(2));
+        assert_eq!(doubts.refused(A, s(3), s(3)), Belief::OrdersOwn);
+        doubts.begin_anew();
+        assert_eq!(doubts.refused(A, s(10), s(10)), Belief::Doubted);
+        doubts.accepted(B, s(11), s(11));
+        assert_eq!(doubts.refused(A, s(15), s(15)), Belief::OrdersOwn);
+        doubts.begin_anew();
+        assert_eq!(doubts.refused(A, s(20), s(20)), Belief::Doubted);
+        assert_eq!(doubts.refused(A, s(25), s(25)), Belief::Believed, "and no longer");
     }
 
     #[test]
@@ -132,7 +171,7 @@ mod tests {
             doubts.refused(OrderPrint(order), s(order), s(order));
         }
         assert_eq!(doubts.refused.len(), REFUSED_KEPT);
-        doubts.accepted(B, s(200));
+        doubts.accepted(B, s(200), s(200));
         assert_eq!(doubts.refused(OrderPrint(99), s(201), s(201)), Belief::OrdersOwn);
         assert_eq!(doubts.refused(OrderPrint(0), s(201), s(201)), Belief::Doubted, "forgotten");
     }

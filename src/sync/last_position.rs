@@ -1,7 +1,7 @@
 //! A source partition's last position in the changelog, looked for backwards from a place behind it.
 
 use super::changelog::{ChangelogKey, ChangelogRecord, Gathered};
-use super::log_ports::ChangelogSource;
+use super::log_ports::{ChangelogSource, ReadTo};
 use super::ports::{PortError, Position};
 use super::restore_words::unreadable;
 use crate::record::{NextOffset, TopicPartition};
@@ -27,7 +27,17 @@ pub(super) fn last_position(
             }
             Ok(())
         };
-        let reached = changelog.read_through(source.partition, from, &mut visit)?;
+        let mut reached = from;
+        while reached < before {
+            reached = match changelog.read(source.partition, reached, &mut visit)? {
+                ReadTo::Part(at) | ReadTo::Pause(at, _) => at,
+                // Nothing behind it is wanted, and more may not be decided yet.
+                ReadTo::End(at) => {
+                    reached = at;
+                    break;
+                }
+            };
+        }
         if reached < before {
             // Its commit is known to the store, and not yet to those who read.
             return Err(PortError::Passing("a transaction on the changelog is still open".to_owned()));

@@ -67,6 +67,8 @@ pub struct TokenDesk {
     fetching: bool,
     not_before: Duration,
     failing: Option<Failing>,
+    /// Failed fetches in a row, whoever's fault they were.
+    failures: u32,
     refused_in_a_row: u32,
     retry_young_at: Option<Duration>,
     last_fetch: Option<Duration>,
@@ -134,7 +136,7 @@ impl TokenDesk {
     /// A token is at hand.
     pub fn fetched(&mut self, generation: TokenGeneration, lifetime: Duration, now: Duration) {
         self.fetching = false;
-        self.failing = None;
+        (self.failing, self.failures) = (None, 0);
         self.not_before = now;
         self.retry_young_at = None;
         self.current = Some(Current { generation, fetched_at: now, lifetime, refused: false });
@@ -144,6 +146,7 @@ impl TokenDesk {
     /// The fetch failed; `wait` is how long to leave the endpoint alone, at most until the token at hand runs out.
     pub fn fetch_failed(&mut self, words: &str, fault: Fault, wait: Duration, now: Duration) {
         self.fetching = false;
+        self.failures = self.failures.saturating_add(1);
         let (since, fetches) = match &self.failing {
             Some(failing) if failing.fault == fault => (failing.since, failing.fetches.saturating_add(1)),
             Some(_) | None => (self.last_fetch.unwrap_or(now), 1),
@@ -157,7 +160,7 @@ impl TokenDesk {
 
     /// Failed fetches in a row, for the backoff.
     pub fn failures(&self) -> u32 {
-        self.failing.as_ref().map_or(0, |failing| failing.fetches)
+        self.failures
     }
 
     /// Why there is no newer token, where it was tried to get one, and whose business that is.
@@ -175,9 +178,9 @@ impl TokenDesk {
     }
 
     /// An order's attempt with this token was accepted.
-    pub fn accepted(&mut self, order: OrderPrint, generation: TokenGeneration, now: Duration) {
+    pub fn accepted(&mut self, order: OrderPrint, generation: TokenGeneration, started: Duration, now: Duration) {
         if let Some(current) = self.current.as_mut().filter(|c| c.generation == generation) {
-            self.doubts.accepted(order, now);
+            self.doubts.accepted(order, started, now);
             current.refused = false;
             self.retry_young_at = None;
             self.refused_in_a_row = 0;

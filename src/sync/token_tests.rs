@@ -103,7 +103,7 @@ fn a_young_token_is_tried_again_before_it_is_replaced() {
 #[test]
 fn a_refusal_beside_an_acceptance_is_the_orders_own() {
     let mut desk = with_token(7200);
-    desk.accepted(OTHER, GEN1, s(100));
+    desk.accepted(OTHER, GEN1, s(100), s(100));
     assert_eq!(desk.refused(ORDER, GEN1, s(99), 0.0, s(101)), Refusal::OrdersOwn);
     assert_eq!(desk.refused(OTHER, GEN1, s(101), 0.0, s(102)), Refusal::Doubted, "it was good a moment ago");
     assert!(desk.is_usable(s(102)) && !desk.start_fetch(s(102)), "one order stops nobody");
@@ -117,7 +117,7 @@ fn an_order_that_alone_is_refused_with_a_good_token_fetches_nothing() {
     let mut desk = with_token(7200);
     let mut refusals = Vec::new();
     for second in (100..3000).step_by(60) {
-        desk.accepted(OTHER, GEN1, s(second));
+        desk.accepted(OTHER, GEN1, s(second), s(second));
         refusals.push(desk.refused(ORDER, GEN1, s(second + 1), 0.0, s(second + 2)));
         assert!(desk.is_usable(s(second + 2)) && !desk.start_fetch(s(second + 2)));
     }
@@ -140,7 +140,7 @@ fn three_refused_in_a_row_are_a_matter_of_configuration() {
     for generation in 1..=6 {
         let at = generation * 1000;
         for order in [ORDER, OTHER, LAST] {
-            desk.accepted(order, TokenGeneration(generation), s(at));
+            desk.accepted(order, TokenGeneration(generation), s(at), s(at));
         }
         desk.refused(ORDER, TokenGeneration(generation), s(at + 100), 0.0, s(at + 101));
         assert_eq!(desk.refused(LAST, TokenGeneration(generation), s(at + 100), 0.0, s(at + 101)), Refusal::Wait);

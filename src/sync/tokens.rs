@@ -11,6 +11,9 @@ use crate::douyin::verdict::Verdict;
 use crate::order::AppId;
 use crate::telemetry::event;
 
+/// So long the platform may ask to be left alone by fetches (douyin-api §4.2: code 10020, five minutes).
+const ASKED_WAIT_MAX: Duration = Duration::from_secs(300);
+
 impl Engine {
     /// A token is at hand.
     pub(super) fn token_fetched(
@@ -45,7 +48,10 @@ impl Engine {
             Verdict::Accepted | Verdict::Retry | Verdict::RefreshToken | Verdict::Reject => {
                 // Without a token the fetch is the probe.
                 let policy = if is_usable { &self.rules.retry } else { &self.rules.circuit.probe };
-                policy.delay(failures, judgement.retry_after, &mut self.rng)
+                // By a code, and not by a status that a proxy may have set: too many tokens were fetched.
+                let asked = judgement.retry_after.filter(|_| judgement.err_code.is_some());
+                let asked = asked.unwrap_or_default().min(ASKED_WAIT_MAX);
+                policy.delay(failures, judgement.retry_after, &mut self.rng).max(asked)
             }
         };
         // What is a person's business is no outage.

@@ -193,7 +193,7 @@ fn a_refused_token_is_no_evidence_of_an_outage() {
 #[test]
 fn an_order_that_alone_is_told_of_token_or_settings_stops_nobody() {
     for code in [40002, 40016, 28_003_017] {
-        for pause in [S / 4, 5 * S] {
+        for pause in [S / 4, 3 * S] {
             let (mut world, source) = World::with_partition(&Scene::default());
             let words = format!(r#"{{"err_code":{code},"err_msg":"you"}}"#);
             let mut platform =
