@@ -13,7 +13,7 @@ help: ## list the targets
 build: ## build the release binary, target/release/order-sync
 	$(CARGO) build --release $(LOCKED)
 
-# Not a release: a newcomer's first command compiles half as long, and shares what it compiles with `make test`.
+# Not a release, whose whole-program optimisation takes minutes: it shares what it compiles with `make test`.
 demo: ## show the whole thing: broker, worker and sandbox on this machine, in seconds after the build
 	$(CARGO) run $(LOCKED) -- demo
 

@@ -20,10 +20,11 @@ use crate::sync::changelog::ChangelogRecord;
 use crate::sync::log_ports::{ChangelogExtent, ChangelogSource, ReadTo};
 use crate::sync::ports::PortError;
 
-/// How long nothing may come while something must be there; other partitions wait as long.
-const SILENCE: Duration = Duration::from_secs(10);
-/// How long at most where even that was too short for a single fetch: some 256 KiB at 4 kB/s.
-const SILENCE_MAX: Duration = Duration::from_secs(80);
+/// How long nothing may come while something must be there; other partitions wait as long. Brokers that mind a quota are silent
+/// for some ten seconds, and a reading that is begun anew then pays for the same bytes again.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How long at most where even that was too short for a single fetch: some 256 KiB at 2 kB/s.
+const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// How long is read in one go: so long a worker that ends waits for it.
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// One look at the reader's queue.
