@@ -195,8 +195,7 @@ impl Engine {
         match belief {
             Belief::Believed => {
                 self.note(answered);
-                self.suspend(answered.flight.desk, answered.judgement, now);
-                self.try_in_turn(answered.lane);
+                self.suspend(answered);
             }
             Belief::Doubted => self.doubted(answered),
             Belief::OrdersOwn => self.orders_own(answered),
@@ -227,16 +226,16 @@ impl Engine {
             }
             Refusal::Doubted => self.doubted(answered),
             Refusal::OrdersOwn => self.orders_own(answered),
-            Refusal::Suspend => {
-                self.suspend(answered.flight.desk, answered.judgement, now);
-                self.try_in_turn(answered.lane);
-            }
+            Refusal::Suspend => self.suspend(answered),
         }
     }
 
-    fn suspend(&mut self, desk: usize, judgement: &Judgement, now: Now) {
-        let cause = Cause::Refused { rule: judgement.rule.clone(), err_code: judgement.err_code };
-        self.desks[desk].circuit.suspend(cause, now.mono);
+    /// The app waits for a person; the order probes in its turn.
+    fn suspend(&mut self, answered: &Answered<'_>) {
+        let Judgement { rule, err_code, .. } = answered.judgement;
+        let cause = Cause::Refused { rule: rule.clone(), err_code: *err_code };
+        self.desks[answered.flight.desk].circuit.suspend(cause, answered.now.mono);
+        self.try_in_turn(answered.lane);
     }
 
     fn note(&mut self, answered: &Answered<'_>) {

@@ -27,17 +27,15 @@ pub(super) fn last_position(
             }
             Ok(())
         };
-        let mut reached = from;
-        while reached < before {
-            reached = match changelog.read(source.partition, reached, &mut visit)? {
-                ReadTo::Part(at) | ReadTo::Pause(at, _) => at,
-                // Nothing behind it is wanted, and more may not be decided yet.
-                ReadTo::End(at) => {
-                    reached = at;
-                    break;
-                }
-            };
-        }
+        let mut at = from;
+        // Nothing behind `before` is wanted.
+        let reached = loop {
+            match changelog.read(source.partition, at, &mut visit)? {
+                ReadTo::End(end) => break end,
+                ReadTo::Part(so_far) | ReadTo::Pause(so_far, _) if so_far >= before => break so_far,
+                ReadTo::Part(so_far) | ReadTo::Pause(so_far, _) => at = so_far,
+            }
+        };
         if reached < before {
             // Its commit is known to the store, and not yet to those who read.
             return Err(PortError::Passing("a transaction on the changelog is still open".to_owned()));

@@ -236,12 +236,7 @@ fn an_event_waits_for_the_cut_that_its_order_leaves_with() {
         world.produce(&source, &[aged("A", "refunded", 95 * DAY), aged("Z", "paid", 100 * DAY), fresh()]);
         world.turn();
         assert_eq!(world.board.read().folded, 2, "they wait");
-        if commits {
-            world.finish_commit();
-        } else {
-            world.asked.lock().unwrap().cuts.clear();
-            world.handle(Input::Committed(Err(PortError::Passing("no".to_owned()))));
-        }
+        end_commit(&mut world, commits);
         world.run(3 * S, &mut |_| ok());
         assert_eq!(world.status().folded, 5);
         let is_new_order = !world.sent.iter().any(|(_, request)| request.contains('Z'));
@@ -252,6 +247,16 @@ fn an_event_waits_for_the_cut_that_its_order_leaves_with() {
         );
         assert_eq!(world.stamps("A"), [stamp(100 * DAY), stamp(95 * DAY)]);
         assert_eq!(removed_stamp(&world, &source), commits.then(|| stamp(100 * DAY)));
+    }
+}
+
+/// The commit under way is made, or fails.
+fn end_commit(world: &mut World, commits: bool) {
+    if commits {
+        world.finish_commit();
+    } else {
+        world.asked.lock().unwrap().cuts.clear();
+        world.handle(Input::Committed(Err(PortError::Passing("no".to_owned()))));
     }
 }
 
@@ -268,12 +273,7 @@ fn an_unknown_orders_first_event_waits_for_the_cut_that_says_what_has_left() {
         world.pass(S);
         world.turn();
         assert_eq!(world.board.read().folded, 3, "Y is above it, and Z is not");
-        if commits {
-            world.finish_commit();
-        } else {
-            world.asked.lock().unwrap().cuts.clear();
-            world.handle(Input::Committed(Err(PortError::Passing("no".to_owned()))));
-        }
+        end_commit(&mut world, commits);
         world.run(3 * S, &mut |_| ok());
         assert_eq!(world.status().folded, 5);
         let letters: Vec<_> = world.letters.iter().map(|letter| letter.reason).collect();
