@@ -20,6 +20,8 @@ fn report_orders_and_reset() {
     assert_eq!(report["endpoints"]["/api/apps/order/v2/push"], 4);
     assert_eq!(report["unattributed"]["err_code 40002"], 1);
     assert_eq!(report["recent_refusals"][0]["err_code"], 40002);
+    assert_eq!(report["recent_tokens"][0]["endpoint"], "/api/apps/v2/token");
+    assert!(report["recent_tokens"][0]["at_ms"].as_u64() > Some(1_700_000_000_000), "{report}");
     assert_eq!(report["violations"].as_object().unwrap().len(), 5);
     eventually("CPU time is counted", || handle.report().cpu.seconds > 0.0);
     assert_eq!(get("/_sandbox/orders?search=b%262").json()["total"], 1);

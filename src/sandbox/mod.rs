@@ -52,5 +52,5 @@ pub use handle::{Sandbox, SandboxHandle};
 pub use history::{OrderView, Outcome, Received};
 pub use options::{Error, LogIds, SandboxOptions};
 pub use outage::{Outage, OutageMode};
-pub use report::{CpuReport, RecentRefusal, Report};
+pub use report::{CpuReport, RecentRefusal, RecentToken, Report};
 pub use violation::{Violation, ViolationKind};

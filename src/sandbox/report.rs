@@ -33,6 +33,8 @@ pub struct Report {
     pub endpoints: BTreeMap<String, u64>,
     /// Tokens given out, by endpoint.
     pub tokens_issued: BTreeMap<String, u64>,
+    /// The latest of them, oldest first, with their times.
+    pub recent_tokens: Vec<RecentToken>,
     /// Token requests that were refused.
     pub tokens_denied: u64,
     /// Rules of pushing that were broken, by name; every name is there.
@@ -60,6 +62,17 @@ pub struct CpuReport {
     pub seconds: f64,
     /// Per push, connections and token requests included.
     pub micros_per_push: f64,
+}
+
+/// A token that was given out: when and to whom, never the token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecentToken {
+    /// Milliseconds since the epoch, on the sandbox's clock.
+    pub at_ms: u64,
+    /// The app.
+    pub app_id: String,
+    /// The path of its endpoint.
+    pub endpoint: &'static str,
 }
 
 /// A refusal by a check. It names fields, never values.
@@ -106,6 +119,7 @@ impl Report {
             unattributed: tallies.unattributed,
             endpoints,
             tokens_issued: text_keys(tallies.tokens_issued),
+            recent_tokens: tallies.tokens.into(),
             tokens_denied: tallies.tokens_denied,
             violations,
             violations_total: counts.violations.values().sum(),

@@ -15,11 +15,11 @@ use super::cpu::ThreadClock;
 use super::fault_plan::Faults;
 use super::options::{LogIds, SandboxOptions};
 use super::outage::{Outage, OutageMode, Window};
-use super::report::RecentRefusal;
+use super::report::{RecentRefusal, RecentToken};
 use super::token::TokenBook;
 
-/// Refusals whose words are kept.
-const RECENT_REFUSALS: usize = 50;
+/// Refusals, and tokens that were given out, that are kept by name.
+const RECENT: usize = 50;
 
 /// The whole sandbox but its sockets.
 pub(super) struct State {
@@ -46,6 +46,7 @@ pub(super) struct Tallies {
     /// Calls by endpoint, pushes that reached the centre aside.
     pub(super) endpoints: BTreeMap<&'static str, u64>,
     pub(super) tokens_issued: BTreeMap<&'static str, u64>,
+    pub(super) tokens: VecDeque<RecentToken>,
     pub(super) tokens_denied: u64,
     /// Pushes that could not be filed under an order, by HTTP status and `err_code`.
     pub(super) unattributed: BTreeMap<String, u64>,
@@ -161,11 +162,7 @@ impl State {
     }
 
     pub(super) fn remember_refusal(&self, refusal: RecentRefusal) {
-        let mut tallies = self.tallies();
-        if tallies.refusals.len() >= RECENT_REFUSALS {
-            tallies.refusals.pop_front();
-        }
-        tallies.refusals.push_back(refusal);
+        remember(&mut self.tallies().refusals, refusal);
     }
 
     /// CPU time of the serving threads since they began, but for what watching cost.
@@ -192,4 +189,12 @@ impl State {
         self.centre.reset();
         *self.tallies() = Tallies { since_ms: self.clock.now_ms(), cpu_at_reset, ..Tallies::default() };
     }
+}
+
+/// The latest come last, and the oldest make room for them.
+pub(super) fn remember<T>(recent: &mut VecDeque<T>, item: T) {
+    if recent.len() >= RECENT {
+        recent.pop_front();
+    }
+    recent.push_back(item);
 }

@@ -13,7 +13,8 @@ use super::json::{self, Object, Value};
 use super::outage::OutageMode;
 use super::push_route::Due;
 use super::refusal::Refusal;
-use super::state::State;
+use super::report::RecentToken;
+use super::state::{self, State};
 use super::token::{Denied, Issue, Issued};
 
 /// An error of a token endpoint.
@@ -72,11 +73,11 @@ fn give(state: &State, issue: Issue, request: &Object<'_>) -> Result<Issued, Tok
     };
     let (id, secret, grant_type) = (text(name), text(secret), text("grant_type"));
     let error = |denied| Err(denied_words(issue, denied));
+    let now_ms = state.clock.now_ms();
     let issued = match (issue, grant_type) {
         _ if id.is_empty() => error(Missing::Id),
         _ if secret.is_empty() => error(Missing::Secret),
         (_, "client_credential") => {
-            let now_ms = state.clock.now_ms();
             let mut tokens = state.tokens.write().unwrap_or_else(PoisonError::into_inner);
             tokens.issue(issue, id, secret, now_ms).or_else(|denied| error(Missing::Denied(denied)))
         }
@@ -84,7 +85,11 @@ fn give(state: &State, issue: Issue, request: &Object<'_>) -> Result<Issued, Tok
     };
     let mut tallies = state.tallies();
     match &issued {
-        Ok(_) => *tallies.tokens_issued.entry(endpoint(issue)).or_default() += 1,
+        Ok(_) => {
+            *tallies.tokens_issued.entry(endpoint(issue)).or_default() += 1;
+            let token = RecentToken { at_ms: now_ms, app_id: id.to_owned(), endpoint: endpoint(issue) };
+            state::remember(&mut tallies.tokens, token);
+        }
         Err(_) => tallies.tokens_denied += 1,
     }
     issued

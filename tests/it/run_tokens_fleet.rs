@@ -30,9 +30,6 @@ struct Fleet {
     workers: Vec<Child>,
     producer: Producer,
     records: std::vec::IntoIter<LogRecord>,
-    began: Instant,
-    /// When each token was given out.
-    issued: Vec<Duration>,
 }
 
 impl Fleet {
@@ -64,8 +61,6 @@ impl Fleet {
             workers: Vec::new(),
             producer: Producer::connect(&kafka.brokers).unwrap(),
             records: generate(&log).into_iter(),
-            began: Instant::now(),
-            issued: Vec::new(),
         };
         fleet.workers = (0..WORKERS).map(|worker| fleet.spawn(worker)).collect();
         fleet
@@ -75,7 +70,7 @@ impl Fleet {
         self.sites[worker].spawn(&["--set", &format!("kafka.group_id={}", self.group)])
     }
 
-    /// Events come in and tokens are counted until this holds.
+    /// Events come in until this holds.
     fn until(&mut self, what: &str, longest: Duration, mut holds: impl FnMut(&Self) -> bool) {
         let since = Instant::now();
         while !holds(self) {
@@ -90,8 +85,6 @@ impl Fleet {
                 self.producer.send(&self.topic, outgoing).unwrap();
             }
             self.producer.flush().unwrap();
-            let issued = self.sandbox.report().tokens_issued.values().sum::<u64>();
-            self.issued.resize(usize::try_from(issued).unwrap().max(self.issued.len()), self.began.elapsed());
             std::thread::park_timeout(LOOK);
         }
     }
@@ -99,6 +92,12 @@ impl Fleet {
     fn for_a_while(&mut self, time: Duration) {
         let since = Instant::now();
         self.until("time passes", time * 2, |_| since.elapsed() >= time);
+    }
+
+    /// When each token was given out, by the sandbox's clock.
+    fn issued(&self) -> Vec<Duration> {
+        let tokens = self.sandbox.report().recent_tokens;
+        tokens.iter().map(|token| Duration::from_millis(token.at_ms)).collect()
     }
 
     fn refused_for_their_token(&self) -> u64 {
@@ -114,13 +113,13 @@ impl Fleet {
         (0..WORKERS).max_by_key(|worker| last(&self.sites[*worker])).unwrap()
     }
 
-    /// Within any lifetime from `from` on, at most so many tokens were given out.
-    fn at_most(&self, most: usize, from: Duration) {
-        // Looked at now and then: a little less than a lifetime.
+    /// Within any lifetime at most so many tokens were given out, the first `before` of them aside.
+    fn at_most(&self, most: usize, before: usize) {
+        // A life begins when its token is asked for, which is a little before it is given out.
         let window = LIFETIME.checked_sub(Duration::from_secs(1)).unwrap();
-        let within = |start: Duration| self.issued.iter().filter(|at| **at >= start && **at < start + window).count();
-        let mut later = self.issued.iter().filter(|at| **at >= from);
-        assert!(later.all(|start| within(*start) <= most), "more than {most} in a lifetime: {:?}", self.issued);
+        let issued = self.issued();
+        let within = |first: &Duration| issued.iter().filter(|at| *at >= first && **at < *first + window).count();
+        assert!(issued[before..].iter().all(|at| within(at) <= most), "more than {most} in a lifetime: {issued:?}");
     }
 
     fn says(&self, worker: usize, words: &str) -> bool {
@@ -169,8 +168,8 @@ fn real_kafka_a_fleet_of_eight_shares_its_tokens_and_one_killed_fetcher_costs_no
     };
     fleet.until("all are ready", Duration::from_secs(100), all_have_one);
     fleet.for_a_while(LIFETIME);
-    fleet.at_most(2, Duration::ZERO);
-    assert!(fleet.issued.len() >= 2, "tokens are renewed: {:?}", fleet.issued);
+    fleet.at_most(2, 0);
+    assert!(fleet.issued().len() >= 2, "tokens are renewed: {:?}", fleet.issued());
     assert_eq!(fleet.refused_for_their_token(), 0, "{:?}", fleet.sandbox.report().err_codes);
 
     let killed = fleet.fetcher();
@@ -179,7 +178,7 @@ fn real_kafka_a_fleet_of_eight_shares_its_tokens_and_one_killed_fetcher_costs_no
     fleet.for_a_while(LIFETIME / 2);
     fleet.workers[killed] = fleet.spawn(killed);
     fleet.for_a_while(LIFETIME / 2);
-    fleet.at_most(3, Duration::ZERO);
+    fleet.at_most(3, 0);
     assert_eq!(fleet.refused_for_their_token(), 0, "{:?}", fleet.sandbox.report().err_codes);
     let report = fleet.sandbox.report();
     assert!(report.applied > 1_000, "{}", report.applied);
@@ -195,15 +194,15 @@ fn real_kafka_a_fleet_whose_token_topic_is_deleted_says_so_and_shares_again_when
     fleet.until("pushes are taken", Duration::from_secs(100), |fleet| fleet.sandbox.report().applied > 500);
     let tokens = format!("{}.tokens", fleet.group);
     kafka.delete(&tokens);
-    let (applied, issued) = (fleet.sandbox.report().applied, fleet.issued.len());
+    let (applied, issued) = (fleet.sandbox.report().applied, fleet.issued().len());
     for words in ["`order-sync topics create` makes it anew", "the topic of shared tokens is there again"] {
         fleet.until(words, Duration::from_secs(15), |fleet| (0..WORKERS).any(|worker| fleet.says(worker, words)));
     }
     assert!(fleet.sandbox.report().applied > applied + 100, "the token at hand goes on");
-    assert!(fleet.issued.len() <= issued + 1, "nobody fetches for itself: {:?}", fleet.issued);
+    assert!(fleet.issued().len() <= issued + 1, "nobody fetches for itself: {:?}", fleet.issued());
 
-    let back = fleet.began.elapsed();
-    fleet.until("a token comes", Duration::from_secs(100), |fleet| fleet.issued.last() > Some(&back));
+    let back = fleet.issued().len();
+    fleet.until("a token comes", Duration::from_secs(100), |fleet| fleet.issued().len() > back);
     // What was under way when the old one ended is refused, and that is all.
     fleet.for_a_while(Duration::from_secs(3));
     let refused = fleet.refused_for_their_token();
