@@ -16,7 +16,16 @@ pub fn merge<'a>(target: Json<'a>, patch: &'a Json<'_>) -> Json<'a> {
     }
 }
 
-fn merge_members<'a>(members: Box<[Member<'a>]>, changes: &'a [Member<'_>]) -> Json<'a> {
+fn merge_members<'a>(mut members: Box<[Member<'a>]>, changes: &'a [Member<'_>]) -> Json<'a> {
+    if replaces_only(&members, changes) {
+        let mut rest = members.iter_mut();
+        for (key, change) in changes {
+            if let Some((_, value)) = rest.find(|(name, _)| name == key) {
+                *value = merge(std::mem::replace(value, Json::Null), change);
+            }
+        }
+        return Json::Object(members);
+    }
     let mut merged = Vec::with_capacity(members.len() + changes.len());
     let mut old = members.into_vec().into_iter();
     for (key, change) in changes {
@@ -37,6 +46,13 @@ fn merge_members<'a>(members: Box<[Member<'a>]>, changes: &'a [Member<'_>]) -> J
     }
     merged.extend(old);
     Json::Object(merged.into_boxed_slice())
+}
+
+/// Whether every change is of a member that is there, and none takes one away: most events of an order that is known
+/// leave the list of its members as it is.
+fn replaces_only(members: &[Member<'_>], changes: &[Member<'_>]) -> bool {
+    let mut rest = members.iter();
+    changes.iter().all(|(key, change)| !change.is_null() && rest.any(|(name, _)| name == key))
 }
 
 #[cfg(test)]
