@@ -5,6 +5,7 @@ mod beijing;
 pub mod detail;
 mod fields;
 mod json_text;
+pub mod judge;
 pub mod limits;
 pub mod log_id;
 mod page;

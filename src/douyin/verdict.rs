@@ -18,7 +18,7 @@ pub enum Exchange {
 }
 
 /// A whole HTTP answer, its body bounded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,

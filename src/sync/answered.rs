@@ -13,8 +13,8 @@ use super::ports::{Ticket, TokenGeneration};
 use super::rules::Now;
 use super::token::Refusal;
 use super::trouble::Trouble;
-use crate::douyin::log_id::log_id;
-use crate::douyin::verdict::{Exchange, Judgement, Verdict, judge_push};
+use crate::douyin::judge::Judged;
+use crate::douyin::verdict::{Exchange, Judgement, Verdict};
 use crate::order::DeadLetterReason;
 use crate::telemetry::Outcome;
 
@@ -47,7 +47,7 @@ impl Engine {
         let desk = &mut self.desks[flight.desk];
         desk.in_flight -= 1;
         let not_sent = token == TokenGeneration(0);
-        let judgement = judge_push(exchange, &self.rules.outcomes);
+        let Judged { judgement, log_id } = self.answers.judge(exchange);
         if !not_sent {
             self.meters.attempt(&desk.app_id, judgement.verdict.as_str(), latency);
         }
@@ -64,7 +64,7 @@ impl Engine {
         }
         let answered = Answered { lane, order, flight: &flight, token, exchange, judgement: &judgement, latency, now };
         match judgement.verdict {
-            Verdict::Accepted => self.accepted(&answered),
+            Verdict::Accepted => self.accepted(&answered, log_id),
             Verdict::Retry => self.failed(&answered),
             Verdict::RefreshToken => self.token_doubted(&answered),
             Verdict::Reject => self.rejected(&answered),
@@ -73,7 +73,7 @@ impl Engine {
         self.tell_circuit(flight.desk);
     }
 
-    fn accepted(&mut self, answered: &Answered<'_>) {
+    fn accepted(&mut self, answered: &Answered<'_>, log_id: Option<Box<str>>) {
         let (flight, now) = (answered.flight, answered.now);
         let desk = &mut self.desks[flight.desk];
         desk.acceptances += 1;
@@ -82,7 +82,7 @@ impl Engine {
         desk.circuit.accepted(flight.started, now.mono);
         self.count_patience(answered);
         let key = self.lanes.get(answered.lane).and_then(Lane::head_key);
-        let Some(head) = self.settle(answered.lane, Some(self.acceptance(answered))) else { return };
+        let Some(head) = self.settle(answered.lane, Some(self.acceptance(answered, log_id))) else { return };
         if let Some(key) = key
             && let Err(error) = self.supersede(flight.partition, &key, now)
         {
@@ -98,12 +98,8 @@ impl Engine {
     }
 
     /// What people are told of it. Attempts are known since this worker took the delivery up.
-    fn acceptance(&self, answered: &Answered<'_>) -> Acceptance {
+    fn acceptance(&self, answered: &Answered<'_>, log_id: Option<Box<str>>) -> Acceptance {
         let trouble = self.lanes.get(answered.lane).and_then(|lane| lane.trouble.as_deref());
-        let log_id = match answered.exchange {
-            Exchange::Answered(answer) => log_id(&answer.body),
-            Exchange::Broken(_) => None,
-        };
         let attempts = trouble.map_or(0, |trouble| trouble.attempts).saturating_add(1);
         Acceptance { attempts, last_error: trouble.and_then(Trouble::last_error), log_id }
     }

@@ -23,6 +23,7 @@ use super::rules::{Now, Rules};
 use super::status::StatusBoard;
 use super::sweep::Sweeper;
 use super::timer::Timer;
+use crate::douyin::judge::PushJudge;
 use crate::record::TopicPartition;
 use crate::telemetry::Meters;
 
@@ -102,6 +103,7 @@ const CUTS_PER_BUFFER: usize = 4;
 /// The engine.
 pub struct Engine {
     pub(super) rules: Rules,
+    pub(super) answers: PushJudge,
     pub(super) ports: Ports,
     pub(super) meters: Meters,
     pub(super) rng: fastrand::Rng,
@@ -149,6 +151,7 @@ impl Engine {
             .collect();
         let largest_cut = rules.max_buffered_bytes / CUTS_PER_BUFFER;
         Self {
+            answers: PushJudge::new(Arc::clone(&rules.outcomes)),
             rules,
             ports,
             meters,
