@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::log_mode::Closing;
 use super::worker::{WorkerError, wall_ms};
@@ -11,7 +12,14 @@ use crate::sync::engine::{Ended, Engine};
 use crate::sync::ports::{Inbox, Input, PortError};
 use crate::sync::runner;
 
-/// Runs the engine to its end, then waits for the threads beside it.
+/// How long the threads may take to end behind the engine, all of them together. What they wait for themselves ends with it;
+/// what holds one longer is a call of the Kafka client or of the disk, and the process does not wait for those: the changelog
+/// has all that was committed.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+/// Between two looks at a thread that has not ended.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Runs the engine to its end, then waits for the threads beside it, but not for ever.
 pub(super) fn run_beside(
     engine: Engine,
     inputs: Receiver<Input>,
@@ -22,10 +30,27 @@ pub(super) fn run_beside(
     // The queue is gone with `inputs`: the consumer's last words to the engine are not waited for.
     drop(inputs);
     closing.close();
-    for thread in threads {
-        thread.join().ok();
-    }
+    join(threads, LAST_WAIT);
     ended
+}
+
+/// Waits until the threads have ended; the names of those that have not in this time.
+fn join(threads: Vec<JoinHandle<()>>, longest: Duration) -> Vec<String> {
+    let began = Instant::now();
+    let mut left = Vec::new();
+    for thread in threads {
+        while !thread.is_finished() && began.elapsed() < longest {
+            std::thread::park_timeout(LOOK);
+        }
+        if thread.is_finished() {
+            thread.join().ok();
+        } else {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            tracing::warn!(thread = name, "a thread waits for Kafka or for the disk; the process ends without it");
+            left.push(name);
+        }
+    }
+    left
 }
 
 /// Starts the commit's thread.

@@ -113,3 +113,15 @@ fn a_commit_thread_that_panics_ends_the_worker_by_its_name() {
     let Ended::Failed(error) = ended else { panic!("{ended:?}") };
     assert_eq!(error.to_string(), "the commit thread has panicked; please report it");
 }
+
+#[test]
+fn a_thread_that_does_not_end_is_left_behind_by_its_name() {
+    let (release, released) = sync_channel::<()>(1);
+    let inbox: Arc<dyn Inbox> = runner::queue(1).0;
+    let stuck = spawn("commit", move || released.recv().unwrap_or(()), &inbox).unwrap();
+    let done = spawn("restore", || {}, &inbox).unwrap();
+    assert_eq!(join(vec![stuck, done], Duration::from_millis(50)), ["commit"]);
+    drop(release);
+    let patient = spawn("restore", || std::thread::park_timeout(Duration::from_millis(50)), &inbox).unwrap();
+    assert!(join(vec![patient], Duration::from_secs(30)).is_empty());
+}

@@ -20,12 +20,14 @@ pub mod source;
 pub mod status;
 pub mod token_topic;
 pub mod topics;
+mod transaction_judge;
 pub mod transaction_rights;
 mod transaction_time;
 pub mod transactions;
 pub mod write_rights;
 
 mod acknowledged;
+mod bounded_call;
 mod chatter;
 mod command_feed;
 mod command_records;

@@ -3,22 +3,23 @@
 //! What an error means for the transaction is judged here: aborted for certain, or not known. What to do about the
 //! latter is the engine's.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::bounded_call::{BoundedCalls, Lost};
 use super::consumer::{Fence, GroupFence};
 use super::dead_letters::LetterWatch;
 use super::ends::{Ends, Written};
 use super::failure::port_error;
 use super::filling::{FillError, fill};
 use super::spans::{Fallen, Spans};
+use super::transaction_judge::TransactionJudge;
 use super::transaction_time::TransactionTime;
 use super::wait::serve;
-use super::{changelog_topic, client, write_rights};
+use super::{changelog_topic, client};
 use crate::config;
 use crate::record::{NextOffset, TopicPartition};
 use crate::sync::commit::CutPart;
@@ -34,24 +35,19 @@ pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const PARTITIONS_NOTE: &str = "partitions=";
 /// How long the consumer thread may take to say who we are.
 const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
-/// For so long a commit that the brokers deny is tried again.
-const DENIED_MAX: Duration = Duration::from_secs(20);
-/// Being fenced so often within [`FENCED_WITHIN`] is no pause of this process: somebody else has the same store.
-const FENCED_MAX: usize = 3;
-const FENCED_WITHIN: Duration = Duration::from_secs(120);
+/// Behind the time that a call was given it is taken for lost.
+const LOST_MARGIN: Duration = Duration::from_secs(5);
 
 /// The transactions of one worker, under the id of its group and store.
 pub struct Transactions {
     config: config::Kafka,
-    id: String,
     fence: GroupFence,
     /// None until the first transaction, and after an error that only a new producer gets over.
     producer: Option<BaseProducer<Ends>>,
-    fenced: VecDeque<Instant>,
-    /// Since when the brokers have denied what a commit needs.
-    denied_since: Option<Instant>,
+    judge: TransactionJudge,
     time: TransactionTime,
     letters: LetterWatch,
+    calls: BoundedCalls,
 }
 
 /// The id of the transactions of the worker with this store.
@@ -65,12 +61,11 @@ impl Transactions {
         Self {
             letters: LetterWatch::new(&config.dead_letter_topic, meters),
             config: config.clone(),
-            id: transactional_id(config, store_id),
+            judge: TransactionJudge::new(config, transactional_id(config, store_id)),
             fence,
             producer: None,
-            fenced: VecDeque::new(),
-            denied_since: None,
             time: TransactionTime::new(),
+            calls: BoundedCalls::default(),
         }
     }
 
@@ -78,10 +73,13 @@ impl Transactions {
     fn open(&mut self) -> Result<BaseProducer<Ends>, PortError> {
         loop {
             let ends = Ends::new(&self.config);
-            let producer: BaseProducer<Ends> = client::transactions(&self.config, &self.id, self.time.whole())?
+            let producer: BaseProducer<Ends> = client::transactions(&self.config, self.judge.id(), self.time.whole())?
                 .create_with_context(ends)
                 .map_err(|e| port_error("cannot make the producer of commits", &e))?;
-            match producer.init_transactions(self.time.step()) {
+            let doing = "transactions cannot begin";
+            let (producer, begun) =
+                self.call(doing, producer, BaseProducer::init_transactions).map_err(|Lost(error)| error)?;
+            match begun {
                 Ok(()) => return Ok(producer),
                 Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTransactionTimeout) => {
                     let refused = self.time.whole().as_secs();
@@ -99,9 +97,20 @@ impl Transactions {
                          transaction.max.timeout.ms, and start this worker anew"
                     );
                 }
-                Err(error) => return Err(self.judge("transactions cannot begin", &error)),
+                Err(error) => return Err(self.judge.error(doing, &error)),
             }
         }
+    }
+
+    /// One step, which gets its time and is given up where it takes longer all the same.
+    fn call<T: Send + 'static>(
+        &self,
+        doing: &str,
+        producer: BaseProducer<Ends>,
+        call: impl FnOnce(&BaseProducer<Ends>, Duration) -> T + Send + 'static,
+    ) -> Result<(BaseProducer<Ends>, T), Lost> {
+        let step = self.time.step();
+        self.calls.make(doing, producer, step + LOST_MARGIN, move |producer| call(producer, step))
     }
 
     fn producer(&mut self) -> Result<BaseProducer<Ends>, PortError> {
@@ -109,53 +118,6 @@ impl Transactions {
             Some(producer) => Ok(producer),
             None => self.open(),
         }
-    }
-
-    /// What an error means for the worker.
-    fn judge(&mut self, doing: &str, error: &KafkaError) -> PortError {
-        match error.rdkafka_error_code() {
-            Some(
-                RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch,
-            ) => self.was_fenced(doing),
-            Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => {
-                self.was_denied(write_rights::denied_id(&self.config, doing))
-            }
-            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-                let topics = [self.config.changelog_topic.as_str(), &self.config.dead_letter_topic];
-                self.was_denied(write_rights::denied(&self.config, doing, &topics))
-            }
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => PortError::Fatal(format!(
-                "{doing}: the broker takes no record of this size; set max.message.bytes of {} and {} to 4259840 or more",
-                self.config.changelog_topic, self.config.dead_letter_topic
-            )),
-            _ => port_error(doing, error),
-        }
-    }
-
-    /// Rights that are taken away for a moment, as while they are being changed, are waited for; not for ever, as nothing is
-    /// delivered meanwhile, and a worker that has ended is seen.
-    fn was_denied(&mut self, refused: PortError) -> PortError {
-        let since = self.denied_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < DENIED_MAX { PortError::Passing(refused.to_string()) } else { refused }
-    }
-
-    /// A pause of this process, longer than the transaction's time, is got over by beginning anew. A second worker with
-    /// the same id is not: the two would take turns for ever.
-    fn was_fenced(&mut self, doing: &str) -> PortError {
-        let now = Instant::now();
-        self.fenced.push_back(now);
-        self.fenced.retain(|at| now.duration_since(*at) < FENCED_WITHIN);
-        if self.fenced.len() < FENCED_MAX {
-            return PortError::Passing(format!(
-                "{doing}: another producer has taken over {}, or this one was silent for too long; beginning anew",
-                self.id
-            ));
-        }
-        PortError::Fatal(format!(
-            "{doing}: another worker takes over {} again and again: it works on a copy of this store directory. Stop one \
-             of them, and start it with an empty directory of its own",
-            self.id
-        ))
     }
 
     fn refuse(&self, fence: Option<&Fence>, transaction: &Transaction) -> Result<(), PortError> {
@@ -206,18 +168,31 @@ impl Transactions {
         producer.context().with(|written| *written = Written::default());
         if let Err(error) = producer.begin_transaction() {
             // The producer is dropped with whatever is wrong with it.
-            return Err(self.judge("a commit cannot begin", &error).into());
+            return Err(self.judge.error("a commit cannot begin", &error).into());
         }
-        let send_offsets = || -> Result<(), FillError> {
-            let offsets = offsets(transaction)?;
-            Ok(producer.send_offsets_to_transaction(&offsets, &fence.metadata, step)?)
-        };
-        let filled = fill(&producer, &self.config, transaction).and_then(|()| send_offsets());
-        if let Err(error) = filled {
+        let doing = "a commit was aborted";
+        let filled = fill(&producer, &self.config, transaction);
+        let (producer, filled) = match filled {
+            Err(error) if !error.is_of_state() => (producer, Err(error)),
             // A transaction that has failed beneath takes no more records, and does not say why; asked for offsets it does.
-            let error = if error.is_of_state() { send_offsets().err().unwrap_or(error) } else { error };
+            filled => {
+                let offsets = match offsets(transaction) {
+                    Ok(offsets) => offsets,
+                    Err(error) => {
+                        self.abort(producer);
+                        return Err(self.judge.error(doing, &error).into());
+                    }
+                };
+                let send = move |producer: &BaseProducer<Ends>, step| {
+                    producer.send_offsets_to_transaction(&offsets, &fence.metadata, step)
+                };
+                let (producer, sent) = self.call(doing, producer, send).map_err(|Lost(error)| error)?;
+                (producer, sent.map_err(FillError::Kafka).and(filled))
+            }
+        };
+        if let Err(error) = filled {
             let words = match error {
-                FillError::Kafka(error) => self.judge("a commit was aborted", &error),
+                FillError::Kafka(error) => self.judge.error(doing, &error),
                 FillError::Content(error) => error,
             };
             self.abort(producer);
@@ -230,20 +205,22 @@ impl Transactions {
                 PortError::Refused(By::Kafka, changelog_topic::renewed(&self.config.changelog_topic, fallen)).into()
             );
         }
-        match producer.commit_transaction(step) {
+        let asked = self.call("a commit", producer, BaseProducer::commit_transaction);
+        let (producer, committed) = asked.map_err(|Lost(error)| TransactError::Unknown(error.to_string()))?;
+        match committed {
             Ok(()) => {
-                self.denied_since = None;
+                self.judge.committed();
                 let written = producer.context().with(std::mem::take);
                 self.producer = Some(producer);
                 self.letters.take(&written.letters);
                 Ok(receipts(transaction, &written.changelog))
             }
             Err(error) if nothing_was_committed(&error) => {
-                let words = self.judge("a commit was aborted", &error);
+                let words = self.judge.error("a commit was aborted", &error);
                 self.abort(producer);
                 Err(words.into())
             }
-            Err(error) => match self.judge("a commit", &error) {
+            Err(error) => match self.judge.error("a commit", &error) {
                 PortError::Passing(words)
                 | PortError::Fatal(words)
                 | PortError::Damaged(words)

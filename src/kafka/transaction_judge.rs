@@ -1,0 +1,90 @@
+//! What an error of a transaction means for the worker: wait and begin anew, or end.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::failure::port_error;
+use super::write_rights;
+use crate::config;
+use crate::sync::ports::PortError;
+
+/// For so long a commit that the brokers deny is tried again.
+const DENIED_MAX: Duration = Duration::from_secs(20);
+/// Being fenced so often within [`FENCED_WITHIN`] is no pause of this process: somebody else has the same store.
+const FENCED_MAX: usize = 3;
+const FENCED_WITHIN: Duration = Duration::from_secs(120);
+
+/// Judges the errors of one worker's transactions, and remembers those that are borne for a while only.
+pub(super) struct TransactionJudge {
+    config: config::Kafka,
+    id: String,
+    fenced: VecDeque<Instant>,
+    /// Since when the brokers have denied what a commit needs.
+    denied_since: Option<Instant>,
+}
+
+impl TransactionJudge {
+    /// For the transactions of this id.
+    pub(super) fn new(config: &config::Kafka, id: String) -> Self {
+        Self { config: config.clone(), id, fenced: VecDeque::new(), denied_since: None }
+    }
+
+    /// The id of the transactions.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// A commit has got through.
+    pub(super) fn committed(&mut self) {
+        self.denied_since = None;
+    }
+
+    /// What an error means for the worker.
+    pub(super) fn error(&mut self, doing: &str, error: &KafkaError) -> PortError {
+        match error.rdkafka_error_code() {
+            Some(
+                RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch,
+            ) => self.was_fenced(doing),
+            Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => {
+                self.was_denied(write_rights::denied_id(&self.config, doing))
+            }
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                let topics = [self.config.changelog_topic.as_str(), &self.config.dead_letter_topic];
+                self.was_denied(write_rights::denied(&self.config, doing, &topics))
+            }
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => PortError::Fatal(format!(
+                "{doing}: the broker takes no record of this size; set max.message.bytes of {} and {} to 4259840 or more",
+                self.config.changelog_topic, self.config.dead_letter_topic
+            )),
+            _ => port_error(doing, error),
+        }
+    }
+
+    /// Rights that are taken away for a moment, as while they are being changed, are waited for; not for ever, as nothing is
+    /// delivered meanwhile, and a worker that has ended is seen.
+    fn was_denied(&mut self, refused: PortError) -> PortError {
+        let since = self.denied_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < DENIED_MAX { PortError::Passing(refused.to_string()) } else { refused }
+    }
+
+    /// A pause of this process, longer than the transaction's time, is got over by beginning anew. A second worker with
+    /// the same id is not: the two would take turns for ever.
+    fn was_fenced(&mut self, doing: &str) -> PortError {
+        let now = Instant::now();
+        self.fenced.push_back(now);
+        self.fenced.retain(|at| now.duration_since(*at) < FENCED_WITHIN);
+        if self.fenced.len() < FENCED_MAX {
+            return PortError::Passing(format!(
+                "{doing}: another producer has taken over {}, or this one was silent for too long; beginning anew",
+                self.id
+            ));
+        }
+        PortError::Fatal(format!(
+            "{doing}: another worker takes over {} again and again: it works on a copy of this store directory. Stop one \
+             of them, and start it with an empty directory of its own",
+            self.id
+        ))
+    }
+}
