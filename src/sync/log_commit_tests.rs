@@ -104,6 +104,23 @@ fn an_unknown_commit_that_was_not_made_is_made_once() {
     assert_eq!(site.log.asked().iter().filter(|asked| **asked == "transact").count(), 3);
 }
 
+/// Offsets that are gone cannot be read: whoever asked for them would ask for ever.
+#[test]
+fn an_unknown_commit_is_looked_for_where_the_changelog_begins_though_more_was_known() {
+    for (plan, expect) in [(Plan::UnknownCommitted, 2), (Plan::UnknownAborted, 3)] {
+        let mut site = site(&[Plan::Yes, plan]);
+        site.commit.commit(&cut(vec![part(0, 1, 1, "A", 5, &[])])).unwrap();
+        // The first commit, and an offset behind it, are removed.
+        let mut content = site.log.content();
+        content.write(&Transaction::default(), false);
+        content.low = content.end();
+        drop(content);
+        site.commit.commit(&cut(vec![part(0, 1, 2, "A", 6, &[])])).unwrap();
+        assert_eq!(site.log.asked().iter().filter(|asked| **asked == "transact").count(), expect, "{plan:?}");
+        assert_eq!(site.cache.position(&source(0)).unwrap().unwrap().next.get(), 6);
+    }
+}
+
 #[test]
 fn until_the_outcome_is_known_it_is_asked_for_and_the_end_of_the_worker_ends_that() {
     let mut site = site(&[Plan::UnknownCommitted, Plan::UnknownCommitted]);

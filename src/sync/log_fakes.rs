@@ -153,6 +153,9 @@ impl ChangelogSource for FakeLog {
     ) -> Result<ReadTo, PortError> {
         let mut content = self.content();
         content.asked.push("read");
+        if from.get() < content.low {
+            return Err(PortError::Passing(format!("no longer has offset {from}")));
+        }
         let decided = content.open_from.unwrap_or(content.end()).max(from.get());
         let stable = content.slow.map_or(decided, |most| decided.min(from.get() + most));
         for (offset, place) in (0..).zip(&content.log) {
