@@ -219,23 +219,28 @@ fn an_order_that_is_touched_between_page_and_cut_stays() {
     }
 }
 
+/// The same with the cut that order A leaves with under way.
+fn leaving() -> (World, TopicPartition) {
+    let (mut world, source) = about_to_leave();
+    world.answer_sweeps();
+    world.pass(S);
+    world.turn();
+    {
+        let asked = world.asked.lock().unwrap();
+        let part = &asked.cuts[0].parts[0];
+        assert_eq!(part.layer.removed().len(), 1);
+        assert_eq!(part.position.removed_stamps[&AppId::new("tt1")].0, stamp(100 * DAY));
+    }
+    (world, source)
+}
+
 #[test]
 fn an_event_waits_for_the_cut_that_its_order_leaves_with() {
     for commits in [true, false] {
-        let (mut world, source) = about_to_leave();
-        world.answer_sweeps();
-        world.pass(S);
-        world.turn();
-        {
-            let asked = world.asked.lock().unwrap();
-            let part = &asked.cuts[0].parts[0];
-            assert_eq!(part.layer.removed().len(), 1);
-            assert_eq!(part.position.removed_stamps[&AppId::new("tt1")].0, stamp(100 * DAY));
-        }
+        let (mut world, source) = leaving();
         // A's own event, with the rest of the log behind it.
         world.produce(&source, &[aged("A", "refunded", 95 * DAY), aged("Z", "paid", 100 * DAY), fresh()]);
-        world.turn();
-        assert_eq!(world.board.read().folded, 2, "they wait");
+        assert_eq!(world.status().folded, 2, "they wait");
         end_commit(&mut world, commits);
         world.run(3 * S, &mut |_| ok());
         assert_eq!(world.status().folded, 5);
@@ -264,15 +269,9 @@ fn end_commit(world: &mut World, commits: bool) {
 #[test]
 fn an_unknown_orders_first_event_waits_for_the_cut_that_says_what_has_left() {
     for commits in [true, false] {
-        let (mut world, source) = about_to_leave();
-        world.answer_sweeps();
-        world.pass(S);
-        world.turn();
-        assert_eq!(world.asked.lock().unwrap().cuts[0].parts[0].layer.removed().len(), 1);
+        let (mut world, source) = leaving();
         world.produce(&source, &[aged("Y", "paid", 99 * DAY), aged("Z", "paid", 100 * DAY), fresh()]);
-        world.pass(S);
-        world.turn();
-        assert_eq!(world.board.read().folded, 3, "Y is above it, and Z is not");
+        assert_eq!(world.status().folded, 3, "Y is above it, and Z is not");
         end_commit(&mut world, commits);
         world.run(3 * S, &mut |_| ok());
         assert_eq!(world.status().folded, 5);
@@ -284,15 +283,9 @@ fn an_unknown_orders_first_event_waits_for_the_cut_that_says_what_has_left() {
 
 #[test]
 fn other_orders_go_on_while_one_leaves() {
-    let (mut world, source) = about_to_leave();
-    world.answer_sweeps();
-    world.pass(S);
-    world.turn();
-    assert_eq!(world.asked.lock().unwrap().cuts[0].parts[0].layer.removed().len(), 1);
+    let (mut world, source) = leaving();
     world.produce(&source, &[aged("B", "paid", DAY), aged("fresh", "booked", Duration::ZERO)]);
-    world.pass(S);
-    world.turn();
-    assert_eq!(world.board.read().folded, 4);
+    assert_eq!(world.status().folded, 4);
 }
 
 #[test]
