@@ -231,3 +231,7 @@ impl ChangelogSource for Changelog {
         read
     }
 }
+
+#[cfg(test)]
+#[path = "changelog_tests.rs"]
+mod tests;

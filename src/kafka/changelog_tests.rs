@@ -1,0 +1,120 @@
+//! A changelog whose brokers fall silent for a while.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::kafka::client::tests::settings;
+use crate::kafka::embedded::EmbeddedBroker;
+use crate::kafka::producer::{Outgoing, Producer};
+use crate::store::MemoryStore;
+use crate::sync::cache::Cache;
+use crate::sync::changelog::ChangelogKey;
+use crate::sync::ports::{Epoch, Position, StateReader as _};
+use crate::sync::restore::{BATCH_BYTES, Restore, RestoreNow, RestoreSite, Step};
+use crate::sync::units::Units;
+use crate::telemetry::Meters;
+
+/// Longer than one reading goes on for.
+const SHORT_SILENCE: Duration = Duration::from_millis(1500);
+const COMMITS: u64 = 30;
+
+/// What a reader has come to: the commit numbers that were read, and how its readings ended.
+#[derive(Default)]
+struct Seen {
+    numbers: Vec<u64>,
+    ends: Vec<Result<ReadTo, PortError>>,
+}
+
+/// A changelog at brokers that are away from the first record on until the reader has paused.
+struct Away {
+    changelog: Changelog,
+    broker: Arc<EmbeddedBroker>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl ChangelogSource for Away {
+    fn committed(&mut self, source: &TopicPartition) -> Result<Option<NextOffset>, PortError> {
+        self.changelog.committed(source)
+    }
+
+    fn extent(&mut self, partition: i32) -> Result<ChangelogExtent, PortError> {
+        self.changelog.extent(partition)
+    }
+
+    fn read(
+        &mut self,
+        partition: i32,
+        from: NextOffset,
+        visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
+    ) -> Result<ReadTo, PortError> {
+        let Self { changelog, broker, seen } = self;
+        let read = changelog.read(partition, from, &mut |record| {
+            let mut seen = seen.lock().unwrap();
+            if seen.numbers.is_empty() {
+                broker.down()?;
+            }
+            seen.numbers.push(Position::decode(record.value.as_ref().unwrap()).unwrap().commit_number);
+            visit(record)
+        });
+        if matches!(read, Ok(ReadTo::Pause(..))) {
+            broker.up()?;
+        }
+        let told = match &read {
+            Ok(to) => Ok(to.clone()),
+            Err(error) => Err(PortError::Passing(error.to_string())),
+        };
+        seen.lock().unwrap().ends.push(told);
+        read
+    }
+}
+
+/// One commit to a batch, so that they do not come all at once.
+fn write_positions(broker: &EmbeddedBroker, topic: &str, source: &TopicPartition) {
+    let producer = Producer::connect(broker.brokers()).unwrap();
+    let key = ChangelogKey::Position.encode(&source.topic);
+    for commit_number in 1..=COMMITS {
+        let position = Position { commit_number, ..Position::before(NextOffset::new(5)) };
+        let value = position.encode().unwrap();
+        let outgoing = Outgoing { partition: Some(0), key: Some(&key), value: Some(&value), ..Outgoing::default() };
+        producer.send(topic, outgoing).unwrap();
+        producer.flush().unwrap();
+    }
+}
+
+/// What was read is paid for: where the brokers mind a quota, a restore that began anew after each silence would never end.
+#[test]
+fn a_restore_pauses_where_nothing_more_comes_and_goes_on_from_there() {
+    let source = TopicPartition::new("orders", 0);
+    let broker = Arc::new(EmbeddedBroker::start(&[("group.changelog", 1), ("orders", 1)]).unwrap());
+    write_positions(&broker, "group.changelog", &source);
+    let mut config = settings(broker.brokers());
+    config.properties.insert("queued.min.messages".to_owned(), "1".into());
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let mut changelog = Changelog::connect(&config).unwrap();
+    changelog.silence = SHORT_SILENCE;
+    let cache = Cache::new(Arc::new(MemoryStore::new()), Meters::default());
+    let mut site = RestoreSite {
+        changelog: Box::new(Away { changelog, broker: Arc::clone(&broker), seen: Arc::clone(&seen) }),
+        cache: cache.clone(),
+        meters: Meters::default(),
+        topic: config.changelog_topic.clone(),
+        group: "group".into(),
+        tombstones_kept: Duration::from_secs(3600),
+        batch_bytes: BATCH_BYTES,
+        units: Units::new(),
+    };
+    let (mut restore, began) = (Restore::new(Epoch(1), source.clone()), Instant::now());
+    loop {
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", seen.lock().unwrap().ends);
+        match restore.step(&mut site, RestoreNow { mono: began.elapsed(), wall_ms: 1 }).unwrap() {
+            Step::Done => break,
+            Step::More => {}
+            Step::Waits => std::thread::park_timeout(LOOK),
+        }
+    }
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.numbers, (1..=COMMITS).collect::<Vec<_>>(), "each once: {:?}", seen.ends);
+    let paused: Vec<_> = seen.ends.iter().filter(|end| matches!(end, Ok(ReadTo::Pause(..)))).collect();
+    assert_eq!(paused.len(), 1, "{:?}", seen.ends);
+    assert_eq!(cache.position(&source).unwrap().unwrap().commit_number, COMMITS);
+}
