@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use order_sync::douyin::token::{Fault, Refused};
+use order_sync::douyin::OutcomeTable;
+use order_sync::douyin::token::{Fault, Refused, TokenKind, judge_token};
 use order_sync::douyin::verdict::{Exchange, Judgement, Verdict};
 use order_sync::order::AppId;
 use order_sync::sync::ports::{AttemptStart, Input};
@@ -18,13 +19,16 @@ const STEP: Duration = Duration::from_millis(100);
 /// A platform that gives some apps no token, and the times at which it was asked for one in vain.
 struct Away {
     apps: Vec<&'static str>,
-    fault: Fault,
+    refused: Refused,
     asked: Vec<Duration>,
 }
 
 impl Away {
     fn new(apps: &[&'static str]) -> Self {
-        Self { apps: apps.to_vec(), fault: Fault::Giver, asked: Vec::new() }
+        let rule = Arc::from("http_5xx");
+        let judgement = Judgement { verdict: Verdict::Retry, rule, err_code: None, retry_after: None };
+        let refused = Refused { judgement, fault: Fault::Giver, message: "no token: no answer".to_owned() };
+        Self { apps: apps.to_vec(), refused, asked: Vec::new() }
     }
 
     fn run(&mut self, world: &mut World, time: Duration, platform: &mut dyn FnMut(&AttemptStart) -> Exchange) {
@@ -38,10 +42,7 @@ impl Away {
             world.answer_tokens();
             for app_id in away {
                 self.asked.push(world.now.mono);
-                let rule = Arc::from("http_5xx");
-                let judgement = Judgement { verdict: Verdict::Retry, rule, err_code: None, retry_after: None };
-                let refused = Refused { judgement, fault: self.fault, message: "no token: no answer".to_owned() };
-                world.handle(Input::TokenRefused { app_id, refused });
+                world.handle(Input::TokenRefused { app_id, refused: self.refused.clone() });
             }
             world.pass(STEP);
             world.answer_attempts(platform);
@@ -50,8 +51,12 @@ impl Away {
         world.turn();
     }
 
+    fn pauses(&self) -> impl Iterator<Item = Duration> {
+        self.asked.windows(2).map(|pair| pair[1].saturating_sub(pair[0]))
+    }
+
     fn longest_pause(&self) -> Duration {
-        self.asked.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max().unwrap_or_default()
+        self.pauses().max().unwrap_or_default()
     }
 }
 
@@ -146,7 +151,7 @@ fn what_is_no_outage_opens_nothing() {
         let (mut world, source) = World::with_partition(&Scene::default());
         world.produce(&source, &orders("tt1", 500));
         let mut away = Away::new(&["tt1"]);
-        away.fault = fault;
+        away.refused.fault = fault;
         while away.asked.len() < failures {
             away.run(&mut world, 50 * MS, &mut |_| ok());
             assert_eq!(world.app("tt1").circuit, "closed");
@@ -157,4 +162,34 @@ fn what_is_no_outage_opens_nothing() {
         away.run(&mut world, 12 * S, &mut |_| ok());
         assert_eq!((world.owed_in_store(), world.app("tt1").circuit), (0, "closed"));
     }
+}
+
+/// Somebody fetches tokens by the hundred, and the platform asks the app to leave its endpoint alone. Pushes go on with the
+/// token at hand; without one, there is nothing to push with, and orders wait as in any outage.
+#[test]
+fn too_many_fetches_stop_no_push_while_a_token_is_at_hand() {
+    let (mut world, source) = World::with_partition(&Scene::default());
+    let mut away = Away::new(&[]);
+    away.run(&mut world, S, &mut |_| ok());
+    let body = r#"{"data":{"description":"","error_code":10020},"message":"error"}"#;
+    let judged = judge_token(TokenKind::ClientToken, &answer(200, body), &OutcomeTable::built_in().unwrap());
+    (away.apps, away.refused) = (vec!["tt1"], judged.unwrap_err());
+    for minute in 1..119 {
+        world.produce(&source, &[event("tt1", &format!("{minute}"), 1)]);
+        away.run(&mut world, 60 * S, &mut |_| ok());
+        assert_eq!((world.app("tt1").circuit, world.sent.len(), world.owed_in_store()), ("closed", minute, 0));
+    }
+    assert!(away.asked.len() > 9 && away.pauses().all(|pause| pause >= 300 * S), "{:?}", away.asked);
+
+    away.run(&mut world, 120 * S, &mut |_| ok());
+    let pushed = world.sent.len();
+    world.produce(&source, &orders("tt1", 100));
+    away.run(&mut world, 1200 * S, &mut |_| ok());
+    assert_eq!((world.sent.len(), world.owed_in_store(), world.letters.len()), (pushed, 100, 0));
+    let status = world.app("tt1");
+    assert_eq!((status.circuit, status.suspended), ("open", None), "{:?}", status.no_token);
+    assert!(status.no_token.is_some_and(|why| why.contains("10020")) && !status.token_is_ours);
+    away.apps.clear();
+    away.run(&mut world, 320 * S, &mut |_| ok());
+    assert_eq!((world.owed_in_store(), world.letters.len(), world.app("tt1").circuit), (0, 0, "closed"));
 }
