@@ -213,8 +213,10 @@ impl ChangelogSource for Changelog {
         from: NextOffset,
         visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
     ) -> Result<ReadTo, PortError> {
-        let begun = self.reading.take().filter(|reading| (reading.partition, reading.at) == (partition, from));
-        let mut reading = match begun {
+        if self.reading.as_ref().is_some_and(|reading| (reading.partition, reading.at) != (partition, from)) {
+            self.rest();
+        }
+        let mut reading = match self.reading.take() {
             Some(reading) => reading,
             None => match self.begin(partition, from)? {
                 Some(reading) => reading,
@@ -229,6 +231,13 @@ impl ChangelogSource for Changelog {
         self.committed.unassign().map_err(|e| asking_error(&format!("cannot read {}", self.place(partition)), &e))?;
         self.silence = if read.is_ok() { SILENCE } else { (self.silence * 2).min(SILENCE_MAX) };
         read
+    }
+
+    fn rest(&mut self) {
+        if self.reading.take().is_some() {
+            // Whatever stays assigned is put right by the next reading, which begins with this, too.
+            self.committed.unassign().unwrap_or(());
+        }
     }
 }
 

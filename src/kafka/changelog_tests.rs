@@ -1,4 +1,4 @@
-//! A changelog whose brokers fall silent for a while.
+//! A changelog whose brokers fall silent for a while, and one that is read in part.
 
 use std::sync::{Arc, Mutex};
 
@@ -117,4 +117,28 @@ fn a_restore_pauses_where_nothing_more_comes_and_goes_on_from_there() {
     let paused: Vec<_> = seen.ends.iter().filter(|end| matches!(end, Ok(ReadTo::Pause(..)))).collect();
     assert_eq!(paused.len(), 1, "{:?}", seen.ends);
     assert_eq!(cache.position(&source).unwrap().unwrap().commit_number, COMMITS);
+}
+
+/// What was fetched ahead, some megabytes, is of no use when its restore was taken back.
+#[test]
+fn what_is_read_in_part_is_let_go_where_it_is_left() {
+    let broker = EmbeddedBroker::start(&[("group.changelog", 2)]).unwrap();
+    write_positions(&broker, "group.changelog", &TopicPartition::new("orders", 0));
+    let mut changelog = Changelog::connect(&settings(broker.brokers())).unwrap();
+    let assigned = |changelog: &Changelog| changelog.committed.assignment().unwrap().count();
+    let slow = &mut |_: &ChangelogRecord| {
+        std::thread::park_timeout(AT_ONCE);
+        Ok(())
+    };
+    let start = NextOffset::new(0);
+    let leave: [&mut dyn FnMut(&mut Changelog); 2] = [&mut Changelog::rest, &mut |changelog| {
+        assert_eq!(changelog.read(1, start, &mut |_| panic!("nothing is there")).unwrap(), ReadTo::End(start));
+    }];
+    for leave in leave {
+        let part = changelog.read(0, start, slow).unwrap();
+        assert!(matches!(part, ReadTo::Part(_)), "{part:?}");
+        assert_eq!(assigned(&changelog), 1, "it goes on at once");
+        leave(&mut changelog);
+        assert_eq!(assigned(&changelog), 0);
+    }
 }

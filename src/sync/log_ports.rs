@@ -75,6 +75,8 @@ pub trait ChangelogSource: Send {
         from: NextOffset,
         visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
     ) -> Result<ReadTo, PortError>;
+    /// Nothing is read for a while: what was fetched ahead of the last reading is let go.
+    fn rest(&mut self) {}
 
     /// Reads on through all pauses, and returns the place up to which everything is decided.
     fn read_through(

@@ -39,6 +39,10 @@ impl RestoreThread {
             let mut waiting: VecDeque<Restore> = VecDeque::new();
             let mut idle = 0;
             loop {
+                if waiting.is_empty() {
+                    // One that was taken back may have left a reading.
+                    site.changelog.rest();
+                }
                 if !take_jobs(&queue, &mut waiting, &mut idle) {
                     break;
                 }
@@ -146,7 +150,7 @@ impl Restorer for RestoreThread {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
     use super::*;
     use crate::record::NextOffset;
@@ -160,8 +164,8 @@ mod tests {
 
     type Visit<'v> = dyn FnMut(&ChangelogRecord) -> Result<(), PortError> + 'v;
 
-    /// A changelog that comes in parts, and never to its end.
-    struct Endless(Arc<[AtomicI64; 2]>);
+    /// A changelog that comes in parts, and never to its end: where each partition is, and how often nothing is read.
+    struct Endless(Arc<[AtomicI64; 2]>, Arc<AtomicUsize>);
 
     impl ChangelogSource for Endless {
         fn committed(&mut self, _source: &TopicPartition) -> Result<Option<NextOffset>, PortError> {
@@ -176,6 +180,10 @@ mod tests {
             self.0[usize::try_from(partition).unwrap()].store(from.get(), Ordering::Relaxed);
             Ok(ReadTo::Part(NextOffset::new(from.get() + 1)))
         }
+
+        fn rest(&mut self) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     struct Deaf;
@@ -189,9 +197,9 @@ mod tests {
     /// A large one takes minutes: neither a partition that moves on nor the worker's end waits for it.
     #[test]
     fn a_restore_under_way_ends_when_it_is_taken_back_and_with_the_worker() {
-        let read = Arc::new([const { AtomicI64::new(0) }; 2]);
+        let (read, rests) = (Arc::new([const { AtomicI64::new(0) }; 2]), Arc::new(AtomicUsize::new(0)));
         let site = RestoreSite {
-            changelog: Box::new(Endless(Arc::clone(&read))),
+            changelog: Box::new(Endless(Arc::clone(&read), Arc::clone(&rests))),
             cache: Cache::new(Arc::new(MemoryStore::new()), Meters::default()),
             meters: Meters::default(),
             topic: "g.changelog".to_owned(),
@@ -203,13 +211,14 @@ mod tests {
         let (mut restorer, run) = RestoreThread::new(site, Arc::new(Deaf), || 0);
         let thread = std::thread::spawn(run);
         let how_far = |partition: usize| read[partition].load(Ordering::Relaxed);
-        let until_beyond = |partition: usize, at: i64| {
+        let until = |what: &str, holds: &dyn Fn() -> bool| {
             let began = Instant::now();
-            while how_far(partition) <= at {
-                assert!(began.elapsed() < Duration::from_secs(20), "{partition} is at {}", how_far(partition));
+            while !holds() {
+                assert!(began.elapsed() < Duration::from_secs(20), "{what}: {read:?}");
                 std::thread::yield_now();
             }
         };
+        let until_beyond = |partition: usize, at: i64| until("it stands still", &|| how_far(partition) > at);
         restorer.begin(Epoch(1), &TopicPartition::new("orders", 0));
         until_beyond(0, 100);
         restorer.cancel(&TopicPartition::new("orders", 0));
@@ -218,12 +227,13 @@ mod tests {
         let stopped_at = how_far(0);
         until_beyond(1, how_far(1) + 100);
         assert_eq!(how_far(0), stopped_at);
+        let rested = rests.load(Ordering::Relaxed);
+        restorer.cancel(&TopicPartition::new("orders", 1));
+        until("what was fetched is kept for nobody", &|| rests.load(Ordering::Relaxed) > rested);
+        restorer.begin(Epoch(3), &TopicPartition::new("orders", 0));
+        until_beyond(0, stopped_at);
         drop(restorer);
-        let began = Instant::now();
-        while !thread.is_finished() {
-            assert!(began.elapsed() < Duration::from_secs(20), "it reads on for nobody");
-            std::thread::yield_now();
-        }
+        until("it reads on for nobody", &|| thread.is_finished());
         thread.join().unwrap();
     }
 
