@@ -12,6 +12,8 @@ use crate::sync::status::{AppStatus, Status, StatusBoard};
 const SNAPSHOT_STALE: Duration = Duration::from_secs(20);
 /// Records that wait to be folded for so long, while nothing moves, say that it hangs.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
+/// A commit that is under way for longer waits for an answer of Kafka's, or is asking what became of it.
+const COMMIT_LONG: Duration = Duration::from_secs(20);
 
 /// The worker as the probes see it.
 #[derive(Debug)]
@@ -143,6 +145,12 @@ fn status_reasons(status: &Status) -> Vec<String> {
     if status.commit_failing {
         reasons.push("commits are failing; nothing new is delivered until one succeeds".to_owned());
     }
+    if let Some(time) = status.commit_under_way.filter(|time| *time >= COMMIT_LONG) {
+        reasons.push(format!(
+            "a commit has been under way for {} s; nothing new is delivered until it is known what became of it",
+            time.as_secs()
+        ));
+    }
     if status.draining {
         reasons.push("the worker is shutting down".to_owned());
     }
@@ -175,5 +183,16 @@ mod tests {
         for (circuit, is_ours) in [("open", true), ("closed", true), ("closed", false)] {
             check(circuit, is_ours, &["app tt1 has no usable token: no answer"]);
         }
+    }
+    #[test]
+    fn a_commit_that_does_not_end_is_a_reason() {
+        let reasons = |seconds| {
+            let commit_under_way = Some(Duration::from_secs(seconds));
+            status_reasons(&Status { commit_under_way, ..Status::default() })
+        };
+        assert!(reasons(3).is_empty());
+        let expect =
+            "a commit has been under way for 45 s; nothing new is delivered until it is known what became of it";
+        assert_eq!(reasons(45), [expect]);
     }
 }

@@ -67,6 +67,11 @@ impl CommitCycle {
         self.under_way.is_some()
     }
 
+    /// How long the commit has taken that is under way.
+    pub(super) fn under_way_for(&self, now: Now) -> Option<Duration> {
+        self.under_way.as_ref().map(|under_way| now.mono.saturating_sub(under_way.started))
+    }
+
     /// Whether our partitions may be somebody else's by now: no attempt starts until a commit has succeeded.
     pub fn is_in_doubt(&self) -> bool {
         self.doubt != Doubt::None

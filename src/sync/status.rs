@@ -65,6 +65,8 @@ pub struct Status {
     pub intake_held: bool,
     /// Whether commits are failing.
     pub commit_failing: bool,
+    /// How long the commit has taken that is under way.
+    pub commit_under_way: Option<Duration>,
     /// Whether the engine is winding up.
     pub draining: bool,
     /// Counts folds, commits and answers: it moves while there is progress.
@@ -108,6 +110,7 @@ impl Engine {
             in_flight: self.flights.len(),
             intake_held: self.intake_is_full(),
             commit_failing: self.cycle.is_failing(),
+            commit_under_way: self.cycle.under_way_for(now),
             draining: !self.is_running(),
             progress: self.progress,
             apps: self
