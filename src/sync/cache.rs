@@ -5,7 +5,7 @@
 //! written with each batch says where to read on.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ use crate::telemetry::Meters;
 
 /// Memory of what is gathered before it is written. As much may be on its way to the store meanwhile.
 const GATHER_BYTES: usize = 64 << 20;
-/// The longest time that anything is gathered while commits go on.
-const GATHER_TIME: Duration = Duration::from_secs(10);
+/// The longest time that anything is gathered.
+const GATHER_TIME: Duration = Duration::from_secs(3);
 
 /// The cache in front of a store. Clones share it.
 #[derive(Clone)]
@@ -54,9 +54,14 @@ impl CacheWriter {
     /// The waker, and the loop that the caller runs on a thread of its own. A store that does not take a write ends the
     /// worker.
     pub fn new(cache: Cache, inbox: Arc<dyn Inbox>) -> (Self, impl FnOnce() + Send) {
+        Self::with_patience(cache, inbox, GATHER_TIME)
+    }
+
+    /// Writes after `patience` at the latest, be it that no commit comes that would ask for it.
+    fn with_patience(cache: Cache, inbox: Arc<dyn Inbox>, patience: Duration) -> (Self, impl FnOnce() + Send) {
         let (wake, woken) = sync_channel(1);
         let run = move || {
-            while woken.recv().is_ok() {
+            while matches!(woken.recv_timeout(patience), Ok(()) | Err(RecvTimeoutError::Timeout)) {
                 if let Err(error) = cache.write_out() {
                     inbox.send(Input::Failed(error)).unwrap_or(());
                     return;

@@ -36,6 +36,24 @@ fn debts(reader: &dyn StateReader) -> Vec<OwedKey> {
     found
 }
 
+/// Where no commit comes any more, what is gathered is written all the same, and the orders are counted.
+#[test]
+fn what_is_gathered_is_written_though_nothing_more_comes() {
+    let (cache, store) = cache();
+    assert_eq!(cache.commit(&cut(vec![part(0, 1, 1, "A", 5, &[])]), &receipt(4), 0), Due::Later);
+    let (inbox, _inputs) = crate::sync::runner::queue(1);
+    let (writer, run) = CacheWriter::with_patience(cache, inbox, Duration::from_millis(20));
+    let thread = std::thread::spawn(run);
+    let began = std::time::Instant::now();
+    while store.orders().unwrap() == 0 {
+        assert!(began.elapsed() < Duration::from_secs(30), "nobody has written it");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    assert_eq!(store.checkpoint(&source(0)).unwrap().unwrap().changelog.get(), 4);
+    drop(writer);
+    thread.join().unwrap();
+}
+
 #[test]
 fn committed_is_seen_at_once_and_written_later() {
     let (cache, store) = cache();
