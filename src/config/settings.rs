@@ -40,8 +40,9 @@ pub(super) const SECTION: Section = Section {
         kind: Kind::Span(Duration::ZERO, Duration::from_secs(600)),
         absent: Absent::Default("\"10s\""),
         doc: "How long SIGTERM or SIGINT may take: running attempts end, the last commit is made (a fifth of this time is \
-              kept for it, at most 2 s), then the process ends. Keep it below the grace period of whatever stops the \
-              process (Kubernetes: 30 s).",
+              kept for it, at most 2 s), then the process ends. What still waits for Kafka or for the disk then gets \
+              5 s more, and is left behind. Keep it that much below the grace period of whatever stops the process \
+              (Kubernetes: 30 s).",
     }],
 };
 
