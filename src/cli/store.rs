@@ -177,6 +177,10 @@ pub(super) fn failed(config: &Config) -> impl Fn(PortError) -> anyhow::Error {
 
 fn check(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
     let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed(config))?;
+    // Brokers that do not answer keep nobody from looking at a store.
+    if let Ok(Some(cluster_id)) = rebase::cluster_id(config) {
+        store.check_cluster(&cluster_id).map_err(failed(config))?;
+    }
     let (lost, mut exit) = (beginnings(&config.kafka, &store), Exit::Done);
     for source in store.sources() {
         let Some(position) = store.position(&source).map_err(failed(config))? else { continue };

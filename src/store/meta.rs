@@ -116,18 +116,23 @@ impl Meta {
 
     /// The cluster is known now: refused where the store belongs to another one, remembered where it knew none.
     pub(super) fn agree_cluster(&mut self, disk: &Disk, path: &Path, cluster_id: &str) -> Result<(), PortError> {
+        self.check_cluster(path, cluster_id)?;
+        if self.stored.cluster_id.is_some() {
+            return Ok(());
+        }
+        self.stored.cluster_id = Some(cluster_id.to_owned());
+        self.write(disk)
+    }
+
+    /// Refused where the store belongs to another cluster than this one.
+    pub(super) fn check_cluster(&self, path: &Path, cluster_id: &str) -> Result<(), PortError> {
         let owner = Owner {
             group_id: self.stored.group_id.clone(),
             cluster_id: Some(cluster_id.to_owned()),
             changelog: self.stored.changelog.clone(),
             now_ms: 0,
         };
-        self.check_owner(path, &owner)?;
-        if self.stored.cluster_id.is_some() {
-            return Ok(());
-        }
-        self.stored.cluster_id = owner.cluster_id;
-        self.write(disk)
+        self.check_owner(path, &owner)
     }
 
     /// The changelog that the store is a cache of.

@@ -103,6 +103,11 @@ impl SledStore {
         lock(&self.shared.meta).agree_cluster(&self.shared.disk, &self.shared.path, cluster_id)
     }
 
+    /// Refuses the store where it belongs to another cluster; remembers nothing.
+    pub fn check_cluster(&self, cluster_id: &str) -> Result<(), PortError> {
+        lock(&self.shared.meta).check_cluster(&self.shared.path, cluster_id)
+    }
+
     /// How many deliveries the partition owes.
     pub fn owed_count(&self, source: &TopicPartition) -> usize {
         self.partition(source).map_or(0, |partition| lock(&partition.owed).len())

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use order_sync::kafka::embedded::EmbeddedBroker;
 use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::sandbox::SandboxHandle;
 
@@ -137,6 +138,10 @@ fn real_kafka_a_store_filled_without_transactions_is_refused_until_it_is_rebased
     world.check();
     let (code, words) = command(&world.site, LOG_MODE, &["store", "check"]);
     assert_eq!((code, words.contains("changelog offset")), (Some(0), true), "{words}");
+    let elsewhere = EmbeddedBroker::start(&[]).unwrap();
+    let brokers = format!("kafka.brokers={}", elsewhere.brokers());
+    let (code, words) = command(&world.site, LOG_MODE, &["store", "check", "--set", &brokers]);
+    assert_eq!((code, words.contains("belongs to Kafka cluster")), (Some(6), true), "{words}");
 
     // A second start on an empty directory has the states; the same log once more says nothing new.
     let config = settings(&kafka.brokers, world.site.group(), &[&world.topic]);

@@ -332,7 +332,10 @@ fn a_store_of_another_regime_is_refused_once_it_is_in_use() {
     drop(open(folder.path()));
     let store = SledStore::open(&settings, &of(Some("one"))).unwrap();
     store.write(vec![cache_write(&TopicPartition::new("orders", 0), 1, &[], Some(1))]).unwrap();
+    store.check_cluster("cluster-2").unwrap();
     store.agree_cluster("cluster-1").unwrap();
+    store.check_cluster("cluster-1").unwrap();
+    assert!(store.check_cluster("cluster-2").unwrap_err().to_string().contains("cluster-1"));
     assert!(store.agree_cluster("cluster-2").unwrap_err().to_string().contains("cluster-1"));
     drop(store);
     refused(None, "is a cache of the changelog one");
