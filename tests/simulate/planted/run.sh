@@ -9,7 +9,7 @@ copy=${CARGO_TARGET_DIR:-$root/target}/planted
 rm -rf "$copy" && mkdir -p "$copy"
 cp -R Cargo.toml Cargo.lock benches config deploy docs schemas src tests "$copy"
 cp ./*.md "$copy"
-(cd "$copy" && patch -s -p1 <"$patch")
+(cd "$copy" && patch -s -F0 -p1 <"$patch")
 # Another version, so that Cargo takes nothing that is built here for the real thing, which shares the directory.
 for file in Cargo.toml Cargo.lock; do
     awk '/^name = "order-sync"$/ { ours = 1 } ours && /^version = / { $0 = "version = \"0.0.0-planted\""; ours = 0 } { print }' \
