@@ -176,6 +176,13 @@ fn every_planted_bug_is_told_and_guards_a_promise() {
 }
 
 #[test]
+fn every_planted_bug_has_its_place() {
+    let patch = document("tests/simulate/planted/engine.patch").expect("what is planted");
+    let faults = plants::misfits(&patch, document);
+    assert_none("places of tests/simulate/planted/engine.patch; put them right, and run `make planted`", &faults);
+}
+
+#[test]
 fn every_setting_is_in_the_default_file() {
     let Some(text) = document("config/default.toml") else { return };
     let undocumented = documents::undocumented_keys(&text);

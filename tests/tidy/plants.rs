@@ -65,6 +65,26 @@ pub(crate) fn faults(plants: &Plants<'_>) -> Vec<String> {
     faults
 }
 
+/// Places of the patch that the sources do not have line by line: `patch` would guess where they belong, or refuse.
+pub(crate) fn misfits(patch: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut faults = Vec::new();
+    for file in patch.split("\n+++ b/").skip(1) {
+        let (path, hunks) = file.split_once('\n').unwrap_or((file, ""));
+        let text = read(path).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        for hunk in hunks.split("@@ -").skip(1) {
+            let (place, body) = hunk.split_once('\n').unwrap_or((hunk, ""));
+            let body = body.lines().take_while(|line| !line.starts_with("diff --git "));
+            let old: Vec<&str> = body.filter(|line| !line.starts_with('+')).filter_map(|line| line.get(1..)).collect();
+            if old.is_empty() || !lines.windows(old.len()).any(|window| window == old) {
+                let place = place.split_whitespace().next().unwrap_or_default();
+                faults.push(format!("{path}: what the patch has for line {place} is not there"));
+            }
+        }
+    }
+    faults
+}
+
 /// The heads of the tables that say who finds a bug, and what it is planted against.
 const FOUND: &[&str] = &["| planted in the fakes |", "| patched into the engine |"];
 const GUARDED: &[&str] = &["| promise |"];
@@ -108,6 +128,19 @@ fn quoted(cell: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn planted_misfits_are_found() {
+        let patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n a\n-b\n+planted\n c\n@@ -9,1 +9,2 @@\n z\n+y\n\
+                     diff --git a/w b/w\n--- a/w\n+++ b/w\n@@ -1,1 +1,2 @@\n w\n+v\n";
+        let faults = |x: &str| {
+            let read = |path: &str| Some(if path == "x" { x.to_owned() } else { "w\n".to_owned() });
+            misfits(patch, read).len()
+        };
+        assert_eq!(faults("a\nb\nc\nd\nz\n"), 0);
+        assert_eq!((faults("a\nb\nd\nc\nz\n"), faults("a\nB\nc\n"), faults("")), (1, 2, 2));
+        assert_eq!(misfits(patch, |_| None).len(), 3);
+    }
 
     #[test]
     fn planted_differences_are_found() {
