@@ -183,11 +183,11 @@ impl Transactions {
                         return Err(self.judge.error(doing, &error).into());
                     }
                 };
-                let send = move |producer: &BaseProducer<Ends>, step| {
+                let ask = move |producer: &BaseProducer<Ends>, step| {
                     producer.send_offsets_to_transaction(&offsets, &fence.metadata, step)
                 };
-                let (producer, sent) = self.call(doing, producer, send).map_err(|Lost(error)| error)?;
-                (producer, sent.map_err(FillError::Kafka).and(filled))
+                let (producer, answer) = self.call(doing, producer, ask).map_err(|Lost(error)| error)?;
+                (producer, answer.map_err(FillError::Kafka).and(filled))
             }
         };
         if let Err(error) = filled {
