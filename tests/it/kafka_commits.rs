@@ -58,7 +58,11 @@ impl Site {
     }
 
     pub fn epoch(&self) -> Epoch {
-        self.engine.look(|seen| seen.holding[&self.source])
+        self.held().unwrap()
+    }
+
+    pub fn held(&self) -> Option<Epoch> {
+        self.engine.look(|seen| seen.holding.get(&self.source).copied())
     }
 
     pub fn transactions(&self, store: &str, fence: GroupFence) -> Transactions {

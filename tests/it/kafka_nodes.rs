@@ -1,20 +1,31 @@
 //! Reading from a cluster of three while one of its nodes is away.
 
-use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use order_sync::kafka::consumer::Consumer;
 use order_sync::kafka::producer::{Outgoing, Producer};
+use order_sync::sync::log_ports::TransactionLog as _;
+use rdkafka::ClientConfig;
 use rdkafka::admin::TopicReplication;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
+use crate::kafka_commits::Site;
 use crate::support::fake_engine::FakeEngine;
 use crate::support::kafka::{at, eventually, settings};
 use crate::support::real_kafka::RealKafka;
 
 const AWAY: i32 = 3;
+/// A cluster of three does not go on without two of them.
+static ONE_AWAY: Mutex<()> = Mutex::new(());
+/// A call that does not come back is given up after 20 s.
+const GOES_ON: Duration = Duration::from_secs(60);
 
 #[test]
 fn real_kafka_a_partition_without_a_leader_is_said_and_waited_for() {
     let Some(kafka) = RealKafka::three() else { return };
+    let _one = ONE_AWAY.lock().unwrap_or_else(PoisonError::into_inner);
     let topic = RealKafka::name("leader");
     // Partition 0 lies on one node alone.
     kafka.create_on(&topic, 2, TopicReplication::Variable(&[&[AWAY], &[1]]), &[]);
@@ -44,4 +55,46 @@ fn real_kafka_a_partition_without_a_leader_is_said_and_waited_for() {
     eventually("no problem", || consumer.status().problems().is_empty());
     consumer.stop();
     engine.check();
+}
+
+/// librdkafka asks the coordinator that it knows for its answer, and where that one is gone it need not ever come back.
+#[test]
+fn real_kafka_commits_go_on_by_themselves_where_the_coordinator_of_the_group_was_stopped() {
+    let Some(kafka) = RealKafka::three() else { return };
+    let _one = ONE_AWAY.lock().unwrap_or_else(PoisonError::into_inner);
+    let site = Site::new(kafka, 1);
+    let mut transactions = site.transactions("store-1", site.consumer.fence());
+    transactions.transact(&site.transaction(site.epoch(), 1, 5)).unwrap();
+    let cluster: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &kafka.brokers).create().unwrap();
+    let away = coordinator(&cluster, &site.config.group_id).unwrap();
+    kafka.node("stop-node", away);
+    eventually("another coordinator", || coordinator(&cluster, &site.config.group_id).is_some_and(|node| node != away));
+
+    let (tell, told) = sync_channel(1);
+    std::thread::spawn(move || {
+        let mut is_committed = false;
+        while !is_committed {
+            let done = site.held().map(|epoch| transactions.transact(&site.transaction(epoch, 2, 9)));
+            is_committed = done.is_some_and(|done| done.is_ok());
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        tell.send(site).ok();
+    });
+    let site = told.recv_timeout(GOES_ON).expect("commits do not go on");
+    assert_eq!(site.offset(), Some(9), "while the node is away");
+
+    kafka.node("restart-node", away);
+    eventually("all nodes", || {
+        cluster.fetch_metadata(None, Duration::from_secs(10)).is_ok_and(|found| found.brokers().len() == 3)
+    });
+    site.consumer.stop();
+}
+
+/// The node that answers for a group: the leader of its partition of the groups' topic.
+fn coordinator(cluster: &BaseConsumer, group: &str) -> Option<i32> {
+    let found = cluster.fetch_metadata(Some("__consumer_offsets"), Duration::from_secs(10)).ok()?;
+    let partitions = found.topics().first()?.partitions();
+    let hash = group.bytes().fold(0_i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(i32::from(byte)));
+    let partition = (hash & i32::MAX) % i32::try_from(partitions.len()).ok()?;
+    partitions.iter().find(|found| found.id() == partition).map(|found| found.leader()).filter(|node| *node > 0)
 }
