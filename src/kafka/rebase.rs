@@ -1,5 +1,6 @@
 //! Writes a store's states into the changelog, outside of any assignment: the group must have no member meanwhile.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -7,6 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::bounded_call::{BoundedCalls, Lost};
 use super::chatter::Chatter;
 use super::client::{self, ASK_TIMEOUT};
 use super::consumer::lookup;
@@ -20,13 +22,18 @@ use crate::sync::ports::{PortError, Position};
 
 /// How long one step may take.
 const STEP: Duration = Duration::from_secs(15);
+/// A step that takes longer is given up: it need not ever end.
+const STEP_LOST: Duration = Duration::from_secs(20);
+
+type Writer = BaseProducer<DefaultProducerContext>;
 
 /// The changelog, for one who writes it anew.
 pub struct RebaseLog {
     topic: String,
     commands: String,
     group_id: String,
-    producer: BaseProducer<DefaultProducerContext>,
+    /// None after a step that did not come back.
+    producer: RefCell<Option<Writer>>,
     group: BaseConsumer<Chatter>,
 }
 
@@ -34,15 +41,16 @@ impl RebaseLog {
     /// Connects under the store's own transactional id: a worker on the same store is fenced.
     pub fn connect(config: &config::Kafka, store_id: &str) -> Result<Self, PortError> {
         let id = format!("{}.{store_id}", config.group_id);
-        let producer: BaseProducer<DefaultProducerContext> = client::transactions(config, &id, TRANSACTION_TIMEOUT)?
+        let producer: Writer = client::transactions(config, &id, TRANSACTION_TIMEOUT)?
             .create()
             .map_err(|e| port_error("cannot make a producer", &e))?;
-        producer.init_transactions(STEP).map_err(|e| port_error("transactions cannot begin", &e))?;
+        let doing = "transactions cannot begin";
+        let producer = step(doing, producer, |producer| producer.init_transactions(STEP))?;
         let group = client::reader(config)?
             .create_with_context(Chatter::new(config, Status::new()))
             .map_err(|e| port_error("cannot make a reader", &e))?;
         let (topic, commands) = (config.changelog_topic.clone(), config.commands_topic());
-        Ok(Self { topic, commands, group_id: config.group_id.clone(), producer, group })
+        Ok(Self { topic, commands, group_id: config.group_id.clone(), producer: RefCell::new(Some(producer)), group })
     }
 
     /// The group that it is written for.
@@ -112,24 +120,52 @@ impl RebaseLog {
         records: &[ChangelogRecord],
         position: Option<&Position>,
     ) -> Result<(), PortError> {
-        let write = || -> Result<(), KafkaError> {
-            self.producer.begin_transaction()?;
-            for ChangelogRecord { key, value } in records {
-                let mut record: BaseRecord<'_, [u8], [u8]> =
-                    BaseRecord::to(&self.topic).partition(source.partition).key(key);
-                record.payload = value.as_deref();
-                self.producer.send(record).map_err(|(error, _)| error)?;
-                self.producer.poll(Duration::ZERO);
-            }
-            if let (Some(position), Some(metadata)) = (position, self.group.group_metadata()) {
-                let mut list = TopicPartitionList::new();
-                add_offset(&mut list, source, position)?;
-                self.producer.send_offsets_to_transaction(&list, &metadata, STEP)?;
-            }
-            self.producer.commit_transaction(STEP)
-        };
-        write().map_err(|e| port_error(&format!("the states of {source} cannot be written to {}", self.topic), &e))
+        let doing = format!("the states of {source} cannot be written to {}", self.topic);
+        let failed = |e: KafkaError| port_error(&doing, &e);
+        let Some(mut producer) = self.producer.take() else { return Err(not_back(&doing)) };
+        self.fill(&producer, source, records).map_err(failed)?;
+        if let (Some(position), Some(metadata)) = (position, self.group.group_metadata()) {
+            let mut list = TopicPartitionList::new();
+            add_offset(&mut list, source, position).map_err(failed)?;
+            let send = move |producer: &Writer| producer.send_offsets_to_transaction(&list, &metadata, STEP);
+            producer = step(&doing, producer, send)?;
+        }
+        let producer = step(&doing, producer, |producer| producer.commit_transaction(STEP))?;
+        self.producer.replace(Some(producer));
+        Ok(())
     }
+
+    fn fill(&self, producer: &Writer, source: &TopicPartition, records: &[ChangelogRecord]) -> Result<(), KafkaError> {
+        producer.begin_transaction()?;
+        for ChangelogRecord { key, value } in records {
+            let mut record: BaseRecord<'_, [u8], [u8]> =
+                BaseRecord::to(&self.topic).partition(source.partition).key(key);
+            record.payload = value.as_deref();
+            producer.send(record).map_err(|(error, _)| error)?;
+            producer.poll(Duration::ZERO);
+        }
+        Ok(())
+    }
+}
+
+/// One step of a transaction, which is given up where it does not come back.
+fn step(
+    doing: &str,
+    producer: Writer,
+    call: impl FnOnce(&Writer) -> Result<(), KafkaError> + Send + 'static,
+) -> Result<Writer, PortError> {
+    let made = BoundedCalls::default().make(doing, producer, STEP_LOST, call);
+    let (producer, done) = made.map_err(|Lost(_)| not_back(doing))?;
+    done.map_err(|e| port_error(doing, &e))?;
+    Ok(producer)
+}
+
+fn not_back(doing: &str) -> PortError {
+    PortError::Passing(format!(
+        "{doing}: the Kafka client has not come back within {} s, as when a broker has just been stopped; run this again when \
+         all brokers are reachable: what is written stays, and what is not is begun anew",
+        STEP_LOST.as_secs()
+    ))
 }
 
 /// What the brokers say, by the group's protocol, to an offset from outside of it.
