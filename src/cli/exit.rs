@@ -76,7 +76,7 @@ impl Exit {
             Self::Store => "the store cannot be used: in use elsewhere, not writable, full, damaged, of another format",
             Self::Kafka => "Kafka refused for good: authentication, authorisation, a topic that does not fit",
             Self::Abandoned => {
-                "the shutdown took longer than `shutdown_timeout`; nothing is lost, some work is repeated"
+                "stopped before everything was committed: `shutdown_timeout` was over, or partitions were lost; some work is repeated"
             }
             Self::Waiting => {
                 "a command is written, and no worker has executed it within `--timeout`; it is when one owns its partition"

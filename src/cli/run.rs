@@ -96,7 +96,7 @@ fn conclude(result: Result<Ended, WorkerError>) -> anyhow::Result<Exit> {
         Ok(Ended::Stopped(left) | Ended::CaughtUp(left)) => {
             event::ShutdownFinished {
                 abandoned_attempts: left.in_flight,
-                dropped_records: left.uncommitted,
+                uncommitted_partitions: left.uncommitted,
                 owed: left.owed,
             }
             .emit();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use super::commanded::Commanded;
-use super::engine::{Engine, Leaving};
+use super::engine::{Engine, Leaving, Mode};
 use super::intake::IntakeBudget;
 use super::lane::Waiting;
 use super::overlay::Overlay;
@@ -239,6 +239,7 @@ impl Engine {
     /// Forgets a partition: what is not committed is dropped, and the next owner repeats it identically.
     pub(super) fn drop_partition(&mut self, id: PartitionId) {
         self.drop_commands(id);
+        let is_clean = self.is_clean(id);
         let Some(partition) = self.partitions.remove(&id) else { return };
         self.share_out();
         self.by_source.remove(&partition.source);
@@ -264,6 +265,9 @@ impl Engine {
         for flight in self.flights.values_mut().filter(|flight| flight.partition == id) {
             flight.lane = None;
             abandoned += 1;
+        }
+        if matches!(self.mode, Mode::Draining { .. }) && (!is_clean || abandoned > 0) {
+            self.left_undrained += 1;
         }
         self.timers.retain(|timer| !gone.contains(&timer.lane));
         self.take_accepted_codes();

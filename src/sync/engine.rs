@@ -76,7 +76,8 @@ pub enum Ended {
 pub struct Drained {
     /// Attempts whose answer was not waited for; they are repeated, byte for byte.
     pub in_flight: usize,
-    /// Partitions with results that were not committed; their pushes are repeated, byte for byte.
+    /// Partitions with results that were not committed, those that left meanwhile among them; their pushes are repeated, byte
+    /// for byte.
     pub uncommitted: usize,
     /// Deliveries that the store still owes.
     pub owed: usize,
@@ -128,6 +129,8 @@ pub struct Engine {
     pub(super) held_by_owed: bool,
     pub(super) ever_assigned: bool,
     pub(super) mode: Mode,
+    /// Partitions that left while it drained, with results that were not committed.
+    pub(super) left_undrained: usize,
     pub(super) board: Arc<StatusBoard>,
     pub(super) next_status: Duration,
     pub(super) progress: u64,
@@ -176,6 +179,7 @@ impl Engine {
             held_by_owed: false,
             ever_assigned: false,
             mode: Mode::Running,
+            left_undrained: 0,
             board,
             next_status: Duration::ZERO,
             progress: 0,

@@ -49,7 +49,7 @@ impl Engine {
     fn left(&self) -> Drained {
         Drained {
             in_flight: self.flights.len(),
-            uncommitted: self.partitions.keys().filter(|id| !self.is_clean(**id)).count(),
+            uncommitted: self.partitions.keys().filter(|id| !self.is_clean(**id)).count() + self.left_undrained,
             owed: self.owed() + self.stranded(),
         }
     }

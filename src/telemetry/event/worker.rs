@@ -52,8 +52,8 @@ impl ShutdownStarted<'_> {
 pub struct ShutdownFinished {
     /// Attempts without an answer at the deadline; they are repeated identically after the next start.
     pub abandoned_attempts: usize,
-    /// Records that were read and not committed; they are read again.
-    pub dropped_records: usize,
+    /// Partitions with results that were not committed; their records are read again.
+    pub uncommitted_partitions: usize,
     /// Deliveries that are committed and wait for the next start.
     pub owed: usize,
 }
@@ -61,14 +61,14 @@ pub struct ShutdownFinished {
 impl ShutdownFinished {
     /// Says so. WARN where something is abandoned.
     pub fn emit(self) {
-        if self.abandoned_attempts == 0 && self.dropped_records == 0 {
+        if self.abandoned_attempts == 0 && self.uncommitted_partitions == 0 {
             info!(owed = self.owed, "drained; the worker stops");
         } else {
             warn!(
                 abandoned_attempts = self.abandoned_attempts,
-                dropped_records = self.dropped_records,
+                uncommitted_partitions = self.uncommitted_partitions,
                 owed = self.owed,
-                "the time for draining is over; the rest is repeated after the next start"
+                "the worker stops before all was drained; the rest is repeated, by the next owner or after the next start"
             );
         }
     }

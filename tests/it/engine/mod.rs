@@ -4,6 +4,7 @@ mod chaos;
 mod commands;
 pub mod commands_site;
 mod delivery;
+mod draining;
 mod evidence;
 pub mod fakes;
 mod letters;
