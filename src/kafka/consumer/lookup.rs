@@ -1,6 +1,6 @@
 //! Questions to the brokers: how far partitions reach, and what topics there are. Each is bounded in time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -44,8 +44,25 @@ pub(in crate::kafka) fn extents<C: ConsumerContext>(
     Ok(extents)
 }
 
-/// The protocol's "offset for time" takes -1 for the end and -2 for the start, for many partitions at once.
+/// As [`ask_once`]. While librdkafka asks anew where a topic that it knows lies, it says of each of its partitions that it is
+/// unknown; and where that answer is lost with a broker, it says so until the broker is back. So it is asked here.
 fn ask<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    sources: &[TopicPartition],
+    what: Offset,
+) -> KafkaResult<BTreeMap<TopicPartition, Option<i64>>> {
+    match ask_once(consumer, sources, what) {
+        Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) => {}
+        asked => return asked,
+    }
+    for topic in sources.iter().map(|source| &*source.topic).collect::<BTreeSet<_>>() {
+        consumer.fetch_metadata(Some(topic), ASK_TIMEOUT)?;
+    }
+    ask_once(consumer, sources, what)
+}
+
+/// The protocol's "offset for time" takes -1 for the end and -2 for the start, for many partitions at once.
+fn ask_once<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     sources: &[TopicPartition],
     what: Offset,
