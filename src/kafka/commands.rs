@@ -81,6 +81,7 @@ impl CommandsTopic {
             budget: Arc::clone(&budget),
             status,
             again: Instant::now(),
+            silent: false,
             stop: stop.clone(),
         };
         let thread = std::thread::Builder::new()
@@ -122,6 +123,8 @@ struct Reader {
     status: Status,
     /// Questions that failed are asked again then.
     again: Instant,
+    /// Reading has failed: it is begun again, as an end that was reached before is not told of a second time.
+    silent: bool,
     stop: CancellationToken,
 }
 
@@ -165,8 +168,9 @@ impl Reader {
     fn step(&mut self) -> Result<(), Halt> {
         let changed = self.take_asks()?;
         let placed = self.place()?;
-        if changed || placed {
+        if changed || placed || (self.silent && Instant::now() >= self.again) {
             self.assign()?;
+            self.silent = false;
         }
         let is_idle = self.followers.bytes() == 0 || Instant::now() < self.again;
         if self.followers.bytes() < WAITING_BYTES {
@@ -266,6 +270,7 @@ impl Reader {
                     Problem::Topic(self.topic.clone()),
                     format!("cannot read {}: {}", self.topic, describe(&error)),
                 );
+                (self.silent, self.again) = (true, Instant::now() + AGAIN);
                 return Ok(());
             }
         };
