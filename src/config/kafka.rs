@@ -165,8 +165,8 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> Kafka {
     let topics = topics(reader);
     Kafka {
         brokers,
-        dead_letter_topic: own_topic(reader, "dead_letter_topic", ".dead-letters", &group_id, &topics),
-        changelog_topic: own_topic(reader, "changelog_topic", ".changelog", &group_id, &topics),
+        dead_letter_topic: own_topic(reader, "dead_letter_topic", ".dead-letters", &group_id),
+        changelog_topic: own_topic(reader, "changelog_topic", ".changelog", &group_id),
         group_id,
         topics,
         create_topics: reader.switch("create_topics"),
@@ -209,24 +209,12 @@ fn topics(reader: &mut Reader<'_, '_>) -> Vec<String> {
     topics
 }
 
-/// A topic of the worker's own: as given, or the group's name and `suffix`.
-fn own_topic(
-    reader: &mut Reader<'_, '_>,
-    key: &'static str,
-    suffix: &str,
-    group_id: &str,
-    topics: &[String],
-) -> String {
+/// A topic of the worker's own: as given, or the group's name and `suffix`. That none is another one is `topic_names`'
+/// business.
+fn own_topic(reader: &mut Reader<'_, '_>, key: &'static str, suffix: &str, group_id: &str) -> String {
     let given = reader.maybe_text(key);
     let topic = given.clone().unwrap_or_else(|| format!("{group_id}{suffix}"));
-    if topics.contains(&topic) {
-        reader.fault(
-            key,
-            format!(
-                "\"{topic}\" is also one of kafka.topics; what we write would be read as events; name another topic"
-            ),
-        );
-    } else if !is_topic(&topic) && given.is_some() {
+    if !is_topic(&topic) && given.is_some() {
         reader.fault(key, format!("\"{topic}\" is no topic name; {TOPIC_RULE}"));
     } else if !is_topic(&topic) && !group_id.is_empty() {
         reader.fault(

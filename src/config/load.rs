@@ -16,7 +16,10 @@ use super::outside::{self, Outside};
 use super::reader::{Context, Reader};
 use super::rows::{Cell, Row, Rows};
 use super::value::Value;
-use super::{Config, admin, app, circuit, delivery, document, douyin, error_code, kafka, limits, log, settings, store};
+use super::{
+    Config, admin, app, circuit, delivery, document, douyin, error_code, kafka, limits, log, settings, store,
+    topic_names,
+};
 
 /// The built-in defaults, with every key and a comment for each.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -125,29 +128,14 @@ fn put_app(rows: &mut Rows, app_id: &str, key: &'static str, cell: Cell) {
 fn build(rows: &mut Rows, context: &mut Context<'_>) -> Config {
     let shutdown_timeout = settings::read(&mut table(rows, context, &settings::SECTION));
     let error_codes = list(rows, context, &error_code::SECTION, error_code::read);
-    let kafka = kafka::read(&mut table(rows, context, &kafka::SECTION));
+    let mut reader = table(rows, context, &kafka::SECTION);
+    let (kafka, kafka_row) = (kafka::read(&mut reader), reader.row);
     let store = store::read(&mut table(rows, context, &store::SECTION));
     let apps = apps(rows, context);
     let around = douyin::Around { apps: apps.len(), exactly_once: kafka.exactly_once };
     let douyin = douyin::read(&mut table(rows, context, &douyin::SECTION), error_codes, around);
-    if douyin.share_tokens
-        && (kafka.topics.contains(&kafka.token_topic()) || kafka.dead_letter_topic == kafka.token_topic())
-    {
-        let what = format!(
-            "\"{}\" is the topic of shared tokens; name other topics, or another group_id",
-            kafka.token_topic()
-        );
-        let place = context.place.clone();
-        context.findings.fault(&place, "kafka.topics", what);
-    }
-    let commands = kafka.commands_topic();
-    if kafka.exactly_once
-        && (kafka.topics.contains(&commands) || [&kafka.dead_letter_topic, &kafka.changelog_topic].contains(&&commands))
-    {
-        let what = format!("\"{commands}\" is the topic of operator commands; name other topics, or another group_id");
-        let place = context.place.clone();
-        context.findings.fault(&place, "kafka.topics", what);
-    }
+    let mut reader = Reader { section: &kafka::SECTION, row: kafka_row, context };
+    topic_names::check_apart(&mut reader, &kafka, douyin.share_tokens);
     Config {
         kafka,
         store,

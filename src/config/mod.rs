@@ -32,6 +32,7 @@ mod rows;
 mod schema;
 mod settings;
 mod store;
+mod topic_names;
 mod value;
 
 pub use admin::Admin;
