@@ -90,10 +90,11 @@ pub(super) const SECTION: Section = Section {
         },
         Key {
             name: "rejected_orders",
-            kind: Kind::Number(1, 100_000),
+            kind: Kind::Number(2, 100_000),
             absent: Absent::Default("20"),
             doc: "A reject storm: so many distinct orders rejected, and none accepted in between, suspend the app. All \
-                  but the last are dead letters; from the last one on, orders stay owed.",
+                  but the last are dead letters; from the last one on, orders stay owed. With 1, a single bad order would \
+                  hold up the app and never become a letter.",
         },
         Key {
             name: "partial_orders",

@@ -227,6 +227,7 @@ fn contradictions_and_bounds() {
         ("none", "delivery.requests_per_second=0"),
         ("bytes", "delivery.max_buffered_bytes=64MB"),
         ("few bytes", "delivery.max_buffered_bytes=1KiB"),
+        ("a storm of one order", "circuit.rejected_orders=1"),
         ("url", "douyin.base_url=developer.toutiao.com"),
         ("proxy", "douyin.proxy=ftp://CANARY"),
         ("ca", "douyin.ca_file=/secret"),
