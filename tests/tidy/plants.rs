@@ -69,8 +69,8 @@ pub(crate) fn faults(plants: &Plants<'_>) -> Vec<String> {
 pub(crate) fn misfits(patch: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut faults = Vec::new();
     for file in patch.split("\n+++ b/").skip(1) {
-        let (path, hunks) = file.split_once('\n').unwrap_or((file, ""));
-        let text = read(path).unwrap_or_default();
+        let (name, hunks) = file.split_once('\n').unwrap_or((file, ""));
+        let text = read(name).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         for hunk in hunks.split("@@ -").skip(1) {
             let (place, body) = hunk.split_once('\n').unwrap_or((hunk, ""));
@@ -78,7 +78,7 @@ pub(crate) fn misfits(patch: &str, read: impl Fn(&str) -> Option<String>) -> Vec
             let old: Vec<&str> = body.filter(|line| !line.starts_with('+')).filter_map(|line| line.get(1..)).collect();
             if old.is_empty() || !lines.windows(old.len()).any(|window| window == old) {
                 let place = place.split_whitespace().next().unwrap_or_default();
-                faults.push(format!("{path}: what the patch has for line {place} is not there"));
+                faults.push(format!("{name}: what the patch has for line {place} is not there"));
             }
         }
     }
