@@ -39,8 +39,11 @@ impl ClientContext for Chatter {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let message = self.blot(message);
         // Connection failures come once per broker and attempt; `error` below says the same once per change. What fails a
-        // transaction is told with the commit.
-        let noisy = matches!(facility, "CONFWARN" | "FAIL" | "ERROR" | "MAXPOLL" | "REQTMOUT" | "TXNERR" | "ADDPARTS");
+        // transaction is told with the commit, and what keeps a producer from its id where transactions begin.
+        let noisy = matches!(
+            facility,
+            "CONFWARN" | "FAIL" | "ERROR" | "MAXPOLL" | "REQTMOUT" | "TXNERR" | "ADDPARTS" | "GETPID"
+        );
         match level {
             _ if noisy => tracing::debug!(target: "librdkafka", facility, %message, "librdkafka"),
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
@@ -84,9 +87,50 @@ impl ProducerContext for Chatter {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::io;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
     use crate::kafka::client::tests::settings;
+
+    #[derive(Clone, Default)]
+    struct Said(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Said {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_told_elsewhere_or_many_times_is_no_warning() {
+        let lines = [
+            (
+                "GETPID",
+                "Failed to acquire transactional PID from broker 1: Broker: Coordinator load in progress: retrying",
+            ),
+            ("FAIL", "127.0.0.1:1: Connect failed"),
+            ("TXNERR", "current transaction failed"),
+            ("PARTCNT", "what nobody else tells"),
+        ];
+        let (said, chatter) = (Said::default(), Chatter::new(&settings("127.0.0.1:1"), Status::new()));
+        let writer = said.clone();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        // Where only one subscriber lives, a thread that has none switches an event off for all.
+        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+        tracing::subscriber::with_default(subscriber, || {
+            for (facility, message) in lines {
+                chatter.log(RDKafkaLogLevel::Warning, facility, message);
+            }
+        });
+        let text = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+        assert!(text.lines().count() == 1 && text.contains("PARTCNT"), "{text}");
+    }
 
     #[test]
     fn blots_passwords_out_of_log_lines() {
