@@ -136,10 +136,12 @@ impl Health for WorkerHealth {
 
 fn status_reasons(status: &Status) -> Vec<String> {
     let mut reasons = Vec::new();
-    if status.restoring > 0 {
+    let Status { restoring, partitions, .. } = *status;
+    if restoring > 0 && restoring == partitions {
+        reasons.push(format!("all {partitions} partitions are being restored from the changelog"));
+    } else if restoring > 0 {
         reasons.push(format!(
-            "{} of {} partitions are being restored from the changelog; the others run",
-            status.restoring, status.partitions
+            "{restoring} of {partitions} partitions are being restored from the changelog; the others run"
         ));
     }
     if status.commit_failing {
@@ -184,6 +186,15 @@ mod tests {
             check(circuit, is_ours, &["app tt1 has no usable token: no answer"]);
         }
     }
+
+    #[test]
+    fn others_run_only_where_there_are_others() {
+        let reasons = |restoring| status_reasons(&Status { restoring, partitions: 12, ..Status::default() });
+        assert_eq!(reasons(12), ["all 12 partitions are being restored from the changelog"]);
+        assert_eq!(reasons(11), ["11 of 12 partitions are being restored from the changelog; the others run"]);
+        assert!(reasons(0).is_empty());
+    }
+
     #[test]
     fn a_commit_that_does_not_end_is_a_reason() {
         let reasons = |seconds| {
