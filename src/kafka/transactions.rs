@@ -3,8 +3,10 @@
 //! What an error means for the transaction is judged here: aborted for certain, or not known. What to do about the
 //! latter is the engine's.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
@@ -113,6 +115,19 @@ impl Transactions {
         self.calls.make(doing, producer, step + LOST_MARGIN, move |producer| call(producer, step))
     }
 
+    fn send_offsets(
+        &self,
+        doing: &str,
+        producer: BaseProducer<Ends>,
+        offsets: &Arc<(TopicPartitionList, ConsumerGroupMetadata)>,
+    ) -> Result<(BaseProducer<Ends>, Result<(), FillError>), Lost> {
+        let offsets = Arc::clone(offsets);
+        let send = move |producer: &BaseProducer<Ends>, step| {
+            producer.send_offsets_to_transaction(&offsets.0, &offsets.1, step).map_err(FillError::Kafka)
+        };
+        self.call(doing, producer, send)
+    }
+
     fn producer(&mut self) -> Result<BaseProducer<Ends>, PortError> {
         match self.producer.take() {
             Some(producer) => Ok(producer),
@@ -171,24 +186,24 @@ impl Transactions {
             return Err(self.judge.error("a commit cannot begin", &error).into());
         }
         let doing = "a commit was aborted";
-        let filled = fill(&producer, &self.config, transaction);
-        let (producer, filled) = match filled {
-            Err(error) if !error.is_of_state() => (producer, Err(error)),
-            // A transaction that has failed beneath takes no more records, and does not say why; asked for offsets it does.
-            filled => {
-                let offsets = match offsets(transaction) {
-                    Ok(offsets) => offsets,
-                    Err(error) => {
-                        self.abort(producer);
-                        return Err(self.judge.error(doing, &error).into());
-                    }
-                };
-                let ask = move |producer: &BaseProducer<Ends>, step| {
-                    producer.send_offsets_to_transaction(&offsets, &fence.metadata, step)
-                };
-                let (producer, answer) = self.call(doing, producer, ask).map_err(|Lost(error)| error)?;
-                (producer, answer.map_err(FillError::Kafka).and(filled))
+        let offsets = match offsets(transaction) {
+            Ok(offsets) => Arc::new((offsets, fence.metadata)),
+            Err(error) => {
+                self.abort(producer);
+                return Err(self.judge.error(doing, &error).into());
             }
+        };
+        let (producer, filled) = match fill(&producer, &self.config, transaction) {
+            Ok(()) => self.send_offsets(doing, producer, &offsets).map_err(|Lost(error)| error)?,
+            failed @ Err(_) => (producer, failed),
+        };
+        let (producer, filled) = match filled {
+            // A transaction that has failed beneath takes nothing more, and does not say why; asked for offsets it does.
+            Err(error) if error.is_of_state() => {
+                let (producer, why) = self.send_offsets(doing, producer, &offsets).map_err(|Lost(error)| error)?;
+                (producer, Err(why.err().unwrap_or(error)))
+            }
+            filled => (producer, filled),
         };
         if let Err(error) = filled {
             let words = match error {
