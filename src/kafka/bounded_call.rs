@@ -17,20 +17,16 @@ pub(super) struct BoundedCalls {
     lost: Arc<AtomicUsize>,
 }
 
-/// A call did not come back: what it was made on is gone with it.
-#[derive(Debug)]
-pub(super) struct Lost(pub(super) PortError);
-
 impl BoundedCalls {
     /// Makes `call` on `subject`, which comes back with its answer. After `longest` both are given up: should it come back
-    /// after all, its subject is dropped there.
+    /// after all, its subject is dropped there. An error says that the subject is gone.
     pub(super) fn make<S: Send + 'static, T: Send + 'static>(
         &self,
         doing: &str,
         subject: S,
         longest: Duration,
         call: impl FnOnce(&S) -> T + Send + 'static,
-    ) -> Result<(S, T), Lost> {
+    ) -> Result<(S, T), PortError> {
         let (tell, told) = sync_channel(0);
         let lost = Arc::clone(&self.lost);
         let run = move || {
@@ -41,11 +37,11 @@ impl BoundedCalls {
                 lost.fetch_sub(1, Ordering::Relaxed);
             }
         };
-        let cannot = |error| Lost(PortError::Passing(format!("{doing}: cannot start a thread: {error}")));
+        let cannot = |error| PortError::Passing(format!("{doing}: cannot start a thread: {error}"));
         std::thread::Builder::new().name("commit-call".to_owned()).spawn(run).map_err(cannot)?;
         match told.recv_timeout(longest) {
             Ok(answered) => Ok(answered),
-            Err(_) => Err(Lost(self.lose(doing, longest))),
+            Err(_) => Err(self.lose(doing, longest)),
         }
     }
 
@@ -81,7 +77,7 @@ mod tests {
     fn hang(calls: &BoundedCalls) -> (PortError, SyncSender<()>, Receiver<()>) {
         let ((release, released), (tell, dropped)) = (sync_channel::<()>(1), sync_channel(1));
         let wait = move |_: &Subject| released.recv().ok();
-        let Err(Lost(error)) = calls.make("a commit", Subject(tell), Duration::from_millis(20), wait) else {
+        let Err(error) = calls.make("a commit", Subject(tell), Duration::from_millis(20), wait) else {
             panic!("it came back");
         };
         (error, release, dropped)

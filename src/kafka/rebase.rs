@@ -8,7 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::bounded_call::{BoundedCalls, Lost};
+use super::bounded_call::BoundedCalls;
 use super::chatter::Chatter;
 use super::client::{self, ASK_TIMEOUT};
 use super::consumer::lookup;
@@ -155,7 +155,7 @@ fn step(
     call: impl FnOnce(&Writer) -> Result<(), KafkaError> + Send + 'static,
 ) -> Result<Writer, PortError> {
     let made = BoundedCalls::default().make(doing, producer, STEP_LOST, call);
-    let (producer, done) = made.map_err(|Lost(_)| not_back(doing))?;
+    let (producer, done) = made.map_err(|_| not_back(doing))?;
     done.map_err(|e| port_error(doing, &e))?;
     Ok(producer)
 }

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::bounded_call::{BoundedCalls, Lost};
+use super::bounded_call::BoundedCalls;
 use super::consumer::{Fence, GroupFence};
 use super::dead_letters::LetterWatch;
 use super::ends::{Ends, Written};
@@ -79,8 +79,7 @@ impl Transactions {
                 .create_with_context(ends)
                 .map_err(|e| port_error("cannot make the producer of commits", &e))?;
             let doing = "transactions cannot begin";
-            let (producer, begun) =
-                self.call(doing, producer, BaseProducer::init_transactions).map_err(|Lost(error)| error)?;
+            let (producer, begun) = self.call(doing, producer, BaseProducer::init_transactions)?;
             match begun {
                 Ok(()) => return Ok(producer),
                 Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTransactionTimeout) => {
@@ -110,7 +109,7 @@ impl Transactions {
         doing: &str,
         producer: BaseProducer<Ends>,
         call: impl FnOnce(&BaseProducer<Ends>, Duration) -> T + Send + 'static,
-    ) -> Result<(BaseProducer<Ends>, T), Lost> {
+    ) -> Result<(BaseProducer<Ends>, T), PortError> {
         let step = self.time.step();
         self.calls.make(doing, producer, step + LOST_MARGIN, move |producer| call(producer, step))
     }
@@ -120,7 +119,7 @@ impl Transactions {
         doing: &str,
         producer: BaseProducer<Ends>,
         offsets: &Arc<(TopicPartitionList, ConsumerGroupMetadata)>,
-    ) -> Result<(BaseProducer<Ends>, Result<(), FillError>), Lost> {
+    ) -> Result<(BaseProducer<Ends>, Result<(), FillError>), PortError> {
         let offsets = Arc::clone(offsets);
         let send = move |producer: &BaseProducer<Ends>, step| {
             producer.send_offsets_to_transaction(&offsets.0, &offsets.1, step).map_err(FillError::Kafka)
@@ -194,13 +193,13 @@ impl Transactions {
             }
         };
         let (producer, filled) = match fill(&producer, &self.config, transaction) {
-            Ok(()) => self.send_offsets(doing, producer, &offsets).map_err(|Lost(error)| error)?,
+            Ok(()) => self.send_offsets(doing, producer, &offsets)?,
             failed @ Err(_) => (producer, failed),
         };
         let (producer, filled) = match filled {
             // A transaction that has failed beneath takes nothing more, and does not say why; asked for offsets it does.
             Err(error) if error.is_of_state() => {
-                let (producer, why) = self.send_offsets(doing, producer, &offsets).map_err(|Lost(error)| error)?;
+                let (producer, why) = self.send_offsets(doing, producer, &offsets)?;
                 (producer, Err(why.err().unwrap_or(error)))
             }
             filled => (producer, filled),
@@ -221,7 +220,7 @@ impl Transactions {
             );
         }
         let asked = self.call("a commit", producer, BaseProducer::commit_transaction);
-        let (producer, committed) = asked.map_err(|Lost(error)| TransactError::Unknown(error.to_string()))?;
+        let (producer, committed) = asked.map_err(|error| TransactError::Unknown(error.to_string()))?;
         match committed {
             Ok(()) => {
                 self.judge.committed();

@@ -126,13 +126,10 @@ impl Meta {
 
     /// Refused where the store belongs to another cluster than this one.
     pub(super) fn check_cluster(&self, path: &Path, cluster_id: &str) -> Result<(), PortError> {
-        let owner = Owner {
-            group_id: self.stored.group_id.clone(),
-            cluster_id: Some(cluster_id.to_owned()),
-            changelog: self.stored.changelog.clone(),
-            now_ms: 0,
-        };
-        self.check_owner(path, &owner)
+        match &self.stored.cluster_id {
+            Some(has) if has != cluster_id => Err(elsewhere(path, "Kafka cluster", has, cluster_id)),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The changelog that the store is a cache of.
@@ -188,20 +185,10 @@ impl Meta {
     }
 
     fn check_owner(&self, path: &Path, owner: &Owner) -> Result<(), PortError> {
-        let refused = |what: &str, has: &str, is: &str| {
-            Err(PortError::Fatal(format!(
-                "store directory {} belongs to {what} {has}, and this worker is of {what} {is}: give it a directory \
-                 of its own in [store] path",
-                path.display()
-            )))
-        };
         if self.stored.group_id != owner.group_id {
-            return refused("group", &self.stored.group_id, &owner.group_id);
+            return Err(elsewhere(path, "group", &self.stored.group_id, &owner.group_id));
         }
-        match (&self.stored.cluster_id, &owner.cluster_id) {
-            (Some(has), Some(is)) if has != is => refused("Kafka cluster", has, is),
-            _ => Ok(()),
-        }
+        owner.cluster_id.as_deref().map_or(Ok(()), |cluster_id| self.check_cluster(path, cluster_id))
     }
 
     fn check_label(&self, path: &Path, label: Option<&str>) -> Result<(), PortError> {
@@ -224,6 +211,14 @@ impl Meta {
         };
         write().map_err(|error| disk::failed(path, "write", &error))
     }
+}
+
+fn elsewhere(path: &Path, what: &str, has: &str, is: &str) -> PortError {
+    PortError::Fatal(format!(
+        "store directory {} belongs to {what} {has}, and this worker is of {what} {is}: give it a directory of its own in \
+         [store] path",
+        path.display()
+    ))
 }
 
 impl Stored {
