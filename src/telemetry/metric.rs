@@ -244,7 +244,7 @@ pub(super) const STORE_ORDERS: Metric = gauge(
     &[],
     "orders",
     "Orders in this worker's store with transactions, those of partitions that have moved on included; renewed as it is \
-     written, every three seconds where there is something.",
+     written, every three seconds where there is something, every ten where there is much.",
     "",
 );
 pub(super) const REMOVED_ORDERS: Metric = counter(
