@@ -74,7 +74,7 @@ impl CacheWriter {
                     Ok(()) => {}
                     Err(RecvTimeoutError::Timeout) => {
                         looks += 1;
-                        if !is_written_at(looks, cache.gathered_bytes()) {
+                        if !is_written_at(looks, gathered_bytes(&cache.lock())) {
                             continue;
                         }
                     }
@@ -95,6 +95,10 @@ impl CacheWriter {
         // A full queue says the same already. A closed one is that of a writer that has told the engine why it ended.
         self.0.try_send(()).unwrap_or(());
     }
+}
+
+fn gathered_bytes(partitions: &HashMap<TopicPartition, Recent>) -> usize {
+    partitions.values().map(Recent::gathered_bytes).sum()
 }
 
 /// Whether this look since the last write, counted from 1, writes what is gathered.
@@ -150,7 +154,7 @@ impl Cache {
                 recent.take(part, receipt.map(|(_, next)| *next), now_ms);
             }
         }
-        let bytes: usize = partitions.values().map(Recent::gathered_bytes).sum();
+        let bytes = gathered_bytes(&partitions);
         let old_ms = now_ms - i64::try_from(GATHER_TIME.as_millis()).unwrap_or(i64::MAX);
         let is_old = partitions.values().any(|recent| recent.is_older_than(old_ms));
         let is_leaving = || partitions.values().any(Recent::is_leaving);
@@ -170,10 +174,6 @@ impl Cache {
     fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {
         self.store.write(writes)?;
         self.count()
-    }
-
-    fn gathered_bytes(&self) -> usize {
-        self.lock().values().map(Recent::gathered_bytes).sum()
     }
 
     fn count(&self) -> Result<(), PortError> {
