@@ -227,9 +227,9 @@ fn own_topic(reader: &mut Reader<'_, '_>, key: &'static str, suffix: &str, group
     topic
 }
 
-const TOPIC_RULE: &str = "1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`";
+pub(super) const TOPIC_RULE: &str = "1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`";
 
-fn is_topic(name: &str) -> bool {
+pub(super) fn is_topic(name: &str) -> bool {
     let character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=249).contains(&name.len()) && name.chars().all(character) && name != "." && name != ".."
 }

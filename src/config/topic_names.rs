@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use super::kafka::Kafka;
+use super::kafka::{Kafka, TOPIC_RULE, is_topic};
 use super::reader::Reader;
 
 /// A topic in use: what it is, the key that names it, and whether it is one of the source.
@@ -20,6 +20,13 @@ pub(super) fn check_apart(reader: &mut Reader<'_, '_>, kafka: &Kafka, share_toke
     let own = |name, what, key| Use { name, what, key, is_source: false };
     let commands = kafka.exactly_once.then(|| own(commands.as_str(), "the topic of operator commands", "group_id"));
     let tokens = share_tokens.then(|| own(tokens.as_str(), "the topic of shared tokens", "group_id"));
+    // Where those that can be set are made from the group, too, they have told it.
+    let settable = [("changelog_topic", &kafka.changelog_topic), ("dead_letter_topic", &kafka.dead_letter_topic)];
+    let told = settable.iter().any(|(key, name)| !reader.given(key) && !is_topic(name));
+    if let Some(bad) = commands.iter().chain(&tokens).find(|topic| !told && !is_topic(topic.name)) {
+        let Use { name, what, key, .. } = bad;
+        reader.fault(key, format!("\"{name}\", {what}, is no topic name; take another group_id; {TOPIC_RULE}"));
+    }
     let source = kafka.topics.iter().map(|name| {
         let what = "one of kafka.topics";
         Use { name, what, key: "topics", is_source: true }
@@ -117,6 +124,22 @@ mod tests {
             assert!(text.contains(&format!("kafka.{key} is also one of kafka.topics; ")), "{text}");
         }
         assert_eq!(text.lines().count(), 2, "{text}");
+    }
+
+    #[test]
+    fn a_group_makes_names_of_topics_where_they_are_in_use() {
+        let named = ["kafka.changelog_topic=x", "kafka.dead_letter_topic=y", "kafka.group_id=a/b"];
+        let fault = |name: &str, what: &str| {
+            format!(
+                "kafka.group_id: \"a/b.{name}\", {what}, is no topic name; take another group_id; 1 to 249 of the \
+                 characters a-z, A-Z, 0-9, `.`, `_` and `-`"
+            )
+        };
+        check(&named, &[&fault("commands", "the topic of operator commands")]);
+        let without = [&named[..], &["kafka.exactly_once=false"]].concat();
+        check(&without, &[]);
+        let shared = [&without[..], &["douyin.share_tokens=true"]].concat();
+        check(&shared, &[&fault("tokens", "the topic of shared tokens")]);
     }
 
     #[test]
