@@ -25,6 +25,7 @@ mod http_tls;
 mod http_tokens;
 mod http_wire;
 mod kafka_changelog_topic;
+mod kafka_commands;
 mod kafka_commits;
 mod kafka_letters;
 mod kafka_mock;
