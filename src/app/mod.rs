@@ -6,6 +6,7 @@ mod company;
 pub mod damage;
 pub mod demo;
 pub mod health;
+mod local_mode;
 mod log_mode;
 pub mod memory_fold;
 pub mod rebase;

@@ -12,9 +12,10 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::health::{Phase, WorkerHealth};
+use super::local_mode;
 use super::log_mode::{self, Closing};
 use super::topics::{self, Own, Prepared, Preparing};
-use super::{damage, settings, threads, vanished};
+use super::{damage, settings, threads};
 use crate::config::Config;
 use crate::douyin::OutcomeTable;
 use crate::http::{GroupMail, GroupTokens, HttpEdge};
@@ -26,11 +27,13 @@ use crate::kafka::transactions::{self, Transactions};
 use crate::store::{Owner, SledStore};
 use crate::sync::cache::Cache;
 use crate::sync::command_ports::CommandFeed;
-use crate::sync::commit::{CommitThread, LetterDesk, LocalCommit};
+use crate::sync::commit::{CommitThread, LetterDesk};
 use crate::sync::engine::{Drained, Ended, Engine, Ports};
 use crate::sync::intake::IntakeBudget;
 use crate::sync::letter::Origin;
-use crate::sync::ports::{By, Inbox, Input, Membership, PortError, Restorer, StateReader, UnitLedger as _};
+use crate::sync::ports::{
+    By, Inbox, Input, Membership, OffsetCommits, PortError, Restorer, StateReader, UnitLedger as _,
+};
 use crate::sync::restore_thread::RestoreThreads;
 use crate::sync::rules::End;
 use crate::sync::runner::{self, Queue};
@@ -283,14 +286,9 @@ impl Site {
 
     /// Without transactions: the store is the truth.
     fn local_parts(&self, consumer: &Consumer, store: SledStore, inbox: &Arc<dyn Inbox>) -> Result<Parts, WorkerError> {
-        let sink = vanished::letters(&self.options.config.kafka, self.options.meters.clone());
-        let commit = LocalCommit {
-            writer: Box::new(store.clone()),
-            sink: sink.map_err(WorkerError::Kafka)?,
-            letters: self.letters()?,
-            offsets: Box::new(consumer.commits()),
-        };
-        let (commits, committer) = threads::spawn_commit(Box::new(commit), inbox)?;
+        let own = (self.letters()?, Box::new(consumer.commits()) as Box<dyn OffsetCommits>);
+        let options = &self.options;
+        let (commits, committer) = local_mode::commit(&options.config, &store, own, options.meters.clone(), inbox)?;
         Ok(Parts { reader: Arc::new(store), commits, restore: None, threads: vec![committer] })
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::{Writes, fatal};
 use super::keys;
+use super::order_count::changed;
 use super::sled_store::{Partition, SledStore, lock};
 use crate::order::{Identity, OrderState};
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
@@ -35,32 +36,6 @@ fn encode(checkpoint: Checkpoint) -> Result<Vec<u8>, PortError> {
 type StateRow = (Vec<u8>, Option<Vec<u8>>);
 
 impl Partition {
-    /// How many orders the tree holds. The row of it is missing while a restore fills the tree, and after a crash in the
-    /// middle of that: then they are counted.
-    fn orders(&self) -> Result<u64, PortError> {
-        if let Some(orders) = *lock(self.order_count()) {
-            return Ok(orders);
-        }
-        let row = self.tree().get(keys::ORDERS)?;
-        let mut orders = row.and_then(|row| row.first_chunk().copied()).map(u64::from_le_bytes);
-        if orders.is_none() {
-            let mut count = 0;
-            self.tree().scan(keys::STATES, |_, _| {
-                count += 1;
-                Ok(())
-            })?;
-            orders = Some(count);
-        }
-        *lock(self.order_count()) = orders;
-        Ok(orders.unwrap_or_default())
-    }
-
-    /// Remembers the count after a write; one that has failed half-way leaves it open.
-    fn counted(&self, written: Result<u64, PortError>) -> Result<(), PortError> {
-        *lock(self.order_count()) = written.as_ref().ok().copied();
-        written.map(drop)
-    }
-
     fn write(&self, write: CacheWrite) -> Result<(), PortError> {
         self.counted(self.write_at_once(write))
     }
@@ -132,15 +107,6 @@ fn state_rows(states: Vec<(Identity, Option<Arc<OrderState>>)>) -> Vec<StateRow>
     rows
 }
 
-/// The count after a row was set or removed.
-fn changed(orders: u64, was_there: bool, is_there: bool) -> u64 {
-    match (was_there, is_there) {
-        (false, true) => orders + 1,
-        (true, false) => orders.saturating_sub(1),
-        (true, true) | (false, false) => orders,
-    }
-}
-
 impl CacheStore for SledStore {
     fn checkpoint(&self, source: &TopicPartition) -> Result<Option<Checkpoint>, PortError> {
         let Some(partition) = self.partition(source) else { return Ok(None) };
@@ -174,11 +140,6 @@ impl CacheStore for SledStore {
         *lock(partition.letters()) = super::letters::LetterIndex::default();
         drop(owed);
         self.flush()
-    }
-
-    fn orders(&self) -> Result<u64, PortError> {
-        let partitions = self.partitions().read().unwrap_or_else(PoisonError::into_inner);
-        partitions.values().map(|partition| partition.orders()).sum()
     }
 
     fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {

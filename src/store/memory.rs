@@ -12,7 +12,9 @@ use crate::record::{RecordOffset, TopicPartition};
 use crate::sync::changelog::LetterStatus;
 use crate::sync::command::CommandDone;
 use crate::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
-use crate::sync::ports::{OwedEntry, PartitionCut, PortError, Position, StateReader, StateWriter, UnitLedger};
+use crate::sync::ports::{
+    OrderCount, OwedEntry, PartitionCut, PortError, Position, StateReader, StateWriter, UnitLedger,
+};
 use crate::sync::statuses::{OpenLetters, Statuses};
 use crate::sync::{Owed, OwedKey};
 
@@ -177,6 +179,12 @@ impl StateReader for MemoryStore {
     }
 }
 
+impl OrderCount for MemoryStore {
+    fn orders(&self) -> Result<u64, PortError> {
+        Ok(self.content().partitions.values().map(|p| u64::try_from(p.states.len()).unwrap_or(u64::MAX)).sum())
+    }
+}
+
 impl CacheStore for MemoryStore {
     fn checkpoint(&self, source: &TopicPartition) -> Result<Option<Checkpoint>, PortError> {
         Ok(self.content().partitions.get(source).and_then(|p| p.checkpoint))
@@ -185,10 +193,6 @@ impl CacheStore for MemoryStore {
     fn forget(&self, source: &TopicPartition) -> Result<(), PortError> {
         self.content().partitions.remove(source);
         Ok(())
-    }
-
-    fn orders(&self) -> Result<u64, PortError> {
-        Ok(self.content().partitions.values().map(|p| u64::try_from(p.states.len()).unwrap_or(u64::MAX)).sum())
     }
 
     fn write(&self, writes: Vec<CacheWrite>) -> Result<(), PortError> {

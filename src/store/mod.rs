@@ -3,11 +3,13 @@
 mod aside;
 mod cache;
 mod chunk;
+mod cut;
 mod disk;
 mod keys;
 mod letters;
 pub mod memory;
 pub mod meta;
+mod order_count;
 mod owed_log;
 mod pages;
 pub mod sled_store;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::chunk::{self, ChunkError};
-use super::disk::{self, Disk, Row, Tree, Writes, damaged, fatal};
+use super::disk::{self, Disk, Row, Tree, Writes, damaged};
 use super::keys;
 use super::letters::{self, LetterIndex, LetterPlan};
 use super::meta::{Meta, Owner};
@@ -18,7 +18,7 @@ use crate::order::{AppId, Identity, OrderState, TimeUnit, UpdateTime};
 use crate::record::{RecordOffset, TopicPartition};
 use crate::sync::changelog::LetterStatus;
 use crate::sync::command::CommandDone;
-use crate::sync::ports::{OwedEntry, PartitionCut, PortError, Position, StateReader, StateWriter, UnitLedger};
+use crate::sync::ports::{OwedEntry, PortError, Position, StateReader, UnitLedger};
 use crate::sync::statuses::OpenLetters;
 use crate::sync::{Owed, OwedKey};
 
@@ -186,24 +186,6 @@ impl Partition {
         row.ok_or_else(|| PortError::Damaged(format!("chunk {number} of the owed deliveries is gone")))
     }
 
-    /// Applies the cut in one batch; it is on disk after the next flush.
-    fn apply(&self, cut: &PartitionCut) -> Result<(), PortError> {
-        let mut writes = Writes::default();
-        let (mut key, mut value) = (Vec::new(), Vec::new());
-        for (identity, state) in &cut.states {
-            keys::state(identity, &mut key);
-            value.clear();
-            state.encode(&mut value);
-            writes.put(&key, &value);
-        }
-        for identity in &cut.removed {
-            keys::state(identity, &mut key);
-            writes.remove(&key);
-        }
-        writes.put(keys::POSITION, &cut.position.encode().map_err(fatal)?);
-        self.apply_with(writes, &cut.letters, &cut.settled, &cut.owed)
-    }
-
     pub(super) fn tree(&self) -> &Tree {
         &self.tree
     }
@@ -311,15 +293,6 @@ impl StateReader for SledStore {
         let Some(partition) = self.partition(source) else { return Ok(None) };
         let row = partition.tree.get(&keys::command(id))?;
         row.map(|row| CommandDone::decode(&row)).transpose().map_err(|error| self.unreadable(source, &error))
-    }
-}
-
-impl StateWriter for SledStore {
-    fn commit(&mut self, cuts: &[PartitionCut]) -> Result<(), PortError> {
-        for cut in cuts {
-            self.partition_to_write(&cut.source)?.apply(cut)?;
-        }
-        self.shared.disk.flush()
     }
 }
 

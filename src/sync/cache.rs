@@ -122,10 +122,10 @@ impl Cache {
     pub fn begin(&self, source: &TopicPartition, epoch: Epoch) -> Result<(), PortError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.lock().insert(source.clone(), Recent::new(epoch));
-        match old {
-            Some(old) => old.into_writes(source).into_iter().try_for_each(|write| self.write(vec![write])),
-            None => Ok(()),
+        for write in old.into_iter().flat_map(|old| old.into_writes(source)) {
+            self.write(vec![write])?;
         }
+        self.count()
     }
 
     /// A place in the changelog up to which the partition is known here.

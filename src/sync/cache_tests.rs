@@ -7,6 +7,7 @@ use super::super::changelog::{Debt, LetterState};
 use super::super::commit::CutPart;
 use super::super::log_ports::Checkpoint;
 use super::super::overlay::Overlay;
+use super::super::ports::OrderCount;
 use super::*;
 use crate::order::DeadLetterReason;
 use crate::store::MemoryStore;
@@ -199,6 +200,9 @@ impl CacheStore for Slow {
         meanwhile.map_or(Ok(()), |act| act())?;
         self.store.write(writes)
     }
+}
+
+impl OrderCount for Slow {
     fn orders(&self) -> Result<u64, PortError> {
         self.store.orders()
     }

@@ -15,6 +15,7 @@ use super::ports::{
     DeadLetterSink, Epoch, Inbox, Input, OffsetCommits, PartitionCut, PortError, Position, SourceReader, StateWriter,
 };
 use crate::record::{NextOffset, TopicPartition};
+use crate::telemetry::Meters;
 
 /// One consistent cut: per partition everything up to the same record.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +99,8 @@ pub struct LocalCommit {
     pub letters: LetterDesk,
     /// The group.
     pub offsets: Box<dyn OffsetCommits>,
+    /// Is told how many orders the store holds.
+    pub meters: Meters,
 }
 
 impl CutCommit for LocalCommit {
@@ -109,6 +112,7 @@ impl CutCommit for LocalCommit {
         }
         let cuts: Vec<PartitionCut> = cut.parts.iter().map(partition_cut).collect();
         self.writer.commit(&cuts)?;
+        self.meters.store().orders(self.writer.orders()?);
         let positions: Vec<_> = cut.parts.iter().map(|part| (part.source.clone(), part.position.next)).collect();
         self.offsets.commit(&positions);
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use super::super::ports::OrderCount;
 use super::*;
 use crate::order::{DeadLetterReason, Stage};
 use crate::record::RecordOffset;
@@ -16,6 +17,12 @@ impl Steps {
     fn take(&self, step: &'static str) -> Result<(), PortError> {
         self.0.lock().unwrap().push(step);
         if self.1 == Some(step) { Err(PortError::Passing("not now".to_owned())) } else { Ok(()) }
+    }
+}
+
+impl OrderCount for Steps {
+    fn orders(&self) -> Result<u64, PortError> {
+        Ok(7)
     }
 }
 
@@ -64,14 +71,17 @@ fn with_a_letter() -> CommitCut {
 fn letters_come_before_the_store_and_the_store_before_the_offset() {
     let check = |fails: Option<&'static str>, expect: &[&str]| {
         let steps = Steps(Arc::default(), fails);
+        let meters = Meters::default();
         let mut commit = LocalCommit {
             writer: Box::new(steps.clone()),
             sink: Box::new(steps.clone()),
             letters: letter_desk(),
             offsets: Box::new(steps.clone()),
+            meters: meters.clone(),
         };
         assert_eq!(commit.commit(&with_a_letter()).is_err(), fails.is_some());
         assert_eq!(*steps.0.lock().unwrap(), expect);
+        assert_eq!(meters.render().contains("order_sync_store_orders 7\n"), fails.is_none());
     };
     check(None, &["letters", "store", "offset"]);
     check(Some("letters"), &["letters"]);

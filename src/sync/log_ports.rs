@@ -10,7 +10,7 @@ use super::command::CommandDone;
 use super::commit::CutPart;
 use super::letter::Letter;
 use super::owed::{Owed, OwedKey};
-use super::ports::{Closed, PortError, Position, StateReader};
+use super::ports::{Closed, OrderCount, PortError, Position, StateReader};
 use crate::order::{Identity, OrderState};
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
 
@@ -137,7 +137,7 @@ pub struct CacheWrite {
 }
 
 /// A store as a cache of the changelog: it may be behind, never ahead.
-pub trait CacheStore: StateReader {
+pub trait CacheStore: StateReader + OrderCount {
     /// Where it stands; `None` for a partition that it does not hold, or holds in part only.
     fn checkpoint(&self, source: &TopicPartition) -> Result<Option<Checkpoint>, PortError>;
     /// Forgets everything of the partition.
@@ -149,8 +149,6 @@ pub trait CacheStore: StateReader {
     fn fill(&self, write: CacheWrite) -> Result<(), PortError> {
         self.write(vec![write])
     }
-    /// How many orders it holds, of all partitions.
-    fn orders(&self) -> Result<u64, PortError>;
 }
 
 /// Lets a thread wait, unless the worker ends.

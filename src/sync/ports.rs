@@ -95,8 +95,14 @@ pub trait StateReader: Send + Sync {
     fn command(&self, source: &TopicPartition, id: &str) -> Result<Option<CommandDone>, PortError>;
 }
 
+/// Says how much is held.
+pub trait OrderCount {
+    /// How many orders the store holds, of all partitions.
+    fn orders(&self) -> Result<u64, PortError>;
+}
+
 /// Writes committed cuts. Called from the commit thread.
-pub trait StateWriter: Send {
+pub trait StateWriter: OrderCount + Send {
     /// Applies every cut (each atomically) and returns when all are on disk.
     fn commit(&mut self, cuts: &[PartitionCut]) -> Result<(), PortError>;
 }

@@ -243,8 +243,8 @@ pub(super) const STORE_ORDERS: Metric = gauge(
     "order_sync_store_orders",
     &[],
     "orders",
-    "Orders in this worker's store with transactions, those of partitions that have moved on included; renewed as it is \
-     written, every three seconds where there is something, every ten where there is much.",
+    "Orders in this worker's store, those of partitions that have moved on included. With transactions it is renewed as the \
+     store is written, every three seconds where there is something, every ten where there is much; without, at each commit.",
     "",
 );
 pub(super) const REMOVED_ORDERS: Metric = counter(

@@ -56,6 +56,7 @@ mod store_contract;
 mod store_disk;
 mod store_kill;
 mod store_letters;
+mod store_orders;
 mod storm;
 mod support;
 mod tokens_group;

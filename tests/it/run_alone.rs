@@ -38,6 +38,9 @@ fn real_kafka_a_second_worker_without_transactions_is_refused_before_it_joins() 
     let mut first = site.spawn(&[]);
     eventually("its ghost is said", || site.log().contains("waiting for it to leave"));
     eventually("it goes on", || site.log().matches("\"assigned a partition\"").count() == 4);
+    let held = format!("\norder_sync_store_orders {}\n", sandbox.orders().len());
+    let metrics = site.get("/metrics").unwrap().1;
+    assert!(metrics.contains(&held), "without a commit of this process: {metrics}");
     assert_eq!(terminate(&mut first), Some(0), "{}", site.log());
     assert_eq!((sandbox.report().received, sandbox.report().violations_total), (pushes, 0));
 }

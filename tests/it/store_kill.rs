@@ -13,7 +13,7 @@ use order_sync::order::{Identity, OrderState};
 use order_sync::record::{NextOffset, TopicPartition};
 use order_sync::store::SledStore;
 use order_sync::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
-use order_sync::sync::ports::{PartitionCut, StateReader, StateWriter};
+use order_sync::sync::ports::{OrderCount as _, PartitionCut, StateReader, StateWriter};
 use order_sync::sync::{Owed, OwedKey};
 
 use crate::store_contract::{all_owed, cut, key, open, order, state};
@@ -140,6 +140,15 @@ fn a_kill_at_any_moment_loses_no_commit_and_halves_none() {
         assert!(reported > last);
         let store = open(folder.path());
         let found: Vec<_> = sources().iter().map(|source| check(&store, source, reported)).collect();
+        let mut states = 0;
+        for source in sources() {
+            let mut count = |_, _| {
+                states += 1;
+                Ok(())
+            };
+            store.scan_states(&source, &mut count).unwrap();
+        }
+        assert_eq!(store.orders().unwrap(), states, "the count behind {reported}");
         // Nothing lies between the partitions of one commit but the moment of the kill.
         assert!(found.iter().all(|n| *n <= reported + 1), "{found:?} after {reported}");
         last = reported;

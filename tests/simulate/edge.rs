@@ -14,7 +14,7 @@ use order_sync::sync::command_ports::CommandFeed;
 use order_sync::sync::commit::{CommitCut, CommitQueue};
 use order_sync::sync::log_ports::{CacheStore, CacheWrite, Checkpoint};
 use order_sync::sync::ports::{
-    AttemptStart, Attempts, Epoch, Intake, OwedEntry, PortError, Position, Restorer, StartAt, StateReader,
+    AttemptStart, Attempts, Epoch, Intake, OrderCount, OwedEntry, PortError, Position, Restorer, StartAt, StateReader,
     TokenGeneration,
 };
 use order_sync::sync::statuses::OpenLetters;
@@ -236,6 +236,12 @@ impl StateReader for Directory {
     }
 }
 
+impl OrderCount for Directory {
+    fn orders(&self) -> Result<u64, PortError> {
+        self.store.orders()
+    }
+}
+
 impl CacheStore for Directory {
     fn checkpoint(&self, source: &TopicPartition) -> Result<Option<Checkpoint>, PortError> {
         let found = self.store.checkpoint(source)?;
@@ -244,10 +250,6 @@ impl CacheStore for Directory {
         }
         let changelog = NextOffset::new(self.wire.kafka().end_of(number(source)));
         Ok(found.map(|checkpoint| Checkpoint { changelog, ..checkpoint }))
-    }
-
-    fn orders(&self) -> Result<u64, PortError> {
-        self.store.orders()
     }
 
     fn forget(&self, source: &TopicPartition) -> Result<(), PortError> {
