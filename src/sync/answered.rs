@@ -70,7 +70,7 @@ impl Engine {
             Verdict::Reject => self.rejected(&answered),
             Verdict::Suspend => self.app_refused(&answered),
         }
-        self.tell_circuit(flight.desk);
+        self.tell_circuit(flight.desk, now.mono);
     }
 
     fn accepted(&mut self, answered: &Answered<'_>, log_id: Option<Box<str>>) {

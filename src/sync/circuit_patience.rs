@@ -18,6 +18,10 @@ const PERCENT_OF_SHARE: u32 = 5;
 /// no dead letter then, and a bad order becomes one in the end.
 const CREEP: u32 = 100;
 
+/// A silence counts as the longest wait at most, and so much where that is shorter: an order that fails is attempted within it,
+/// so that in a longer one nothing was attempted at all, as where the process stood still.
+const SILENCE: Duration = Duration::from_secs(60);
+
 const WORDS: usize = 256;
 const BITS: u32 = 64 * 256;
 
@@ -71,6 +75,7 @@ pub struct Patience {
     percent: u32,
     counted: Duration,
     at: Duration,
+    silence: Duration,
     clock: Clock,
 }
 
@@ -92,6 +97,7 @@ impl Patience {
             percent: rules.partial_percent,
             counted: Duration::ZERO,
             at: Duration::ZERO,
+            silence: longest_wait.max(SILENCE),
             clock: Clock::Runs,
         }
     }
@@ -105,15 +111,28 @@ impl Patience {
 
     /// An attempt of `order` has ended; `failing` distinct orders of the app have failed and not been settled since.
     pub fn note(&mut self, order: OrderPrint, failing: usize, state: CircuitState, now: Duration) {
-        let passed = now.saturating_sub(self.at);
+        self.pass(now);
+        self.attempted.note(order, now);
+        self.clock = if state == CircuitState::Closed { self.judge(failing) } else { Clock::Stands };
+    }
+
+    /// The circuit has changed, be it that no attempt has ended: an app that is refused, or has no token, makes none. From here on
+    /// time stands still until an attempt ends in a closed one.
+    pub fn follow(&mut self, state: CircuitState, now: Duration) {
+        if state != CircuitState::Closed {
+            self.pass(now);
+            self.clock = Clock::Stands;
+        }
+    }
+
+    fn pass(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.at).min(self.silence);
         self.counted += match self.clock {
             Clock::Runs => passed,
             Clock::Creeps => passed / CREEP,
             Clock::Stands => Duration::ZERO,
         };
         self.at = now;
-        self.attempted.note(order, now);
-        self.clock = if state == CircuitState::Closed { self.judge(failing) } else { Clock::Stands };
     }
 
     /// The time counted since the start, up to the last attempt that has ended.
@@ -193,6 +212,28 @@ mod tests {
         check(20_000, 1, CircuitState::HalfOpen, 0);
         check(20_000, 1, CircuitState::Open, 0);
         check(20_000, 1, CircuitState::Suspended, 0);
+    }
+
+    #[test]
+    fn time_in_which_no_attempt_ends_counts_up_to_the_change_of_the_circuit_and_not_for_long() {
+        let good = OrderPrint::of("0");
+        for away in [CircuitState::Open, CircuitState::HalfOpen, CircuitState::Suspended] {
+            let mut patience = patience();
+            (0..100).for_each(|order| patience.note(OrderPrint::of(&order.to_string()), 1, CircuitState::Closed, S));
+            patience.follow(away, 11 * S);
+            assert_eq!(patience.counted(), 11 * S);
+            patience.follow(CircuitState::HalfOpen, 5_000 * S);
+            patience.note(good, 1, CircuitState::HalfOpen, 5_000 * S);
+            patience.follow(CircuitState::Closed, 5_008 * S);
+            patience.note(good, 1, CircuitState::Closed, 5_009 * S);
+            assert_eq!(patience.counted(), 11 * S, "{away:?}");
+            patience.note(good, 1, CircuitState::Closed, 5_010 * S);
+            assert_eq!(patience.counted(), 12 * S, "{away:?}");
+        }
+        let mut silent = patience();
+        silent.note(good, 0, CircuitState::Closed, S);
+        silent.note(good, 0, CircuitState::Closed, 10_000 * S);
+        assert_eq!(silent.counted(), S + 60 * S, "the longest wait");
     }
 
     #[test]

@@ -16,18 +16,19 @@ impl Engine {
             let desk = &mut self.desks[index];
             desk.circuit.tick(now, share, desk.in_flight);
             self.look_for_token(index, now);
-            self.tell_circuit(index);
+            self.tell_circuit(index, now);
         }
     }
 
     /// Follows an app's circuit where it has changed since it was last looked at.
-    pub(super) fn tell_circuit(&mut self, index: usize) {
+    pub(super) fn tell_circuit(&mut self, index: usize, now: Duration) {
         let desk = &mut self.desks[index];
         let (was, is) = (desk.told, desk.circuit.state());
         if was == is {
             return;
         }
         desk.told = is;
+        desk.patience.follow(is, now);
         // The probes are told at once.
         self.next_status = Duration::ZERO;
         let app_id = &desk.app_id;

@@ -33,7 +33,7 @@ impl Engine {
             TokenFrom::Platform => event::TokenFetched { app_id, generation: token.0, lifetime }.emit(&self.meters),
             TokenFrom::Group => event::TokenShared { app_id, generation: token.0, lifetime }.emit(&self.meters),
         }
-        self.tell_circuit(index);
+        self.tell_circuit(index, now.mono);
     }
 
     /// No token: who gives them failed, or says that the configuration is wrong.
@@ -63,7 +63,7 @@ impl Engine {
             self.desks[index].circuit.suspend(cause, now.mono);
         }
         self.look_for_token(index, now.mono);
-        self.tell_circuit(index);
+        self.tell_circuit(index, now.mono);
     }
 
     /// An app without a token, and with nobody there to give one, waits as in any outage.

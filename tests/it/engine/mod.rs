@@ -7,6 +7,7 @@ mod delivery;
 mod draining;
 mod evidence;
 pub mod fakes;
+mod give_up;
 mod letters;
 mod partitions;
 mod pausing;

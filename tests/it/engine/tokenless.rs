@@ -17,21 +17,26 @@ const S: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(100);
 
 /// A platform that gives some apps no token, and the times at which it was asked for one in vain.
-struct Away {
+pub(super) struct Away {
     apps: Vec<&'static str>,
-    refused: Refused,
+    pub(super) refused: Refused,
     asked: Vec<Duration>,
 }
 
 impl Away {
-    fn new(apps: &[&'static str]) -> Self {
+    pub(super) fn new(apps: &[&'static str]) -> Self {
         let rule = Arc::from("http_5xx");
         let judgement = Judgement { verdict: Verdict::Retry, rule, err_code: None, retry_after: None };
         let refused = Refused { judgement, fault: Fault::Giver, message: "no token: no answer".to_owned() };
         Self { apps: apps.to_vec(), refused, asked: Vec::new() }
     }
 
-    fn run(&mut self, world: &mut World, time: Duration, platform: &mut dyn FnMut(&AttemptStart) -> Exchange) {
+    pub(super) fn run(
+        &mut self,
+        world: &mut World,
+        time: Duration,
+        platform: &mut dyn FnMut(&AttemptStart) -> Exchange,
+    ) {
         let end = world.now.mono + time;
         while world.now.mono < end {
             world.turn();

@@ -1,0 +1,74 @@
+//! Whose time counts: an order that fails before its app had to wait, and after it, fails for minutes and not for hours.
+
+use std::time::Duration;
+
+use order_sync::douyin::verdict::{Exchange, Verdict};
+use order_sync::order::DeadLetterReason;
+use order_sync::record::TopicPartition;
+use order_sync::sync::ports::AttemptStart;
+
+use super::evidence::order_of;
+use super::tokenless::Away;
+use super::world::{Scene, World, answer, event, ok};
+
+const MS: Duration = Duration::from_millis(1);
+const S: Duration = Duration::from_secs(1);
+
+/// Everything is accepted but this order.
+fn all_but_slow(attempt: &AttemptStart) -> Exchange {
+    if order_of(attempt) == "slow" { answer(503, "") } else { ok() }
+}
+
+/// Three orders a second are accepted; `slow` is there, and fails.
+fn sell(world: &mut World, source: &TopicPartition, from: usize, seconds: usize) {
+    for second in 0..seconds {
+        world.produce(
+            source,
+            &(0..3).map(|n| event("tt1", &format!("G{}", from + 3 * second + n), 1)).collect::<Vec<_>>(),
+        );
+        world.run_in_steps(S, 50 * MS, &mut all_but_slow);
+    }
+}
+
+/// An order fails for a minute before and for two minutes after `wait`, beside others that are accepted. It may fail for 200 s,
+/// so that not even one silence of `wait` may count.
+fn check(wait: &mut dyn FnMut(&mut World), expect: &str) {
+    let (mut world, source) = World::with_partition(&Scene { give_up_after: 200 * S, ..Scene::default() });
+    sell(&mut world, &source, 0, 5);
+    world.produce(&source, &[event("tt1", "slow", 1)]);
+    sell(&mut world, &source, 1_000, 60);
+    world.produce(&source, &(0..100).map(|n| event("tt1", &format!("W{n}"), 1)).collect::<Vec<_>>());
+    wait(&mut world);
+    assert_eq!(world.app("tt1").circuit, expect);
+    sell(&mut world, &source, 2_000, 120);
+    assert!(world.letters.is_empty(), "{expect}: {}", world.letters[0].message);
+    assert_eq!((world.owed_in_store(), world.app("tt1").circuit), (1, "closed"));
+    // Nor is it forgotten.
+    sell(&mut world, &source, 3_000, 120);
+    assert_eq!(
+        world.letters.iter().map(|letter| letter.reason).collect::<Vec<_>>(),
+        [DeadLetterReason::RetriesExhausted]
+    );
+}
+
+#[test]
+fn what_an_app_waits_for_as_a_whole_is_not_its_orders_time() {
+    let refuse = |world: &mut World, refusal: &Exchange| {
+        world.run_in_steps(3 * 3600 * S, 250 * MS, &mut |_| refusal.clone());
+    };
+    check(&mut |world| refuse(world, &answer(503, "")), "open");
+    check(&mut |world| refuse(world, &answer(200, r#"{"err_code":28003017,"err_msg":"quota"}"#)), "suspended");
+    check(&mut |world| refuse(world, &answer(200, r#"{"err_code":40016,"err_msg":"appname"}"#)), "suspended");
+}
+
+#[test]
+fn what_an_app_waits_for_without_a_token_is_not_its_orders_time() {
+    for (verdict, expect) in [(Verdict::Retry, "open"), (Verdict::Suspend, "suspended")] {
+        let wait = &mut |world: &mut World| {
+            let mut away = Away::new(&["tt1"]);
+            away.refused.judgement.verdict = verdict;
+            away.run(world, 3 * 3600 * S, &mut all_but_slow);
+        };
+        check(wait, expect);
+    }
+}
