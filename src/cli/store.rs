@@ -158,7 +158,7 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
 
 pub(super) fn check_is_there(config: &Config) -> anyhow::Result<()> {
     let path = &config.store.path;
-    if path.join("db").exists() {
+    if store::is_here(path) {
         return Ok(());
     }
     let words = format!("{} holds no store; see store.path", path.display());

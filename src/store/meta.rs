@@ -238,6 +238,12 @@ impl Stored {
     }
 }
 
+/// Whether a store is in this directory, however damaged. An empty file of sled's without the label is none: opened, it would
+/// become one.
+pub fn is_here(path: &Path) -> bool {
+    path.join(LABEL).exists() || std::fs::metadata(path.join("db")).is_ok_and(|db| db.len() > 0)
+}
+
 fn read_label(path: &Path) -> Result<Option<String>, PortError> {
     match std::fs::read_to_string(path.join(LABEL)) {
         Ok(id) => Ok(Some(id)),

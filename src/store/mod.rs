@@ -17,5 +17,5 @@ mod units;
 
 pub use aside::set_aside;
 pub use memory::MemoryStore;
-pub use meta::Owner;
+pub use meta::{Owner, is_here};
 pub use sled_store::SledStore;

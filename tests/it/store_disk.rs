@@ -5,7 +5,7 @@ use std::process::Command;
 
 use order_sync::config;
 use order_sync::record::TopicPartition;
-use order_sync::store::{Owner, SledStore};
+use order_sync::store::{Owner, SledStore, is_here};
 use order_sync::sync::Owed;
 use order_sync::sync::ports::{PartitionCut, PortError, StateReader, StateWriter};
 
@@ -113,6 +113,24 @@ fn a_damaged_directory_is_refused_and_never_taken_for_a_new_one() {
     damage("garbage", &|path| std::fs::write(db(path), vec![0xa5; 8 << 20]).unwrap(), "cannot be read");
     damage("settings", &|path| std::fs::write(path.join("conf"), b"no: settings\nat all").unwrap(), "cannot be read");
     damage("another's", &|path| std::fs::write(path.join("order-sync-store"), b"0").unwrap(), "two different stores");
+}
+
+/// Who only looks opens nothing that would become a store by it.
+#[test]
+fn a_store_is_where_its_label_is_or_something_of_its_content() {
+    let check = |files: &[(&str, &str)], expect: bool| {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        assert_eq!(is_here(folder.path()), expect, "{files:?}");
+    };
+    check(&[], false);
+    check(&[("db", "")], false);
+    check(&[("conf", "x")], false);
+    check(&[("db", "x")], true);
+    check(&[("order-sync-store", "")], true);
+    assert!(is_here(filled(1).path()));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::report::Report;
 use crate::app::{damage, settings};
 use crate::cli::exit::Exit;
 use crate::config::Config;
-use crate::store::{Owner, SledStore};
+use crate::store::{self, Owner, SledStore};
 
 pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<()> {
     let path = &config.store.path;
@@ -15,7 +15,7 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
         let message = format!("{shown} cannot be written: {error}; give this user the directory, or set store.path");
         return report.fault("store", message, Exit::Store);
     }
-    if !is_store(path) {
+    if !store::is_here(path) {
         return report.ok("store", format!("{shown} holds no store yet and can be written; `run` makes one"));
     }
     // The time is a new store's birthday, and this one is not new.
@@ -26,11 +26,6 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
         Ok(()) => report.ok("store", format!("{shown} opens, and no other process has it")),
         Err(error) => report.fault("store", damage::advised(error, config).to_string(), Exit::Store),
     }
-}
-
-/// Whether a store lies there already; only then is it opened, as opening makes one.
-fn is_store(path: &Path) -> bool {
-    ["db", "order-sync-store"].iter().any(|file| path.join(file).exists())
 }
 
 /// Writes a file into the directory, or into the nearest one above it that is there, and removes it again.

@@ -9,6 +9,8 @@ use order_sync::sync::changelog::{LetterState, LetterStatus};
 use order_sync::sync::ports::{AttemptStart, Input, PortError};
 use order_sync::sync::rules::RetentionRules;
 
+use super::commands_site::{self, Site, discard, resync, source};
+use super::fakes::FakeStore;
 use super::world::{Scene, WALL_MS, World, answer, event, ok};
 
 const S: Duration = Duration::from_secs(1);
@@ -147,6 +149,23 @@ fn what_is_owed_or_stands_as_a_dead_letter_stays() {
     world.run(90 * S, &mut |_| ok());
     assert!(!is_there(&world, &source, "owed") && !is_there(&world, &source, "dead"));
     assert!(is_there(&world, &source, "bad"), "its letter is open");
+}
+
+#[test]
+fn what_was_discarded_was_never_delivered_and_stays_until_it_is() {
+    let scene = Scene { retention: scene().retention, ..commands_site::scene() };
+    let mut site = Site::over(FakeStore::default(), &scene);
+    site.produce(&[aged("dead", "redeemed", 100 * DAY), fresh()]);
+    site.world.run(20 * S, &mut reject);
+    site.give("d", discard(0));
+    site.world.run(60 * S, &mut |_| ok());
+    assert_eq!((site.letter(0).0, is_there(&site.world, &source(), "dead")), (LetterState::Discarded, true));
+    site.give("r", resync("dead"));
+    site.run(&mut |_| ok());
+    site.world.pass(91 * DAY);
+    site.produce(&[event("tt1", "later", site.world.now.wall_ms / 1000 - 1_700_000_000)]);
+    site.world.run(60 * S, &mut |_| ok());
+    assert!(!is_there(&site.world, &source(), "dead"), "it was sent again");
 }
 
 #[test]
@@ -299,7 +318,7 @@ fn a_clock_that_is_far_ahead_removes_nothing() {
 
 #[test]
 fn a_worker_that_reads_old_events_removes_nothing_before_it_has_read_them() {
-    let mut world = World::new(&scene(), super::fakes::FakeStore::default());
+    let mut world = World::new(&scene(), FakeStore::default());
     let source = TopicPartition::new("orders", 0);
     world.assign(&source, 5);
     // Somebody else's new order is in the log before the refund of A.
