@@ -18,8 +18,8 @@ const PERCENT_OF_SHARE: u32 = 5;
 /// no dead letter then, and a bad order becomes one in the end.
 const CREEP: u32 = 100;
 
-/// A silence counts as the longest wait at most, and so much where that is shorter: an order that fails is attempted within it,
-/// so that in a longer one nothing was attempted at all, as where the process stood still.
+/// Of a silence no more counts than the longest wait, or this where that is shorter: an order that fails is attempted within it, so
+/// that in a longer one nothing was attempted at all, as where the process stood still.
 const SILENCE: Duration = Duration::from_secs(60);
 
 const WORDS: usize = 256;
