@@ -139,6 +139,9 @@ impl Engine {
         let Some(lane) = self.lanes.get_mut(id) else { return };
         self.next_timer += 1;
         lane.phase = LanePhase::Backoff(self.next_timer);
+        if let Some(trouble) = lane.trouble.as_mut() {
+            trouble.waits(wait);
+        }
         self.timers.push(Timer { at: now.mono + wait, number: self.next_timer, lane: id });
         if wait >= LONG_WAIT {
             self.lanes.drop_requests(id);

@@ -57,6 +57,9 @@ pub enum Detail {
     Full,
 }
 
+/// How long an order may be about to be tried, behind others, for it to count as failing.
+const TURN: Duration = Duration::from_secs(1);
+
 /// The failures of a lane's head.
 #[derive(Clone, Debug, Default)]
 pub struct Trouble {
@@ -77,6 +80,8 @@ pub struct Trouble {
     log: VecDeque<Attempt>,
     spent: Duration,
     last_failure: Option<(u64, Duration)>,
+    /// What it was told to wait last.
+    wait: Duration,
 }
 
 impl Trouble {
@@ -106,14 +111,21 @@ impl Trouble {
         self.log.push_back(Attempt { wall_ms: now.wall_ms, latency, outcome, err_code: judgement.err_code });
     }
 
+    /// It is to be tried again after `wait`.
+    pub fn waits(&mut self, wait: Duration) {
+        self.wait = wait;
+    }
+
     /// Moves the give-up clock on a failure: what the app's `counted` time has grown by since the last one counts
-    /// where its `acceptances` have grown, too. Returns the failing time so far.
+    /// where its `acceptances` have grown, too. What it stood behind others for, once its own wait was over, is no failing: behind
+    /// a backlog, with a limited rate, that may be longer than all it may fail. Returns the failing time so far.
     pub fn fail(&mut self, acceptances: u64, counted: Duration) -> Duration {
         self.failures = self.failures.saturating_add(1);
         if let Some((accepted_then, counted_then)) = self.last_failure
             && acceptances > accepted_then
         {
-            self.spent += counted.saturating_sub(counted_then);
+            let latency = self.log.back().map_or(Duration::ZERO, |attempt| attempt.latency);
+            self.spent += counted.saturating_sub(counted_then).min(self.wait + latency + TURN);
         }
         self.last_failure = Some((acceptances, counted));
         self.spent
@@ -150,6 +162,7 @@ mod tests {
         let mut last = Duration::ZERO;
         for (second, acceptances) in failures {
             last = trouble.fail(*acceptances, Duration::from_secs(*second));
+            trouble.waits(Duration::from_secs(100));
         }
         assert_eq!(last, Duration::from_secs(spent), "{failures:?}");
     }
@@ -160,6 +173,7 @@ mod tests {
         check_clock(&[(0, 0), (60, 0), (3600, 0)], 0);
         check_clock(&[(0, 0), (60, 1), (120, 2)], 120);
         check_clock(&[(0, 5), (60, 5), (90, 6), (1000, 6)], 30);
+        check_clock(&[(0, 0), (1000, 900), (1060, 950)], 100 + TURN.as_secs() + 60);
     }
 
     #[test]

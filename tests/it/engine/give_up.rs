@@ -72,3 +72,20 @@ fn what_an_app_waits_for_without_a_token_is_not_its_orders_time() {
         check(wait, expect);
     }
 }
+
+/// Orders that met the first outage stand at the end of its backlog, which leaves at ten a second, for longer than an order may fail
+/// at all; then comes another outage.
+#[test]
+fn what_an_order_stands_behind_others_for_is_not_its_failing() {
+    let (mut world, source) = World::with_partition(&Scene { max_in_flight: 1, ..Scene::default() });
+    world.produce(&source, &(0..10_500).map(|n| event("tt1", &format!("O{n}"), 1)).collect::<Vec<_>>());
+    world.run_with_latency(60 * S, 100 * MS, &mut |_| answer(503, ""));
+    assert_eq!(world.app("tt1").circuit, "open");
+    world.run_with_latency(1030 * S, 100 * MS, &mut |_| ok());
+    assert_eq!((world.app("tt1").circuit, world.owed_in_store() > 0), ("closed", true));
+    world.run_with_latency(300 * S, 100 * MS, &mut |_| answer(503, ""));
+    assert_eq!(world.app("tt1").circuit, "open");
+    assert!(world.letters.is_empty(), "{} of them: {}", world.letters.len(), world.letters[0].message);
+    world.run_with_latency(400 * S, 100 * MS, &mut |_| ok());
+    assert_eq!((world.owed_in_store(), world.letters.len()), (0, 0));
+}
