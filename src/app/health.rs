@@ -70,13 +70,19 @@ impl WorkerHealth {
         if status.at != watch.last.at {
             watch.renewed = now;
         }
-        let idle = status.unfolded == 0 || status.intake_held || status.commit_failing;
-        if status.progress != watch.last.progress || idle {
+        if status.progress != watch.last.progress || may_stand_still(&status) {
             watch.moved = now;
         }
         watch.last = status.clone();
         (watch.phase.clone(), status, now - watch.renewed, now - watch.moved)
     }
+}
+
+/// Whether records may wait with a good reason, so that it would be no help to start the worker again: what becomes of a commit
+/// is waited for as long as the brokers are away.
+fn may_stand_still(status: &Status) -> bool {
+    let is_long = status.commit_under_way.is_some_and(|time| time >= COMMIT_LONG);
+    status.unfolded == 0 || status.intake_held || status.commit_failing || is_long
 }
 
 impl Health for WorkerHealth {
@@ -193,6 +199,16 @@ mod tests {
         assert_eq!(reasons(12), ["all 12 partitions are being restored from the changelog"]);
         assert_eq!(reasons(11), ["11 of 12 partitions are being restored from the changelog; the others run"]);
         assert!(reasons(0).is_empty());
+    }
+
+    #[test]
+    fn records_may_wait_for_a_commit_that_does_not_end() {
+        let waits = |seconds| {
+            let commit_under_way = Some(Duration::from_secs(seconds));
+            may_stand_still(&Status { unfolded: 9, commit_under_way, ..Status::default() })
+        };
+        assert!(!waits(3) && waits(45));
+        assert!(!may_stand_still(&Status { unfolded: 9, ..Status::default() }));
     }
 
     #[test]

@@ -130,8 +130,9 @@ impl Engine {
     pub(super) fn hold_intake(&mut self) {
         let buffered = self.buffered_bytes();
         // What a suspended or paused app owes counts against disk alone: it must not stand in the way of the others.
-        let owed: usize = self.desks.iter().filter(|desk| desk.circuit.cause().is_none()).map(|desk| desk.owed).sum();
-        let owed = owed.saturating_sub(self.rests());
+        let counts = |app: usize| self.desks[app].circuit.cause().is_none();
+        let owed: usize = (0..self.desks.len()).filter(|app| counts(*app)).map(|app| self.desks[app].owed).sum();
+        let owed = owed.saturating_sub(self.rests_of(counts));
         let (max_bytes, max_owed) = (self.rules.max_buffered_bytes, self.rules.max_owed);
         let was = self.intake_is_full();
         hold(&mut self.held_by_bytes, IntakeLimit::Bytes, buffered, max_bytes, max_bytes / 2, &self.meters);

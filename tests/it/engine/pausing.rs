@@ -8,7 +8,7 @@ use order_sync::record::{NextOffset, TopicPartition};
 use order_sync::sync::command::{Action, Outcome};
 use order_sync::sync::command_ports::CommandNews;
 use order_sync::sync::engine::Ended;
-use order_sync::sync::ports::{Epoch, Input};
+use order_sync::sync::ports::{AttemptStart, Epoch, Input};
 use order_sync::sync::rules::End;
 
 use super::commands_site::{S, Site, T, pause, reject, resume, resync, scene, source};
@@ -133,4 +133,31 @@ fn a_catch_up_goes_on_to_the_end_of_the_commands_and_does_not_wait_for_a_paused_
     site.run(&mut |_| ok());
     assert!(matches!(site.world.ended, Some(Ended::CaughtUp(_))), "{:?}", site.world.ended);
     assert!(site.done("s1").is_some());
+}
+
+/// What is left out of the sum of what is owed is not taken off it a second time.
+#[test]
+fn an_app_that_is_paused_while_it_is_suspended_loosens_no_bound_of_another() {
+    for is_paused in [false, true] {
+        let scene = Scene { apps: vec!["tt1", "tt2"], max_owed: 50, ..scene() };
+        let mut site = Site::over(FakeStore::default(), &scene);
+        let platform = &mut |attempt: &AttemptStart| match attempt.app_id.as_str() {
+            "tt2" => answer(200, r#"{"err_code":40016,"err_msg":"appname"}"#),
+            _ => answer(503, ""),
+        };
+        for batch in 0..10 {
+            site.produce(&(0..40).map(|n| event("tt2", &format!("S{batch}-{n}"), 1)).collect::<Vec<_>>());
+            site.world.run(5 * S, platform);
+        }
+        assert_eq!((site.world.app("tt2").circuit, site.world.app("tt2").owed), ("suspended", 400));
+        if is_paused {
+            site.give("p1", Action::Pause { app_id: AppId::new("tt2") });
+            site.world.run(S, platform);
+        }
+        for batch in 0..10 {
+            site.produce(&(0..20).map(|n| event("tt1", &format!("A{batch}-{n}"), 1)).collect::<Vec<_>>());
+            site.world.run(5 * S, platform);
+        }
+        assert!(site.world.status().intake_held, "tt1 owes {}", site.world.app("tt1").owed);
+    }
 }
