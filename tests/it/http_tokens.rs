@@ -162,6 +162,8 @@ fn no_token_no_secret_and_no_password_is_ever_printed() {
     let mut settings = douyin("http://developer.invalid");
     settings.proxy = Some(format!("http://user-canary:password-canary@{}", server.address).into());
     let mut printed = Vec::new();
+    // Where only one subscriber lives, a thread that has none switches an event off for all.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     // On this thread alone, so that the log is ours alone.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tracing::subscriber::with_default(subscriber.finish(), || {
