@@ -1,6 +1,5 @@
 //! What the edge makes of whole answers, and of those that are none.
 
-use std::net::TcpListener;
 use std::time::{Duration, SystemTime};
 
 use order_sync::config::{Secret, TokenKind};
@@ -8,6 +7,7 @@ use order_sync::douyin::verdict::Break;
 
 use crate::http_harness::{Harness, douyin};
 use crate::http_server::{Reply, Seen, Server, answer, token};
+use crate::support::NOBODY;
 
 /// Tokens are given, pushes answered by `reply`.
 fn server(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Server {
@@ -134,8 +134,7 @@ fn nobody_there() {
         let body = r#"{"data":{"access_token":"clt.canary","error_code":0,"expires_in":7200},"message":"success"}"#;
         Reply::Keep(answer("200 OK", "", body))
     });
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut settings = douyin(&format!("http://{closed}"));
+    let mut settings = douyin(&format!("http://{NOBODY}"));
     let mut harness = Harness::new(&settings, Secret::Inline("s3cret".into()));
     let refusal = harness.fetch().unwrap_err();
     assert!(refusal.contains("verdict: Retry"), "{refusal}");

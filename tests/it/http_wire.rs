@@ -12,6 +12,7 @@ use order_sync::douyin::verdict::{Break, Exchange};
 
 use crate::http_harness::{Harness, REQUEST, douyin};
 use crate::http_server::{Reply, Seen, Server, accepted, answer, serve, token};
+use crate::support::NOBODY;
 
 /// A platform that accepts everything.
 fn script(seen: &Seen) -> Reply {
@@ -147,9 +148,8 @@ fn socks_greeting(mut socket: &TcpStream) {
 
 #[test]
 fn a_proxy_that_is_not_there_is_no_connection() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut settings = douyin("http://developer.invalid");
-    settings.proxy = Some(format!("http://{closed}").into());
+    settings.proxy = Some(format!("http://{NOBODY}").into());
     settings.request_timeout = Duration::from_secs(2);
     let mut harness = Harness::new(&settings, Secret::Inline("s3cret".into()));
     assert!(harness.fetch().unwrap_err().contains("verdict: Retry"));

@@ -13,6 +13,7 @@ use order_sync::sandbox::{Faults, Sandbox, SandboxHandle, SandboxOptions};
 use tempfile::TempDir;
 
 use crate::reference::{App, Input, Settings, fold_log};
+use crate::support::NOBODY;
 use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
 
@@ -230,8 +231,7 @@ fn assert_silent(site: &Site, metrics: &str) {
 #[test]
 fn run_waits_for_a_broker_says_so_and_ends_when_told() {
     let sandbox = sandbox(Duration::ZERO);
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let site = Site::new(&nobody.to_string(), "orders", &sandbox.base_url());
+    let site = Site::new(NOBODY, "orders", &sandbox.base_url());
     let mut worker = site.spawn(&[]);
     eventually("readiness names Kafka", || {
         site.get("/readyz").is_some_and(|(status, body)| status == 503 && body.contains("Kafka"))
@@ -243,8 +243,7 @@ fn run_waits_for_a_broker_says_so_and_ends_when_told() {
 #[test]
 fn run_refuses_a_store_that_is_in_use() {
     let sandbox = sandbox(Duration::ZERO);
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let site = Site::new(&nobody.to_string(), "orders", &sandbox.base_url());
+    let site = Site::new(NOBODY, "orders", &sandbox.base_url());
     let mut first = site.spawn(&[]);
     eventually("the first worker waits for Kafka", || {
         site.get("/readyz").is_some_and(|(_, body)| body.contains("Kafka"))

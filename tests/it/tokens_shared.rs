@@ -24,6 +24,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use tokio::runtime::Runtime;
 
 use crate::http_harness::{APP, REQUEST, douyin};
+use crate::support::NOBODY;
 use crate::support::kafka::{eventually, settings};
 use crate::support::real_kafka::RealKafka;
 
@@ -298,8 +299,7 @@ fn real_kafka_what_is_shared_is_sealed_and_what_does_not_open_is_ignored() {
 fn a_log_that_cannot_be_reached_is_told_and_nothing_is_fetched() {
     let sandbox = Sandbox::start(SandboxOptions::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let kafka = settings(&nobody.to_string(), "cut-off", &[]);
+    let kafka = settings(NOBODY, "cut-off", &[]);
     let mut worker = Worker::start(&kafka, &sandbox.base_url(), SECRET, &runtime);
     worker.ask();
     eventually("the engine is told", || {
