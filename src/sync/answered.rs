@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::acceptance::Acceptance;
 use super::circuit::{Cause, Failure, Fate, Tried};
 use super::circuit_evidence::OrderPrint;
-use super::deliver::Flight;
+use super::deliver::{Flight, Whose};
 use super::doubt::{Belief, DOUBT_WAIT};
 use super::engine::Engine;
 use super::lane::{AfterHead, Lane, LaneId, LanePhase, Waiting};
@@ -51,7 +51,13 @@ impl Engine {
         if !not_sent {
             self.meters.attempt(&desk.app_id, judgement.verdict.as_str(), latency);
         }
-        let lane = flight.lane.and_then(|id| Some((id, OrderPrint::of(&self.lanes.get(id)?.identity.order_id))));
+        let lane = match &flight.whose {
+            Whose::Lane(id) => self.lanes.get(*id).map(|lane| (*id, OrderPrint::of(&lane.identity.order_id))),
+            Whose::Orphan(order) => {
+                self.orphans.ended(order);
+                None
+            }
+        };
         let Some((lane, order)) = lane else {
             desk.circuit.told_nothing(flight.started, now.mono);
             return;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use super::commanded::Commanded;
+use super::deliver::Whose;
 use super::engine::{Engine, Leaving, Mode};
 use super::intake::IntakeBudget;
-use super::lane::Waiting;
+use super::lane::{LanePhase, Waiting};
 use super::overlay::Overlay;
 use super::partition::{EndProbe, Partition, PartitionId, Phase};
 use super::ports::{Assigned, Epoch, Input, PortError, Position, StartAt};
@@ -248,7 +249,15 @@ impl Engine {
         }
         self.ports.budget.refill(partition.inbox_bytes());
         let lanes = self.lanes.remove_partition(id);
+        let mut abandoned = 0;
         for (_, lane) in &lanes {
+            if let LanePhase::InFlight(ticket) = lane.phase
+                && let Some(flight) = self.flights.get_mut(&ticket)
+            {
+                flight.whose = Whose::Orphan(lane.identity.clone());
+                self.orphans.add(lane.identity.clone());
+                abandoned += 1;
+            }
             self.desks[lane.app].owed -= lane.len();
             self.desks[lane.app].lanes -= 1;
             self.desks[lane.app].failing -= usize::from(lane.is_failing());
@@ -260,11 +269,6 @@ impl Engine {
         let gone: std::collections::HashSet<_> = lanes.iter().map(|(lane, _)| *lane).collect();
         for desk in &mut self.desks {
             desk.retain_ready(|lane| !gone.contains(lane));
-        }
-        let mut abandoned = 0;
-        for flight in self.flights.values_mut().filter(|flight| flight.partition == id) {
-            flight.lane = None;
-            abandoned += 1;
         }
         if matches!(self.mode, Mode::Draining { .. }) && (!is_clean || abandoned > 0) {
             self.left_undrained += 1;

@@ -281,6 +281,18 @@ impl Circuit {
         self.phase = Phase::Suspended { cause, since, probe_at: now + self.rules.suspended_probe_interval };
     }
 
+    /// A probe is due, and the worker owes nothing that could be one: its orders are another's now, who probes with them. It goes
+    /// on as if the platform were back; what comes next tells. Where a token is what is missing, only a token ends it.
+    pub fn nothing_to_probe_with(&mut self, now: Duration) {
+        let (Phase::Open { probe_at, by: OpenedBy::Pushes, .. } | Phase::Suspended { probe_at, .. }) = self.phase
+        else {
+            return;
+        };
+        if now >= probe_at && !matches!(self.cause(), Some(Cause::NoToken { .. })) {
+            self.half_open(now);
+        }
+    }
+
     /// What has opened it, where it is open.
     pub fn opened_by(&self) -> Option<OpenedBy> {
         match self.phase {

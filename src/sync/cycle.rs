@@ -20,6 +20,8 @@ use crate::telemetry::event;
 const RETRY_MIN: Duration = Duration::from_millis(200);
 /// The longest wait after failed commits.
 const RETRY_MAX: Duration = Duration::from_secs(10);
+/// The longest while partitions are given back, or the worker winds up: little time is left for it.
+const RETRY_MAX_URGENT: Duration = Duration::from_secs(1);
 
 /// One commit at a time.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct CommitCycle {
     under_way: Option<UnderWay>,
     not_before: Duration,
     failures: u32,
+    /// Whether partitions were being given back when it was last looked at, or the worker was winding up.
+    is_urgent: bool,
     doubt: Doubt,
 }
 
@@ -54,7 +58,7 @@ impl CommitCycle {
     /// None under way, and none larger than `largest_cut` bytes of memory where that can be helped.
     pub fn new(largest_cut: usize) -> Self {
         let (not_before, doubt) = (Duration::ZERO, Doubt::None);
-        Self { size: CutSize::new(largest_cut), under_way: None, not_before, failures: 0, doubt }
+        Self { size: CutSize::new(largest_cut), under_way: None, not_before, failures: 0, is_urgent: false, doubt }
     }
 
     /// How large the next cut may be.
@@ -137,7 +141,12 @@ impl Engine {
         if !is_dirty && !self.retention.has_candidates() {
             return None;
         }
-        let urgent = !self.leaving.is_empty() || !self.is_running();
+        let urgent = self.is_urgent();
+        if urgent && !self.cycle.is_urgent {
+            // What failed before says little of now, and this may be the last time that it can be tried.
+            self.cycle.not_before = self.cycle.not_before.min(now.mono);
+        }
+        self.cycle.is_urgent = urgent;
         if now.mono < self.cycle.not_before && (!urgent || self.cycle.is_failing()) {
             return Some(self.cycle.not_before);
         }
@@ -186,6 +195,11 @@ impl Engine {
         None
     }
 
+    /// Whether what is not committed soon will be dropped.
+    fn is_urgent(&self) -> bool {
+        !self.leaving.is_empty() || !self.is_running()
+    }
+
     /// A commit has ended: its debts are due, or it is tried again.
     pub(super) fn committed(&mut self, result: Result<(), PortError>, now: Now) {
         let Some(under_way) = self.cycle.under_way.take() else { return };
@@ -215,7 +229,8 @@ impl Engine {
                     }
                     self.fold_on(id);
                 }
-                let wait = RETRY_MIN.saturating_mul(1 << self.cycle.failures.min(8)).min(RETRY_MAX);
+                let longest = if self.is_urgent() { RETRY_MAX_URGENT } else { RETRY_MAX };
+                let wait = RETRY_MIN.saturating_mul(1 << self.cycle.failures.min(8)).min(longest);
                 self.cycle.failures = self.cycle.failures.saturating_add(1);
                 if self.cycle.doubt == Doubt::BeingResolved {
                     self.cycle.doubt = Doubt::Raised;

@@ -10,15 +10,28 @@ use super::partition::{PartitionId, Phase};
 use super::ports::{AttemptStart, PortError, Ticket};
 use super::rules::Now;
 use super::timer::Timer;
+use crate::order::Identity;
 
 /// A wait of this length and more gives the lane's requests back to the store.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 
+/// The wait before an order is looked at again whose attempt of an earlier assignment is under way.
+const ORPHAN_WAIT: Duration = Duration::from_millis(100);
+
+/// Whose attempt it is.
+#[derive(Debug)]
+pub enum Whose {
+    /// That of the lane's head.
+    Lane(LaneId),
+    /// The order's, whose partition is gone: the answer is dropped.
+    Orphan(Identity),
+}
+
 /// One attempt under way.
 #[derive(Debug)]
 pub struct Flight {
-    /// Its lane; `None` once the partition is gone: the answer is dropped then.
-    pub lane: Option<LaneId>,
+    /// Its lane, while that has its partition.
+    pub whose: Whose,
     /// The lane's partition.
     pub partition: PartitionId,
     /// Its app's place.
@@ -64,6 +77,7 @@ impl Engine {
             let index = self.next_desk % self.desks.len();
             self.next_desk = (index + 1) % self.desks.len();
             let share = self.share();
+            self.hold_behind_orphans(index, now);
             if !self.desks[index].has_ready() || self.desks[index].in_flight >= share {
                 barred += 1;
                 continue;
@@ -83,6 +97,19 @@ impl Engine {
             }
         }
         look
+    }
+
+    /// Sets those of an app's next orders aside that still have an attempt of an earlier assignment under way.
+    fn hold_behind_orphans(&mut self, desk: usize, now: Now) {
+        if self.orphans.is_empty() {
+            return;
+        }
+        while let Some(id) = self.desks[desk].next_ready()
+            && self.lanes.get(id).is_some_and(|lane| self.orphans.has(&lane.identity))
+        {
+            self.desks[desk].dequeue();
+            self.wait(id, ORPHAN_WAIT, now);
+        }
     }
 
     /// Permits that one app may hold: with several apps a quarter is kept for the others, so that one whose platform
@@ -112,7 +139,7 @@ impl Engine {
         self.next_ticket += 1;
         let Some(lane) = self.lanes.get_mut(id) else { return Ok(()) };
         lane.phase = LanePhase::InFlight(ticket);
-        let flight = Flight { lane: Some(id), partition: lane.partition, desk, started: now.mono };
+        let flight = Flight { whose: Whose::Lane(id), partition: lane.partition, desk, started: now.mono };
         self.flights.insert(ticket, flight);
         self.desks[desk].in_flight += 1;
         let app_id = self.desks[desk].app_id.clone();

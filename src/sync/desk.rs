@@ -106,6 +106,11 @@ impl Desk {
         self.ready.pop_front().or_else(|| self.rotation.pop_front())
     }
 
+    /// The lane that is next.
+    pub fn next_ready(&self) -> Option<LaneId> {
+        self.ready.front().or_else(|| self.rotation.front()).copied()
+    }
+
     /// How many more orders it may have in memory, where `most` may be that do not fail.
     pub fn room(&self, most: usize) -> usize {
         most.saturating_sub(self.lanes - self.failing)

@@ -15,6 +15,7 @@ use super::desk::Desk;
 use super::feed::Feed;
 use super::intake::IntakeBudget;
 use super::lane::Lanes;
+use super::orphans::Orphans;
 use super::pace::Pace;
 use super::partition::{Partition, PartitionId};
 use super::ports::{Attempts, Input, Intake, Membership, PortError, Restorer, StateReader, Ticket};
@@ -117,6 +118,7 @@ pub struct Engine {
     pub(super) next_desk: usize,
     pub(super) lanes: Lanes,
     pub(super) flights: HashMap<Ticket, Flight, foldhash::fast::RandomState>,
+    pub(super) orphans: Orphans,
     pub(super) next_ticket: u64,
     pub(super) timers: BinaryHeap<Timer>,
     pub(super) next_timer: u64,
@@ -167,6 +169,7 @@ impl Engine {
             next_desk: 0,
             lanes: Lanes::default(),
             flights: HashMap::default(),
+            orphans: Orphans::default(),
             next_ticket: 0,
             timers: BinaryHeap::new(),
             next_timer: 0,

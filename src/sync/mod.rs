@@ -40,6 +40,7 @@ pub mod log_commit;
 mod log_fakes;
 pub mod log_ports;
 pub mod noted_count;
+pub mod orphans;
 pub mod overlay;
 pub mod owed;
 pub mod pace;

@@ -14,6 +14,9 @@ impl Engine {
         let share = self.share();
         for index in 0..self.desks.len() {
             let desk = &mut self.desks[index];
+            if desk.owed == 0 && desk.in_flight == 0 {
+                desk.circuit.nothing_to_probe_with(now);
+            }
             desk.circuit.tick(now, share, desk.in_flight);
             self.look_for_token(index, now);
             self.tell_circuit(index, now);

@@ -92,7 +92,8 @@ impl Platform {
     pub(crate) fn send(&mut self, sender: Sender, attempt: &AttemptStart, now: Duration, audit: &mut Audit) {
         let push = push_of(&attempt.request);
         audit.sent(sender.worker, &push, &attempt.request);
-        if self.flights.iter().any(|flight| flight.sender == sender && flight.push.0 == push.0) {
+        let process = |sender: Sender| (sender.worker, sender.life);
+        if self.flights.iter().any(|flight| process(flight.sender) == process(sender) && flight.push.0 == push.0) {
             audit.fault(format!("{push:?} is sent while another push of its order is under way"));
         }
         let newest = self.newest.entry((sender, push.0.clone())).or_insert(push.1);

@@ -8,6 +8,7 @@ mod draining;
 mod evidence;
 pub mod fakes;
 mod give_up;
+mod giving_back;
 mod letters;
 mod partitions;
 mod pausing;
