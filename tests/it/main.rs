@@ -40,6 +40,7 @@ mod run;
 mod run_alone;
 mod run_commands;
 mod run_disk;
+mod run_given_back;
 mod run_letters;
 mod run_lost;
 mod run_refused;
