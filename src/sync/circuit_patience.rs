@@ -18,10 +18,6 @@ const PERCENT_OF_SHARE: u32 = 5;
 /// no dead letter then, and a bad order becomes one in the end.
 const CREEP: u32 = 100;
 
-/// Of a silence no more counts than the longest wait, or this where that is shorter: an order that fails is attempted within it, so
-/// that in a longer one nothing was attempted at all, as where the process stood still.
-const SILENCE: Duration = Duration::from_secs(60);
-
 const WORDS: usize = 256;
 const BITS: u32 = 64 * 256;
 
@@ -75,7 +71,6 @@ pub struct Patience {
     percent: u32,
     counted: Duration,
     at: Duration,
-    silence: Duration,
     clock: Clock,
 }
 
@@ -97,7 +92,6 @@ impl Patience {
             percent: rules.partial_percent,
             counted: Duration::ZERO,
             at: Duration::ZERO,
-            silence: longest_wait.max(SILENCE),
             clock: Clock::Runs,
         }
     }
@@ -126,7 +120,7 @@ impl Patience {
     }
 
     fn pass(&mut self, now: Duration) {
-        let passed = now.saturating_sub(self.at).min(self.silence);
+        let passed = now.saturating_sub(self.at);
         self.counted += match self.clock {
             Clock::Runs => passed,
             Clock::Creeps => passed / CREEP,
@@ -215,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_no_attempt_ends_counts_up_to_the_change_of_the_circuit_and_not_for_long() {
+    fn time_in_which_no_attempt_ends_counts_up_to_the_change_of_the_circuit() {
         let good = OrderPrint::of("0");
         for away in [CircuitState::Open, CircuitState::HalfOpen, CircuitState::Suspended] {
             let mut patience = patience();
@@ -230,10 +224,6 @@ mod tests {
             patience.note(good, 1, CircuitState::Closed, 5_010 * S);
             assert_eq!(patience.counted(), 12 * S, "{away:?}");
         }
-        let mut silent = patience();
-        silent.note(good, 0, CircuitState::Closed, S);
-        silent.note(good, 0, CircuitState::Closed, 10_000 * S);
-        assert_eq!(silent.counted(), S + 60 * S, "the longest wait");
     }
 
     #[test]

@@ -73,6 +73,26 @@ fn what_an_app_waits_for_without_a_token_is_not_its_orders_time() {
     }
 }
 
+/// Twelve times there is no token, for longer than the order waits between two attempts of its own: none of these waits is its
+/// failing, though each time others are accepted before and behind it.
+#[test]
+fn many_times_without_a_token_add_up_to_nothing() {
+    let (mut world, source) = World::with_partition(&Scene { give_up_after: 300 * S, ..Scene::default() });
+    world.token_lifetime = 5 * S;
+    sell(&mut world, &source, 0, 5);
+    world.produce(&source, &[event("tt1", "slow", 1)]);
+    sell(&mut world, &source, 1_000, 60);
+    for time in 0..12 {
+        Away::new(&["tt1"]).run(&mut world, 100 * S, &mut all_but_slow);
+        assert_eq!(world.app("tt1").circuit, "open");
+        sell(&mut world, &source, 2_000 + 100 * time, 10);
+        assert!(world.letters.is_empty(), "the time {time}: {}", world.letters[0].message);
+    }
+    world.token_lifetime = 7_200 * S;
+    sell(&mut world, &source, 4_000, 300);
+    assert_eq!(world.letters.len(), 1, "nor is it forgotten");
+}
+
 /// Orders that met the first outage stand at the end of its backlog, which leaves at ten a second, for longer than an order may fail
 /// at all; then comes another outage.
 #[test]

@@ -35,6 +35,8 @@ pub struct World {
     pub sent: Vec<(AppId, String)>,
     pub letters: Vec<DeadLetter>,
     pub tokens: HashMap<AppId, u64>,
+    /// How long a token is good for that is fetched.
+    pub token_lifetime: Duration,
     next_offset: HashMap<TopicPartition, i64>,
     epoch: u64,
     pub ended: Option<Ended>,
@@ -61,6 +63,7 @@ impl World {
             sent: Vec::new(),
             letters: Vec::new(),
             tokens: HashMap::new(),
+            token_lifetime: Duration::from_secs(7200),
             next_offset: HashMap::new(),
             epoch: 0,
             ended: None,
@@ -196,7 +199,7 @@ impl World {
         for app_id in fetches {
             let generation = self.tokens.entry(app_id.clone()).or_default();
             *generation += 1;
-            let (token, lifetime) = (TokenGeneration(*generation), Duration::from_secs(7200));
+            let (token, lifetime) = (TokenGeneration(*generation), self.token_lifetime);
             self.handle(Input::TokenFetched { app_id, token, lifetime, from: TokenFrom::Platform });
         }
     }
