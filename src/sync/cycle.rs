@@ -124,7 +124,7 @@ impl Engine {
         if !any {
             // Nothing is held that could be pushed, and what comes is given by the group.
             self.cycle.doubt = Doubt::None;
-            membership.proven();
+            membership.take_up();
         }
     }
 
@@ -190,6 +190,9 @@ impl Engine {
         self.cycle.under_way = Some(under_way);
         if self.cycle.doubt == Doubt::Raised {
             self.cycle.doubt = Doubt::BeingResolved;
+            if let Some(membership) = &mut self.ports.membership {
+                membership.take_up();
+            }
         }
         self.ports.commits.begin(cut);
         None
@@ -210,10 +213,8 @@ impl Engine {
                 self.progress += 1;
                 self.cycle.failures = 0;
                 if self.cycle.doubt == Doubt::BeingResolved {
+                    // A silence that came meanwhile raises it again, before anything starts.
                     self.cycle.doubt = Doubt::None;
-                    if let Some(membership) = &mut self.ports.membership {
-                        membership.proven();
-                    }
                 }
                 self.meters.committed(took, under_way.records);
                 for (id, position) in under_way.parts {

@@ -147,10 +147,11 @@ pub trait Intake: Send {
 /// Whether the group may have given our partitions away without our having noticed. Never waits; called from the engine
 /// thread.
 pub trait Membership: Send {
-    /// Nobody has polled for more than half the session: true from then on, until it is proven that we are a member.
+    /// Nobody has polled for more than half the session: true from then on, until the doubt is taken up.
     fn is_in_doubt(&self) -> bool;
-    /// A commit that began after the doubt has succeeded.
-    fn proven(&mut self);
+    /// A commit begins that is to prove that we are a member. A silence from here on is another one: this commit proves nothing
+    /// against it.
+    fn take_up(&mut self);
 }
 
 /// Restores partitions from the changelog. Never waits; called from the engine thread.

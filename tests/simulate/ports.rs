@@ -260,7 +260,7 @@ impl Membership for Silence {
         self.0.view().was_silent && self.0.plant != Plant::SilenceNotNoticed
     }
 
-    fn proven(&mut self) {
+    fn take_up(&mut self) {
         self.0.view().was_silent = false;
     }
 }

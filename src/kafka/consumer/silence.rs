@@ -60,7 +60,7 @@ impl Membership for GroupMembership {
         self.0.silence.look()
     }
 
-    fn proven(&mut self) {
+    fn take_up(&mut self) {
         self.0.silence.noted.store(false, Ordering::Release);
     }
 }
@@ -73,7 +73,7 @@ mod tests {
     use crate::kafka::client::tests::settings;
 
     #[test]
-    fn a_silence_stays_noted_until_membership_is_proven() {
+    fn a_silence_stays_noted_until_it_is_taken_up() {
         let mut config = settings("127.0.0.1:1");
         config.properties.insert("session.timeout.ms".to_owned(), SecretString::from("6000"));
         let mut silence = Silence::new(&config);

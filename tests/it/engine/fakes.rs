@@ -214,7 +214,7 @@ impl Membership for Edge {
         self.0.lock().unwrap().in_doubt
     }
 
-    fn proven(&mut self) {
+    fn take_up(&mut self) {
         self.0.lock().unwrap().in_doubt = false;
     }
 }
