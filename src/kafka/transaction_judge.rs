@@ -12,7 +12,8 @@ use crate::sync::ports::PortError;
 
 /// For so long a commit that the brokers deny is tried again.
 const DENIED_MAX: Duration = Duration::from_secs(20);
-/// Being fenced so often within [`FENCED_WITHIN`] is no pause of this process: somebody else has the same store.
+/// Being fenced so often within [`FENCED_WITHIN`], by transactions that had time left, is no pause of this process: somebody else
+/// has the same store.
 const FENCED_MAX: usize = 3;
 const FENCED_WITHIN: Duration = Duration::from_secs(120);
 
@@ -21,6 +22,8 @@ pub(super) struct TransactionJudge {
     config: config::Kafka,
     id: String,
     fenced: VecDeque<Instant>,
+    /// When the last transaction has run out of its time: the brokers fence it themselves then.
+    runs_out: Instant,
     /// Since when the brokers have denied what a commit needs.
     denied_since: Option<Instant>,
 }
@@ -28,12 +31,17 @@ pub(super) struct TransactionJudge {
 impl TransactionJudge {
     /// For the transactions of this id.
     pub(super) fn new(config: &config::Kafka, id: String) -> Self {
-        Self { config: config.clone(), id, fenced: VecDeque::new(), denied_since: None }
+        Self { config: config.clone(), id, fenced: VecDeque::new(), runs_out: Instant::now(), denied_since: None }
     }
 
     /// The id of the transactions.
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// A transaction begins, which the brokers end after `time`.
+    pub(super) fn begins(&mut self, time: Duration) {
+        self.runs_out = Instant::now() + time;
     }
 
     /// A commit has got through.
@@ -73,7 +81,9 @@ impl TransactionJudge {
     /// the same id is not: the two would take turns for ever.
     fn was_fenced(&mut self, doing: &str) -> PortError {
         let now = Instant::now();
-        self.fenced.push_back(now);
+        if now < self.runs_out {
+            self.fenced.push_back(now);
+        }
         self.fenced.retain(|at| now.duration_since(*at) < FENCED_WITHIN);
         if self.fenced.len() < FENCED_MAX {
             return PortError::Passing(format!(
@@ -86,5 +96,25 @@ impl TransactionJudge {
              of them, and start it with an empty directory of its own",
             self.id
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::client::tests::settings;
+
+    #[test]
+    fn a_store_has_two_workers_where_transactions_with_time_left_are_fenced_again_and_again() {
+        for (time, is_told) in [(Duration::ZERO, false), (Duration::from_secs(60), true)] {
+            let mut judge = TransactionJudge::new(&settings("127.0.0.1:1"), "group.store".to_owned());
+            let mut fence = || {
+                judge.begins(time);
+                let error = KafkaError::Flush(RDKafkaErrorCode::Fenced);
+                judge.error("a commit", &error)
+            };
+            let said: Vec<_> = (0..5).map(|_| matches!(fence(), PortError::Fatal(_))).collect();
+            assert_eq!(said, [false, false, is_told, is_told, is_told], "{time:?}");
+        }
     }
 }

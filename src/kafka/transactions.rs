@@ -180,6 +180,7 @@ impl Transactions {
         let Some(fence) = fence else { return Ok(Vec::new()) };
         let step = self.time.step();
         producer.context().with(|written| *written = Written::default());
+        self.judge.begins(self.time.whole());
         if let Err(error) = producer.begin_transaction() {
             // The producer is dropped with whatever is wrong with it.
             return Err(self.judge.error("a commit cannot begin", &error).into());
