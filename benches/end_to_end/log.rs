@@ -78,6 +78,7 @@ impl Log {
             need: Need::Map,
             read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
             judge_properties: &|_| Vec::new(),
+            judge_kafka: &|_| Vec::new(),
         });
         let expected = expect(&config.unwrap().config, &self.records, BEGINS_AT + 86_400_000_000);
         assert_eq!(expected.pushes(), self.records.len(), "{:?} {:?}", expected.outcomes, expected.reasons);

@@ -58,6 +58,7 @@ fn config() -> crate::config::Config {
         need: crate::config::Need::Run,
         read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
         judge_properties: &|_| Vec::new(),
+        judge_kafka: &|_| Vec::new(),
     };
     crate::config::load(&sources).unwrap().config
 }

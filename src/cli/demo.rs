@@ -95,6 +95,7 @@ fn settings(brokers: &str, platform: &str, store: &std::path::Path) -> anyhow::R
         need: Need::Run,
         read_file: &|path| std::fs::read_to_string(path),
         judge_properties: &|_| Vec::new(),
+        judge_kafka: &|_| Vec::new(),
     };
     Ok(load(&sources)?.config)
 }

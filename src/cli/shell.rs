@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use super::exit::{self, Exit};
 use super::render::{self, Out, Output, Reader};
 use crate::config::{self, Config, Faults, Loaded, Need, Sources};
-use crate::kafka::property_faults;
+use crate::kafka::{property_faults, whole_faults};
 
 /// Options that every command takes.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -90,6 +90,7 @@ impl Shell {
             need,
             read_file: &|path| std::fs::read_to_string(path),
             judge_properties: &property_faults::faults,
+            judge_kafka: &whole_faults::faults,
         };
         Ok(config::load(&sources))
     }

@@ -1,5 +1,6 @@
 //! What a fault says, and what it does not say because it would only follow from another.
 
+use super::Need;
 use super::load_tests::{GOOD, Given, NOTHING, told};
 
 #[test]
@@ -69,4 +70,15 @@ fn an_app_that_the_file_does_not_have_is_told_beside_those_it_has() {
     assert!(text.contains("apps.tt9.client_key") && !text.contains("which has"), "{text}");
     let text = told(&Given { file: Some(GOOD), flags: &["apps.tt9.client_key=ck"], ..NOTHING });
     assert!(text.contains("apps.tt9.secret: is missing; ") && text.ends_with(hint), "{text}");
+}
+
+#[test]
+fn what_does_not_go_together_is_told_where_it_stands_to_those_who_need_kafka() {
+    let text = GOOD.replace("topics =", "properties = { \"linger.ms\" = 5 }\ntopics =");
+    let given = Given { file: Some(&text), flags: &["kafka.properties.sasl.mechanism=PLAIN"], ..NOTHING };
+    let both = "order-sync.toml:5: kafka.properties.linger.ms: does not go together\n\
+                --set: kafka.properties: does not go together";
+    assert_eq!(told(&given), both);
+    assert_eq!(told(&Given { need: Need::Inspect, ..given }), both);
+    assert_eq!(told(&Given { need: Need::Map, ..given }), "");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::Need;
 use super::key::{Absent, Key, Kind, Section, Shape};
 use super::origin::{Layer, Origin};
 use super::properties::{self, Properties, Property};
@@ -163,7 +164,8 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> Kafka {
     let brokers = brokers(reader);
     let group_id = reader.text("group_id");
     let topics = topics(reader);
-    Kafka {
+    let given = all_properties(reader);
+    let kafka = Kafka {
         brokers,
         dead_letter_topic: own_topic(reader, "dead_letter_topic", ".dead-letters", &group_id),
         changelog_topic: own_topic(reader, "changelog_topic", ".changelog", &group_id),
@@ -174,8 +176,15 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> Kafka {
         revoke_timeout: reader.span("revoke_timeout"),
         commit_interval: reader.span("commit_interval"),
         start_from: start_from(reader),
-        properties: all_properties(reader),
+        properties: plain(&given),
+    };
+    // Mapping needs no Kafka, and what its clients need may lie on another machine.
+    if matches!(reader.context.need, Need::Run | Need::Inspect) {
+        for (name, what) in (reader.context.judge_kafka)(&kafka) {
+            tell(reader, &given, name.as_deref(), what);
+        }
     }
+    kafka
 }
 
 fn brokers(reader: &mut Reader<'_, '_>) -> String {
@@ -253,16 +262,27 @@ fn start_from(reader: &mut Reader<'_, '_>) -> StartFrom {
 }
 
 /// Both sources merged, and every fault of a property told where that property stands.
-fn all_properties(reader: &mut Reader<'_, '_>) -> BTreeMap<String, SecretString> {
+fn all_properties(reader: &mut Reader<'_, '_>) -> Properties {
     let mut merged = properties_file(reader);
     merged.extend(reader.properties("properties"));
-    let plain = merged.iter().map(|(name, property)| (name.clone(), property.value.clone())).collect();
-    for (name, what) in (reader.context.judge_properties)(&plain) {
-        let Some(Property { origin, .. }) = merged.get(&name) else { continue };
-        let path = if origin.layer == Layer::Named { name } else { format!("kafka.properties.{name}") };
-        reader.context.findings.fault(origin, path, what);
+    for (name, what) in (reader.context.judge_properties)(&plain(&merged)) {
+        tell(reader, &merged, Some(&name), what);
     }
-    plain
+    merged
+}
+
+fn plain(given: &Properties) -> BTreeMap<String, SecretString> {
+    given.iter().map(|(name, property)| (name.clone(), property.value.clone())).collect()
+}
+
+/// Tells a fault where the property stands that it is of, or where the properties do.
+fn tell(reader: &mut Reader<'_, '_>, given: &Properties, name: Option<&str>, what: String) {
+    let Some((name, Property { origin, .. })) = name.and_then(|name| Some((name, given.get(name)?))) else {
+        let from_file = reader.given("properties_file") && !reader.given("properties");
+        return reader.fault(if from_file { "properties_file" } else { "properties" }, what);
+    };
+    let path = if origin.layer == Layer::Named { name.to_owned() } else { format!("kafka.properties.{name}") };
+    reader.context.findings.fault(origin, path, what);
 }
 
 fn properties_file(reader: &mut Reader<'_, '_>) -> Properties {

@@ -53,10 +53,15 @@ pub struct Sources<'a> {
     pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
     /// What is wrong with which Kafka property; the Kafka room's knowledge.
     pub judge_properties: JudgeProperties<'a>,
+    /// What is wrong with `[kafka]` as a whole, where there is a use for it; the Kafka room's knowledge, too.
+    pub judge_kafka: JudgeKafka<'a>,
 }
 
 /// Of all properties, the names of those that cannot be used, each with why and what to do, and without its value.
 pub type JudgeProperties<'a> = &'a dyn Fn(&BTreeMap<String, SecretString>) -> Vec<(String, String)>;
+
+/// What does not go together, with the name of the property under which it is to be told, where there is one.
+pub type JudgeKafka<'a> = &'a dyn Fn(&super::Kafka) -> Vec<(Option<String>, String)>;
 
 /// Settings without a fault, and what deserves a warning all the same.
 #[derive(Debug)]
@@ -85,9 +90,9 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Faults> {
             put_app(&mut rows, &app_id, key, cell);
         }
     }
-    let Sources { need, read_file, judge_properties, .. } = *sources;
+    let Sources { need, read_file, judge_properties, judge_kafka, .. } = *sources;
     let apps_in_file = apps_in_file(&rows);
-    let mut context = Context { findings, place, need, apps_in_file, read_file, judge_properties };
+    let mut context = Context { findings, place, need, apps_in_file, read_file, judge_properties, judge_kafka };
     let config = build(&mut rows, &mut context);
     context.findings.sort();
     if context.findings.faults.is_empty() {

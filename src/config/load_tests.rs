@@ -51,6 +51,11 @@ fn load_given(given: &Given<'_>) -> Result<Loaded, Faults> {
             let named = properties.keys().filter(|name| ["acks", "enable.auto.commit"].contains(&name.as_str()));
             named.map(|name| (name.clone(), "is refused: the worker commits".to_owned())).collect()
         },
+        judge_kafka: &|kafka| {
+            let given = ["linger.ms", "sasl.mechanism"].into_iter().filter(|it| kafka.properties.contains_key(*it));
+            let at = given.map(|name| (name == "linger.ms").then(|| name.to_owned()));
+            at.map(|at| (at, "does not go together".to_owned())).collect()
+        },
     })
 }
 

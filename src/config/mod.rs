@@ -44,7 +44,7 @@ pub use duration::{format_duration, parse as parse_duration};
 pub use error_code::ErrorCodeRule;
 pub use kafka::{Kafka, StartFrom};
 pub use limits::{Limits, TextLimit};
-pub use load::{DEFAULTS, JudgeProperties, Loaded, Need, Sources, key_paths, load};
+pub use load::{DEFAULTS, JudgeKafka, JudgeProperties, Loaded, Need, Sources, key_paths, load};
 pub use log::{Log, LogFormat};
 pub use nearest::{ALIKE, nearest};
 pub use origin::{Fault, Faults, Layer, Origin};

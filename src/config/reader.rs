@@ -28,6 +28,7 @@ pub(super) struct Context<'a> {
     pub(super) apps_in_file: BTreeSet<String>,
     pub(super) read_file: &'a dyn Fn(&Path) -> io::Result<String>,
     pub(super) judge_properties: super::JudgeProperties<'a>,
+    pub(super) judge_kafka: super::JudgeKafka<'a>,
 }
 
 /// One row of one section.

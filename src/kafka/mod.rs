@@ -39,3 +39,4 @@ mod property_docs;
 mod property_names;
 mod spans;
 mod wait;
+pub mod whole_faults;

@@ -39,6 +39,22 @@ fn as_json_every_fault_is_a_line() {
 }
 
 #[test]
+fn properties_that_do_not_go_together_are_a_fault_before_anything_waits_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let properties = "[kafka.properties]\nmax.poll.interval.ms = 8000\nsession.timeout.ms = 10000\n[store]";
+    let settings = settings("127.0.0.1:1", "\"orders\"").replace("[store]", properties);
+    std::fs::write(folder.path().join("order-sync.toml"), settings).unwrap();
+    for command in [&["check", "--offline"][..], &["run"]] {
+        let output = order_sync(&folder).args(command).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let told = "order-sync.toml:6: kafka.properties.max.poll.interval.ms: ";
+        let words = ["must be >= `session.timeout.ms` (max.poll", "is 8000, and kafka.revoke_timeout is 10s: "];
+        assert!(words.iter().all(|words| text.contains(words)) && text.matches(told).count() == 2, "{text}");
+    }
+}
+
+#[test]
 fn a_directory_that_cannot_be_made_is_a_fault_of_the_store() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("store"), "a file").unwrap();

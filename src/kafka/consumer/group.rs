@@ -16,7 +16,7 @@ use crate::record::TopicPartition;
 use crate::sync::ports::Input;
 
 /// The engine keeps `kafka.revoke_timeout` itself; this much later it is not waited for any more.
-const ENGINE_GRACE: Duration = Duration::from_millis(500);
+pub(in crate::kafka) const ENGINE_GRACE: Duration = Duration::from_millis(500);
 
 impl Worker {
     pub(super) fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), Ended> {

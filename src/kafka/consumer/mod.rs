@@ -20,6 +20,7 @@ mod worker;
 
 pub(super) use fence::Fence;
 pub use fence::GroupFence;
+pub(super) use group::ENGINE_GRACE;
 pub use handle::Consumer;
 pub use shared::{GroupCommits, IntakeControl};
 pub use silence::GroupMembership;
