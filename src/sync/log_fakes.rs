@@ -90,6 +90,15 @@ impl Content {
         self.log.clear();
     }
 
+    /// Long after: what has a tombstone is gone, and the tombstone too. Markers stand in their places.
+    pub(super) fn compact(&mut self) {
+        let dead = |record: &ChangelogRecord| record.value.is_none().then(|| record.key.clone());
+        let dead: Vec<_> = self.log.iter().filter_map(|place| place.record.as_ref().and_then(dead)).collect();
+        for place in &mut self.log {
+            place.record = place.record.take().filter(|record| !dead.contains(&record.key));
+        }
+    }
+
     pub(super) fn end(&self) -> i64 {
         i64::try_from(self.log.len()).unwrap()
     }

@@ -9,11 +9,11 @@ use crate::sync::log_fakes::{FakeLog, identity, key, part, source};
 use crate::sync::log_ports::{CacheStore as _, CacheWrite, Transaction};
 
 pub(super) struct World {
-    log: FakeLog,
-    store: MemoryStore,
+    pub(super) log: FakeLog,
+    pub(super) store: MemoryStore,
     pub(super) site: RestoreSite,
     restore: Restore,
-    now: RestoreNow,
+    pub(super) now: RestoreNow,
 }
 
 const WALL_MS: i64 = 1_800_000_000_000;
