@@ -191,7 +191,7 @@ impl Engine {
 
     fn pause(&mut self, id: PartitionId, app_id: &AppId) -> Executed {
         let Some(app) = self.desks.iter().position(|desk| desk.app_id == *app_id) else {
-            return Executed::refused("no app of this id is configured on the partition's owner");
+            return Executed::refused(NO_APP);
         };
         let Some(partition) = self.partitions.get_mut(&id) else { return Executed::refused("") };
         if !partition.commanded.paused.insert(app_id.clone()) {
@@ -213,7 +213,7 @@ impl Engine {
 
     fn accept_rejections(&mut self, id: PartitionId, app_id: AppId, code: i64) -> Executed {
         if !self.desks.iter().any(|desk| desk.app_id == app_id) {
-            return Executed::refused("no app of this id is configured on the partition's owner");
+            return Executed::refused(NO_APP);
         }
         let Some(partition) = self.partitions.get_mut(&id) else { return Executed::refused("") };
         partition.commanded.accepted.entry(app_id).or_default().insert(code);
@@ -254,3 +254,5 @@ impl Engine {
 
 /// Of commands about a letter that is none.
 pub(super) const NO_LETTER: &str = "there is no dead letter of this record, or its order is gone and so is its status";
+/// Of commands about an app of which this worker sends nothing.
+pub(super) const NO_APP: &str = "no app of this id is configured on the partition's owner";

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::changelog::{LetterState, LetterStatus};
 use super::command::Outcome;
-use super::commanding::{Executed, NO_LETTER};
+use super::commanding::{Executed, NO_APP, NO_LETTER};
 use super::engine::Engine;
 use super::folding::Folding;
 use super::judging::owed;
@@ -116,6 +116,10 @@ impl Engine {
         }
         if state.dead_letter.is_none() {
             return Ok(of_order(Executed::new(Outcome::Unchanged, "its delivery is owed already")));
+        }
+        if !self.rules.apps.iter().any(|app| app.app_id == identity.app_id) {
+            // It would be owed with nobody to send it, and the letter closed.
+            return Ok(of_order(Executed::refused(NO_APP)));
         }
         let sent = request.filter(|request| is_last_request(&state, request)).map(|request| request.to_vec());
         let again = sent.or_else(|| last_request(&state, &identity, self.rules.mapper.as_ref()));

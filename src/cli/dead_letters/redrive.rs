@@ -53,7 +53,8 @@ const HELP: &str = "\
 First it is said what will be done with each, in the order in which it is: the very request of a folded
 event is sent again (`send`) unless a later state holds what it says (`superseded`); an event that never
 was folded is folded where the order stands now (`fold again`) unless the order is past it (`stale`).
-A letter that was redriven already is `refused`, whatever has become of its order since.
+A letter that was redriven already is `refused`, whatever has become of its order since; so is one of a folded
+event whose app is not in the settings: nobody would send it.
 A letter about which a command waits, as no worker has executed it yet, is left out (`waiting`) unless --again
 is given. Only what acts is given to the workers, and they decide anew: an older state never replaces a newer one.
 

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use order_sync::order::UpdateTime;
+use order_sync::order::{AppId, UpdateTime};
 use order_sync::record::{NextOffset, RecordOffset};
 use order_sync::sync::changelog::LetterState;
-use order_sync::sync::command::{Command, Outcome, Read};
+use order_sync::sync::command::{Action, Command, Outcome, Read};
 use order_sync::sync::command_ports::{CommandNews, Incoming};
 use order_sync::sync::ports::{Input, PortError};
 
-use super::commands_site::{S, Site, T, ahead, discard, fold, pause, record, redrive, reject, resume, resync, source};
-use super::world::{WALL_MS, answer, event, ok};
+use super::commands_site::{
+    S, Site, T, ahead, discard, fold, pause, record, redrive, reject, resume, resync, scene, source,
+};
+use super::fakes::FakeStore;
+use super::world::{Scene, WALL_MS, answer, event, ok};
 
 #[test]
 fn a_rejected_delivery_is_sent_again_under_its_own_stamp_with_its_very_bytes() {
@@ -259,6 +262,30 @@ fn what_must_not_be_is_refused_with_words() {
     check("far", "beyond the partition's position");
     check("gone", "no dead letter of this record");
     assert_eq!((site.world.sent.len(), site.position().commands), (1, Some(NextOffset::new(6))));
+}
+
+#[test]
+fn a_letter_of_an_app_that_is_not_configured_is_not_sent_again_and_stays_open() {
+    let both = Scene { apps: vec!["tt1", "tt2"], ..scene() };
+    let mut site = Site::over(FakeStore::default(), &both);
+    site.produce(&[event("tt2", "A", 1)]);
+    site.run(&mut reject);
+    assert_eq!(site.letter(0), (LetterState::Open, 1));
+    let mut site = site.restart();
+    site.give("r1", redrive(0));
+    site.give("p1", Action::Pause { app_id: AppId::new("tt2") });
+    site.run(&mut |_| ok());
+    let done = ["r1", "p1"].map(|id| site.done(id).unwrap());
+    assert!(done.iter().all(|done| done.outcome == Outcome::Refused), "{done:?}");
+    assert!(done[0].message.contains("no app of this id") && done[0].message == done[1].message, "{done:?}");
+    assert_eq!((site.letter(0), site.world.owed_in_store()), ((LetterState::Open, 1), 0));
+    let mut site = site.restart_with(&both);
+    site.give("r2", redrive(0));
+    site.run(&mut |_| ok());
+    assert_eq!(
+        (site.outcome("r2"), site.letter(0), site.world.sent.len()),
+        (Outcome::Sent, (LetterState::Redriven, 1), 1)
+    );
 }
 
 #[test]

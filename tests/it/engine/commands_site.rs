@@ -55,8 +55,13 @@ impl Site {
 
     /// The process dies; the next one has what was committed.
     pub fn restart(self) -> Self {
+        self.restart_with(&scene())
+    }
+
+    /// The same with other settings.
+    pub fn restart_with(self, scene: &Scene) -> Self {
         let (log, next) = (self.log, self.next);
-        Self { next, log, ..Self::over(self.world.store.clone(), &scene()) }
+        Self { next, log, ..Self::over(self.world.store.clone(), scene) }
     }
 
     pub fn produce(&mut self, values: &[String]) {
