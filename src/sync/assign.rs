@@ -280,6 +280,8 @@ impl Engine {
             position: Some(partition.position.next),
             dropped_records: usize::try_from(partition.folded.get() - partition.position.next.get()).unwrap_or(0),
             abandoned_attempts: abandoned,
+            dropped_results: partition.overlay.layers().map(|layer| layer.settled().len()).sum(),
+            dropped_commands: partition.overlay.layers().map(|layer| layer.commands().len()).sum(),
         }
         .emit(&self.meters);
     }

@@ -135,16 +135,16 @@ impl Layer {
     }
 
     fn put_command(&mut self, id: Box<str>, done: CommandDone) {
-        self.bytes += command_bytes(&id, &done);
+        self.bytes += id.len() + done.bytes();
         if let Some(old) = self.commands.get(&id) {
-            self.bytes -= command_bytes(&id, old);
+            self.bytes -= id.len() + old.bytes();
         }
         self.commands.insert(id, done);
     }
 
     fn tell_command(&mut self, id: Box<str>, done: CommandDone) {
         if !self.commands.contains_key(&id) && !self.told.contains_key(&id) {
-            self.bytes += command_bytes(&id, &done);
+            self.bytes += id.len() + done.bytes();
             self.told.insert(id, done);
         }
     }
@@ -177,10 +177,6 @@ impl Layer {
 
 fn letter_bytes(letter: &DeadLetter) -> usize {
     letter.record.as_ref().map_or(0, crate::record::Record::content_bytes) + 1024
-}
-
-fn command_bytes(id: &str, done: &CommandDone) -> usize {
-    id.len() + done.bytes()
 }
 
 /// The two layers of one partition: what is folded, and what is being committed.
@@ -241,9 +237,14 @@ impl Overlay {
         self.pending.statuses.get(offset).or_else(committing)
     }
 
+    /// All that is not committed for all that is known: the cut under way, if there is one, and what came since.
+    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
+        self.committing.as_deref().into_iter().chain([&self.pending])
+    }
+
     /// Lays both layers over an order's open letters in the store.
     pub fn lay_over(&self, identity: &Identity, open: &mut OpenLetters) {
-        for layer in self.committing.as_deref().into_iter().chain([&self.pending]) {
+        for layer in self.layers() {
             layer.statuses.lay_over(identity, open);
         }
     }

@@ -129,7 +129,16 @@ fn a_partition_that_is_taken_away_takes_its_lag_with_it() {
     meters.lag(&kept, Some(1));
     meters.lag(&taken, Some(2));
     let position = Some(NextOffset::new(7));
-    PartitionRevoked { source: &taken, position, dropped_records: 0, abandoned_attempts: 0 }.emit(&meters);
+    let (dropped_records, abandoned_attempts, dropped_results, dropped_commands) = (0, 0, 0, 0);
+    PartitionRevoked {
+        source: &taken,
+        position,
+        dropped_records,
+        abandoned_attempts,
+        dropped_results,
+        dropped_commands,
+    }
+    .emit(&meters);
     let text = meters.render();
     assert!(text.contains(r#"order_sync_consumer_lag{topic="orders",partition="0"} 1"#), "{text}");
     assert!(!text.contains(r#"partition="1""#), "{text}");

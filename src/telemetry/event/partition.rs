@@ -67,6 +67,10 @@ pub struct PartitionRevoked<'a> {
     pub dropped_records: usize,
     /// Attempts whose results will be dropped; the next owner repeats them identically.
     pub abandoned_attempts: usize,
+    /// Deliveries that were accepted or given up, which no commit says; the next owner repeats them identically.
+    pub dropped_results: usize,
+    /// Commands that were executed, and have no outcome in any commit; the next owner executes them.
+    pub dropped_commands: usize,
 }
 
 impl PartitionRevoked<'_> {
@@ -75,15 +79,18 @@ impl PartitionRevoked<'_> {
         meters.lag(self.source, None);
         let (topic, partition) = (&self.source.topic, self.source.partition);
         let position = self.position.map(NextOffset::get);
-        if self.dropped_records == 0 && self.abandoned_attempts == 0 {
+        let Self { dropped_records, abandoned_attempts, dropped_results, dropped_commands, .. } = self;
+        if dropped_records + abandoned_attempts + dropped_results + dropped_commands == 0 {
             info!(%topic, partition, position, "a partition was taken away");
         } else {
             warn!(
                 %topic,
                 partition,
                 position,
-                dropped_records = self.dropped_records,
-                abandoned_attempts = self.abandoned_attempts,
+                dropped_records,
+                abandoned_attempts,
+                dropped_results,
+                dropped_commands,
                 "a partition was taken away; its next owner repeats what was not committed"
             );
         }

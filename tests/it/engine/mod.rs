@@ -14,6 +14,7 @@ mod partitions;
 mod pausing;
 mod restoring;
 mod retention;
+mod revoked;
 pub mod scene;
 mod suspension;
 mod tokenless;
