@@ -16,7 +16,7 @@ use super::failure::port_error;
 use super::producer::Outgoing;
 use super::spans::Spans;
 use super::status::Status;
-use super::wait::serve;
+use super::wait::{drain_producer, serve};
 use crate::config;
 use crate::sync::ports::PortError;
 
@@ -76,6 +76,11 @@ impl Acknowledged {
         let receipts = Receipts { chatter: Chatter::new(config, Status::new()), tally: Mutex::default() };
         let made = client::producer(config)?.create_with_context(receipts);
         made.map(Self).map_err(|e| port_error("cannot make a producer", &e))
+    }
+
+    /// Nothing is under way: takes in what it was told meanwhile.
+    pub(super) fn rest(&self) {
+        drain_producer(&self.0);
     }
 
     /// Whether the producer has lost track of its sequence: a new one is to be made.

@@ -14,6 +14,7 @@ use super::consumer::lookup;
 use super::failure::{asking_error, describe, port_error};
 use super::status::Status;
 use super::transactions::PARTITIONS_NOTE;
+use super::wait::drain;
 use crate::config::{self, StartFrom};
 use crate::record::{NextOffset, TopicPartition};
 use crate::sync::changelog::ChangelogRecord;
@@ -185,6 +186,9 @@ impl ChangelogSource for Changelog {
     /// is about to change is not told, and asked for again until the time is up.
     fn committed(&mut self, source: &TopicPartition) -> Result<Option<NextOffset>, PortError> {
         let doing = || format!("cannot learn the group's offset of {source}");
+        if self.reading.is_none() {
+            drain(&self.committed);
+        }
         let mut list = TopicPartitionList::new();
         list.add_partition(&source.topic, source.partition);
         let found = self.committed.committed_offsets(list, ASK_TIMEOUT).map_err(|e| port_error(&doing(), &e))?;
@@ -196,6 +200,7 @@ impl ChangelogSource for Changelog {
     }
 
     fn extent(&mut self, partition: i32) -> Result<ChangelogExtent, PortError> {
+        drain(&self.uncommitted);
         let place = self.place(partition);
         let extents = lookup::extents(&self.uncommitted, std::slice::from_ref(&place), StartFrom::Earliest)
             .map_err(|e| asking_error(&format!("cannot ask how far {place} reaches"), &e))?;
@@ -238,6 +243,8 @@ impl ChangelogSource for Changelog {
             // Whatever stays assigned is put right by the next reading, which begins with this, too.
             self.committed.unassign().unwrap_or(());
         }
+        drain(&self.committed);
+        drain(&self.uncommitted);
     }
 }
 

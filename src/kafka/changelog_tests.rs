@@ -14,6 +14,24 @@ use crate::sync::restore::{BATCH_BYTES, Restore, RestoreNow, RestoreSite, Step};
 use crate::sync::units::Units;
 use crate::telemetry::Meters;
 
+/// The library says so about three times a second that no broker answers, to clients that nobody asks anything of, too.
+#[test]
+fn what_its_clients_are_told_while_nobody_asks_does_not_pile_up() {
+    let mut changelog = Changelog::connect(&settings("127.0.0.1:1")).unwrap();
+    let [busy, rested] = [false, true].map(|rests| {
+        for _ in 0..20 {
+            std::thread::park_timeout(Duration::from_millis(100));
+            if rests {
+                changelog.rest();
+            }
+        }
+        let told = [&changelog.committed, &changelog.uncommitted]
+            .map(|reader| (0..500).filter_map(|_| reader.poll(Duration::ZERO)).count());
+        told.into_iter().sum::<usize>()
+    });
+    assert!(rested <= 2 && busy > 4, "{rested} where it rests, {busy} where not");
+}
+
 /// Longer than one reading goes on for.
 const SHORT_SILENCE: Duration = Duration::from_millis(1500);
 const COMMITS: u64 = 30;

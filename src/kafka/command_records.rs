@@ -1,5 +1,7 @@
 //! What the execution of a command needs from other topics: the original record, and what its dead letter carries.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
@@ -7,6 +9,7 @@ use super::source::SourceTopics;
 use crate::config;
 use crate::record::{Record, RecordOffset, TopicPartition};
 use crate::sync::command::Action;
+use crate::sync::commit::REST_EVERY;
 use crate::sync::letter_original::letter_of;
 use crate::sync::ports::{PortError, SourceReader as _};
 
@@ -15,6 +18,8 @@ pub(super) struct CommandRecords {
     dead_letters: String,
     originals: SourceTopics,
     letters: SourceTopics,
+    /// They are looked after then.
+    rest_at: Instant,
 }
 
 /// What was found for a command.
@@ -31,6 +36,7 @@ impl CommandRecords {
             dead_letters: config.dead_letter_topic.clone(),
             originals: SourceTopics::connect_until(config, stop.clone())?,
             letters: SourceTopics::connect_until(config, stop.clone())?,
+            rest_at: Instant::now(),
         })
     }
 
@@ -52,6 +58,15 @@ impl CommandRecords {
         let content = found.and_then(|record| letter_of(&record, source, offset));
         let (kept, request) = content.map(|content| (content.original, content.request)).unzip();
         Ok(Attached { original: original.or(kept.flatten()), request: request.flatten() })
+    }
+
+    /// Looks after the readers, now and then.
+    pub(super) fn rest(&mut self) {
+        if Instant::now() >= self.rest_at {
+            self.originals.rest();
+            self.letters.rest();
+            self.rest_at = Instant::now() + REST_EVERY;
+        }
     }
 
     /// Reads single commands, of a partition of their topic, again.

@@ -1,7 +1,7 @@
 //! Reads the commands topic on a thread of its own: what the engine follows, from where it says, and with each command
 //! what its execution needs. It joins no group and commits nothing; the position is the engine's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
@@ -81,6 +81,7 @@ impl CommandsTopic {
             budget: Arc::clone(&budget),
             status,
             again: Instant::now(),
+            moved: false,
             silent: false,
             stop: stop.clone(),
         };
@@ -123,6 +124,8 @@ struct Reader {
     status: Status,
     /// Questions that failed are asked again then.
     again: Instant,
+    /// What is followed has changed since it was assigned.
+    moved: bool,
     /// Reading has failed: it is begun again, as an end that was reached before is not told of a second time.
     silent: bool,
     stop: CancellationToken,
@@ -166,12 +169,16 @@ impl Reader {
 
     /// A bounded part of what is to be done.
     fn step(&mut self) -> Result<(), Halt> {
-        let changed = self.take_asks()?;
-        let placed = self.place()?;
-        if changed || placed || (self.silent && Instant::now() >= self.again) {
+        self.records.rest();
+        self.take_asks()?;
+        let placed = self.place();
+        // Also where a question has failed behind some that have their place.
+        if self.moved || (self.silent && Instant::now() >= self.again) {
+            (self.moved, self.silent) = (false, true);
             self.assign()?;
             self.silent = false;
         }
+        placed?;
         let is_idle = self.followers.bytes() == 0 || Instant::now() < self.again;
         if self.followers.bytes() < WAITING_BYTES {
             self.poll(if is_idle { POLL } else { Duration::ZERO })?;
@@ -180,8 +187,7 @@ impl Reader {
         if Instant::now() >= self.again { self.take_turn() } else { Ok(()) }
     }
 
-    fn take_asks(&mut self) -> Result<bool, Halt> {
-        let mut changed = false;
+    fn take_asks(&mut self) -> Result<(), Halt> {
         loop {
             match self.asked.try_recv() {
                 Ok(Ask::Follow(epoch, source, from)) => {
@@ -189,10 +195,10 @@ impl Reader {
                     self.unplaced.push((epoch, source, from));
                 }
                 Ok(Ask::Leave(source)) => self.forget(&source),
-                Err(TryRecvError::Empty) => return Ok(changed),
+                Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) => return Err(Halt::Closed),
             }
-            changed = true;
+            self.moved = true;
         }
     }
 
@@ -203,21 +209,19 @@ impl Reader {
     }
 
     /// Finds out where what is newly followed begins.
-    fn place(&mut self) -> Result<bool, Halt> {
+    fn place(&mut self) -> Result<(), Halt> {
         if self.unplaced.is_empty() || Instant::now() < self.again {
-            return Ok(false);
+            return Ok(());
         }
-        let mut places: Vec<TopicPartition> = self.unplaced.iter().map(|(_, source, _)| self.at(source)).collect();
-        places.sort_unstable();
-        places.dedup();
+        let places: BTreeSet<TopicPartition> = self.unplaced.iter().map(|(_, source, _)| self.at(source)).collect();
+        let places: Vec<_> = places.into_iter().collect();
         let extents = lookup::extents(&self.consumer, &places, StartFrom::Earliest)
             .map_err(|e| port_error(&format!("cannot ask how far {} reaches", self.topic), &e))?;
         // Each is taken off once it has its place: those behind a question that failed are asked about again.
         while let Some((epoch, source, position)) = self.unplaced.first().cloned() {
             let place = self.at(&source);
             if let Some(extent) = extents.get(&place) {
-                let end = NextOffset::new(extent.high);
-                let reach = (NextOffset::new(extent.low), end);
+                let reach @ (_, end) = (NextOffset::new(extent.low), NextOffset::new(extent.high));
                 let begin = match begin(self.records.commands(), self.store.as_ref(), &source, &place, position, reach)?
                 {
                     Begin::At(next) => next,
@@ -228,12 +232,13 @@ impl Reader {
                     }
                 };
                 self.followers.follow(epoch, &source, begin);
+                self.moved = true;
                 self.tell(epoch, source, CommandNews::Followed(end))?;
             }
             self.unplaced.remove(0);
         }
         self.status.clear(&Problem::Topic(self.topic.clone()));
-        Ok(true)
+        Ok(())
     }
 
     fn at(&self, source: &TopicPartition) -> TopicPartition {
@@ -257,8 +262,7 @@ impl Reader {
             None => return Ok(()),
             Some(Ok(message)) => message,
             Some(Err(KafkaError::PartitionEOF(partition))) => {
-                self.reached(partition)?;
-                return Ok(());
+                return Ok(self.reached(partition)?);
             }
             Some(Err(error)) => {
                 let gone = [RDKafkaErrorCode::AutoOffsetReset, RDKafkaErrorCode::OffsetOutOfRange];
@@ -321,8 +325,7 @@ impl Reader {
         let Attached { original, request } = self.records.attach(&source, &turn.command.action)?;
         let Some(told) = self.followers.told(&turn) else { return Ok(()) };
         let read = Read::Command(turn.command);
-        self.hand_over(turn.epoch, source, Incoming { offset: turn.offset, read, original, request }, told)?;
-        Ok(())
+        Ok(self.hand_over(turn.epoch, source, Incoming { offset: turn.offset, read, original, request }, told)?)
     }
 
     fn hand_over(

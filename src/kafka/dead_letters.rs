@@ -101,6 +101,12 @@ impl DeadLetterTopic {
 }
 
 impl DeadLetterSink for DeadLetterTopic {
+    fn rest(&mut self) {
+        if let Some(producer) = &self.producer {
+            producer.rest();
+        }
+    }
+
     /// Blocks at most `message.timeout.ms` (30 s unless set) beyond the queueing.
     fn write(&mut self, letters: Vec<Letter>) -> Result<(), PortError> {
         if letters.is_empty() {

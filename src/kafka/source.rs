@@ -14,6 +14,7 @@ use super::chatter::Chatter;
 use super::consumer::lookup;
 use super::failure::port_error;
 use super::status::Status;
+use super::wait::drain;
 use super::{client, convert};
 use crate::config::{self, StartFrom};
 use crate::record::{NextOffset, Record, RecordOffset, TopicPartition};
@@ -109,6 +110,14 @@ impl SourceTopics {
 }
 
 impl SourceReader for SourceTopics {
+    fn rest(&mut self) {
+        if self.at.take().is_some() {
+            // Whatever stays assigned is put right by the next read.
+            self.consumer.unassign().unwrap_or(());
+        }
+        drain(&self.consumer);
+    }
+
     fn read(&mut self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<Record>, PortError> {
         match self.first_from(source, NextOffset::new(offset.get()))? {
             Found::Record(record) if record.offset == offset => return Ok(Some(record)),

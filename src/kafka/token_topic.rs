@@ -130,6 +130,7 @@ struct Watch {
 
 impl Watch {
     fn look(&mut self, consumer: &BaseConsumer<Chatter>, site: &Site) {
+        self.topics.rest();
         // A question to brokers that are away would hold up the reader's end.
         if Instant::now() < self.next || !site.producer.context().status().problems().is_empty() {
             return;

@@ -15,7 +15,7 @@ use super::consumer::lookup;
 use super::failure::port_error;
 use super::own_topics::OwnTopic;
 use super::status::Status;
-use super::wait::block_on;
+use super::wait::{block_on, drain_producer};
 use crate::config;
 use crate::sync::ports::PortError;
 
@@ -72,6 +72,11 @@ impl Topics {
     #[must_use]
     pub fn looking(self) -> Self {
         Self { missing: Missing::Told, ..self }
+    }
+
+    /// Nothing is asked for a while: takes in what the client was told meanwhile.
+    pub(super) fn rest(&self) {
+        drain_producer(&self.asker);
     }
 
     /// The cluster's id; `None` while no broker answers, or where it has none.

@@ -20,7 +20,7 @@ use super::filling::{FillError, fill};
 use super::spans::{Fallen, Spans};
 use super::transaction_judge::TransactionJudge;
 use super::transaction_time::TransactionTime;
-use super::wait::serve;
+use super::wait::{drain_producer, serve};
 use super::{changelog_topic, client};
 use crate::config;
 use crate::record::{NextOffset, TopicPartition};
@@ -160,6 +160,12 @@ impl TransactionLog for Transactions {
             self.producer = None;
         }
         done
+    }
+
+    fn rest(&mut self) {
+        if let Some(producer) = &self.producer {
+            drain_producer(producer);
+        }
     }
 
     fn recover(&mut self) -> Result<(), PortError> {

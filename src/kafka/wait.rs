@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Wake};
 use std::thread::Thread;
 use std::time::Duration;
 
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 
 /// How long a producer that has nothing to tell is left alone.
@@ -39,6 +40,24 @@ pub(super) fn serve<C: ProducerContext>(producer: &BaseProducer<C>) {
     producer.poll(Duration::ZERO);
     if producer.in_flight_count() == under_way {
         std::thread::park_timeout(LOOK);
+    }
+}
+
+/// Events that are taken in at a time. While no broker answers, the library reports so about three times a second and broker.
+const EVENTS_AT_ONCE: usize = 256;
+
+/// Takes in what the library has told a consumer that has nothing assigned: what nobody polls for piles up in its queue, at a
+/// megabyte a minute while no broker answers. A poll takes in one event, and tells of some of them only.
+pub(super) fn drain<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
+    for _ in 0..EVENTS_AT_ONCE {
+        consumer.poll(Duration::ZERO);
+    }
+}
+
+/// The same for a producer.
+pub(super) fn drain_producer<C: ProducerContext>(producer: &BaseProducer<C>) {
+    for _ in 0..EVENTS_AT_ONCE {
+        producer.poll(Duration::ZERO);
     }
 }
 

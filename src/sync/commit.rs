@@ -5,7 +5,8 @@
 //! a transaction is in `log_commit.rs`.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 use super::changelog::SettingsFrom;
 use super::dead_letter::DeadLetter;
@@ -53,6 +54,8 @@ pub trait CutCommit: Send {
     fn commit(&mut self, cut: &CommitCut) -> Result<(), PortError>;
     /// Whether no record of the source stands at or behind `next`.
     fn is_at_end(&mut self, source: &TopicPartition, next: NextOffset) -> Result<bool, PortError>;
+    /// Nothing is asked of it for a while. What its clients were told meanwhile is taken in, so that it does not pile up.
+    fn rest(&mut self) {}
     /// The worker ends; nothing more comes.
     fn close(&mut self);
 }
@@ -122,6 +125,11 @@ impl CutCommit for LocalCommit {
         self.letters.source.is_at_end(source, next)
     }
 
+    fn rest(&mut self) {
+        self.sink.rest();
+        self.letters.source.rest();
+    }
+
     fn close(&mut self) {}
 }
 
@@ -147,6 +155,9 @@ pub struct CommitThread {
     jobs: SyncSender<Job>,
 }
 
+/// How often a thread that has nothing to do looks after its clients.
+pub const REST_EVERY: Duration = Duration::from_secs(1);
+
 /// Jobs that may wait for the commit thread: one commit, and one probe per partition.
 const JOBS_MAX: usize = 4096;
 
@@ -155,13 +166,18 @@ impl CommitThread {
     pub fn new(mut commit: Box<dyn CutCommit>, inbox: Arc<dyn Inbox>) -> (Self, impl FnOnce() + Send) {
         let (jobs, queue): (_, Receiver<Job>) = sync_channel(JOBS_MAX);
         let run = move || {
-            while let Ok(job) = queue.recv() {
-                let answer = match job {
-                    Job::Commit(cut) => Input::Committed(commit.commit(&cut)),
-                    Job::ProbeEnd(source, next) => {
+            loop {
+                let answer = match queue.recv_timeout(REST_EVERY) {
+                    Ok(Job::Commit(cut)) => Input::Committed(commit.commit(&cut)),
+                    Ok(Job::ProbeEnd(source, next)) => {
                         let at_end = commit.is_at_end(&source, next);
                         Input::EndProbed { source, next, at_end }
                     }
+                    Err(RecvTimeoutError::Timeout) => {
+                        commit.rest();
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
                 };
                 if inbox.send(answer).is_err() {
                     break;

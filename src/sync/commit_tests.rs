@@ -87,3 +87,44 @@ fn letters_come_before_the_store_and_the_store_before_the_offset() {
     check(Some("letters"), &["letters"]);
     check(Some("store"), &["letters", "store"]);
 }
+
+/// Counts its rests.
+struct Idle(Arc<Mutex<usize>>);
+
+impl CutCommit for Idle {
+    fn commit(&mut self, _: &CommitCut) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    fn is_at_end(&mut self, _: &TopicPartition, _: NextOffset) -> Result<bool, PortError> {
+        Ok(true)
+    }
+
+    fn rest(&mut self) {
+        *self.0.lock().unwrap() += 1;
+    }
+
+    fn close(&mut self) {}
+}
+
+struct Nobody;
+
+impl Inbox for Nobody {
+    fn send(&self, _: Input) -> Result<(), crate::sync::ports::Closed> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_thread_without_work_looks_after_its_clients() {
+    let rests = Arc::new(Mutex::new(0));
+    let (queue, run) = CommitThread::new(Box::new(Idle(Arc::clone(&rests))), Arc::new(Nobody));
+    let thread = std::thread::spawn(run);
+    let began = std::time::Instant::now();
+    while *rests.lock().unwrap() < 2 {
+        assert!(began.elapsed() < Duration::from_secs(60));
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    drop(queue);
+    thread.join().unwrap();
+}

@@ -62,6 +62,11 @@ impl CutCommit for LogCommit {
         self.letters.source.is_at_end(source, next)
     }
 
+    fn rest(&mut self) {
+        self.log.rest();
+        self.letters.source.rest();
+    }
+
     fn close(&mut self) {
         // What the store does not take now is read from the changelog at the next start.
         if let Err(error) = self.cache.write_out() {

@@ -42,6 +42,8 @@ pub type Receipt = (TopicPartition, NextOffset);
 
 /// The transactions of this worker, one at a time.
 pub trait TransactionLog: Send {
+    /// Nothing is asked of it for a while. What its clients were told meanwhile is taken in, so that it does not pile up.
+    fn rest(&mut self) {}
     /// Writes records, letters and the offset of every part in one transaction, and commits it. Refused where a part's
     /// partition is not owned in its epoch, and where the changelog is found to end before it was known to reach: that is
     /// another log, and nothing of this may be the first that it holds. A partition whose end is not told has no receipt.
@@ -75,7 +77,8 @@ pub trait ChangelogSource: Send {
         from: NextOffset,
         visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
     ) -> Result<ReadTo, PortError>;
-    /// Nothing is read for a while: what was fetched ahead of the last reading is let go.
+    /// Nothing is read for a while: what was fetched ahead of the last reading is let go, and what its clients were told meanwhile
+    /// is taken in, so that it does not pile up.
     fn rest(&mut self) {}
 
     /// Reads on through all pauses, and returns the place up to which everything is decided.

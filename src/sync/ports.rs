@@ -116,12 +116,16 @@ pub trait UnitLedger: Send {
 
 /// Writes dead letters. Called from the commit thread.
 pub trait DeadLetterSink: Send {
+    /// Nothing is asked of it for a while. What its clients were told meanwhile is taken in, so that it does not pile up.
+    fn rest(&mut self) {}
     /// Returns when every letter is acknowledged by the broker (all in-sync replicas).
     fn write(&mut self, letters: Vec<Letter>) -> Result<(), PortError>;
 }
 
 /// Reads single records of a source topic again. Called from the commit thread.
 pub trait SourceReader: Send {
+    /// Nothing is asked of it for a while. What its clients were told meanwhile is taken in, so that it does not pile up.
+    fn rest(&mut self) {}
     /// The record at `offset`; `None` where retention or compaction has taken it.
     fn read(&mut self, source: &TopicPartition, offset: RecordOffset) -> Result<Option<Record>, PortError>;
     /// Whether no record stands at or behind `next` (the last offsets may be transaction markers).

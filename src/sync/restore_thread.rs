@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
+use super::commit::REST_EVERY;
 use super::ports::{Epoch, Inbox, Input, Restorer};
 use super::restore::{Restore, RestoreNow, RestoreSite, Step};
 use crate::record::TopicPartition;
@@ -75,7 +76,7 @@ impl RestoreThread {
 /// Takes what the engine wants; waits where there is nothing to do, and a moment where all restores wait. False at the end.
 fn take_jobs(queue: &Receiver<Job>, waiting: &mut VecDeque<Restore>, idle: &mut usize) -> bool {
     let first = if waiting.is_empty() {
-        queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        queue.recv_timeout(REST_EVERY)
     } else if *idle >= waiting.len() {
         *idle = 0;
         queue.recv_timeout(PAUSE)
