@@ -128,17 +128,23 @@ fn after_a_silence_nothing_starts_until_a_commit_has_succeeded_and_one_is_made_a
     assert_eq!(world.stamps("A").len(), 2);
 }
 
-/// The commit was made before the process was stopped a second time; its answer was read behind that.
-#[test]
-fn a_commit_proves_nothing_against_a_silence_that_came_while_it_was_under_way() {
-    let mut world = world();
+/// A partition that runs, with one event that is committed.
+fn with_one_committed(world: &mut World) -> TopicPartition {
     let source = TopicPartition::new("orders", 0);
     world.assign(&source, 1);
-    restored(&mut world, 1, &source, Ok(()));
+    restored(world, 1, &source, Ok(()));
     world.started(&source, 1);
     world.produce(&source, &[event("tt1", "A", 1)]);
     world.until_commit();
     assert!(world.finish_commit());
+    source
+}
+
+/// The commit was made before the process was stopped a second time; its answer was read behind that.
+#[test]
+fn a_commit_proves_nothing_against_a_silence_that_came_while_it_was_under_way() {
+    let mut world = world();
+    with_one_committed(&mut world);
     for is_last in [false, true] {
         world.asked.lock().unwrap().in_doubt = true;
         world.turn();
@@ -153,16 +159,7 @@ fn a_commit_proves_nothing_against_a_silence_that_came_while_it_was_under_way() 
 #[test]
 fn a_doubt_outlives_the_partitions_that_it_was_raised_over_and_ends_with_those_that_come() {
     let mut world = world();
-    let source = TopicPartition::new("orders", 0);
-    world.assign(&source, 1);
-    restored(&mut world, 1, &source, Ok(()));
-    world.started(&source, 1);
-    world.produce(&source, &[event("tt1", "A", 1)]);
-    world.turn();
-    world.answer_tokens();
-    world.pass(S);
-    world.turn();
-    assert!(world.finish_commit());
+    let source = with_one_committed(&mut world);
     world.asked.lock().unwrap().in_doubt = true;
     world.turn();
     let cut = world.asked.lock().unwrap().cuts.pop_front();
