@@ -59,6 +59,8 @@ pub enum Detail {
 
 /// How long an order may be about to be tried, behind others, for it to count as failing.
 const TURN: Duration = Duration::from_secs(1);
+/// No attempt may take longer (`douyin.request_timeout`): where one did, the process stood still.
+const ATTEMPT: Duration = Duration::from_secs(60);
 
 /// The failures of a lane's head.
 #[derive(Clone, Debug, Default)]
@@ -124,7 +126,7 @@ impl Trouble {
         if let Some((accepted_then, counted_then)) = self.last_failure
             && acceptances > accepted_then
         {
-            let latency = self.log.back().map_or(Duration::ZERO, |attempt| attempt.latency);
+            let latency = self.log.back().map_or(Duration::ZERO, |attempt| attempt.latency.min(ATTEMPT));
             self.spent += counted.saturating_sub(counted_then).min(self.wait + latency + TURN);
         }
         self.last_failure = Some((acceptances, counted));

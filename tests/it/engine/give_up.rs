@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use order_sync::douyin::verdict::{Exchange, Verdict};
+use order_sync::douyin::verdict::{Break, Exchange, Verdict};
 use order_sync::order::DeadLetterReason;
 use order_sync::record::TopicPartition;
-use order_sync::sync::ports::AttemptStart;
+use order_sync::sync::ports::{AttemptStart, Input, TokenGeneration};
 
 use super::evidence::order_of;
 use super::tokenless::Away;
@@ -91,6 +91,40 @@ fn many_times_without_a_token_add_up_to_nothing() {
     world.token_lifetime = 7_200 * S;
     sell(&mut world, &source, 4_000, 300);
     assert_eq!(world.letters.len(), 1, "nor is it forgotten");
+}
+
+/// The process is stopped for an hour beside an attempt of the order, which fails with the stop in its latency.
+#[test]
+fn a_time_in_which_the_process_stood_still_is_no_failing() {
+    let (mut world, source) = World::with_partition(&Scene { give_up_after: 900 * S, ..Scene::default() });
+    sell(&mut world, &source, 0, 5);
+    world.produce(&source, &[event("tt1", "slow", 1)]);
+    sell(&mut world, &source, 1_000, 60);
+    let mut held = None;
+    for round in 0..1_000 {
+        if held.is_some() && round % 10 == 5 {
+            break;
+        }
+        if round % 10 == 0 {
+            world.produce(&source, &[event("tt1", &format!("H{round}"), 1)]);
+        }
+        world.turn();
+        world.answer_tokens();
+        let attempts = std::mem::take(&mut world.asked.lock().unwrap().attempts);
+        let (slow, others): (Vec<_>, Vec<_>) = attempts.into_iter().partition(|attempt| order_of(attempt) == "slow");
+        world.asked.lock().unwrap().attempts.extend(others);
+        world.answer_attempts(&mut all_but_slow);
+        world.finish_commit();
+        held = slow.into_iter().next().or(held);
+        world.pass(200 * MS);
+    }
+    let ticket = held.unwrap().ticket;
+    let latency = 3_600 * S;
+    world.pass(latency);
+    let exchange = Exchange::Broken(Break::Timeout);
+    world.handle(Input::Attempted { ticket, token: TokenGeneration(1), exchange, latency });
+    sell(&mut world, &source, 2_000, 5);
+    assert!(world.letters.is_empty(), "{}", world.letters[0].message);
 }
 
 /// Orders that met the first outage stand at the end of its backlog, which leaves at ten a second, for longer than an order may fail
