@@ -31,7 +31,7 @@ impl Orphans {
 
     /// Whether the order has one under way.
     pub fn has(&self, order: &Identity) -> bool {
-        !self.by_order.is_empty() && self.by_order.contains_key(order)
+        self.by_order.contains_key(order)
     }
 
     /// Whether no order has any.

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use order_sync::config::{Secret, TokenKind};
@@ -14,6 +12,7 @@ use order_sync::sync::ports::{Attempts, Input, TokenGeneration};
 
 use crate::http_harness::{APP, Harness, douyin};
 use crate::http_server::{Reply, Seen, Server, accepted, answer, token};
+use crate::support::heard::heard;
 
 fn body(seen: &Seen) -> serde_json::Value {
     serde_json::from_slice(&seen.body).unwrap()
@@ -125,19 +124,6 @@ fn an_attempt_that_is_cut_short_still_ends() {
     assert!(matches!(exchange, Exchange::Broken(Break::Reset)), "{exchange:?}");
 }
 
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Refuses wrong secrets, gives tokens for others, echoes and breaks pushes.
 fn echoing(seen: &Seen) -> Reply {
     let body = String::from_utf8_lossy(&seen.body);
@@ -155,28 +141,26 @@ fn echoing(seen: &Seen) -> Reply {
 #[test]
 fn no_token_no_secret_and_no_password_is_ever_printed() {
     let server = Server::start(echoing);
-    let log = Captured::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
     let mut settings = douyin("http://developer.invalid");
     settings.proxy = Some(format!("http://user-canary:password-canary@{}", server.address).into());
     let mut printed = Vec::new();
-    // Where only one subscriber lives, a thread that has none switches an event off for all.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     // On this thread alone, so that the log is ours alone.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    tracing::subscriber::with_default(subscriber.finish(), || {
-        for secret in ["wrong-canary", "secret-canary"] {
-            let mut harness = Harness::on(runtime.handle().clone(), &settings, Secret::Inline(secret.into()));
-            printed.push(format!("{:?} {settings:?}", harness.edge));
-            harness.edge.fetch_token(&AppId::new(APP), TokenGeneration(0));
-            printed.push(format!("{:?}", harness.input_on(&runtime)));
-            harness.start(1);
-            printed.push(format!("{:?}", harness.input_on(&runtime)));
-        }
-    });
-    printed.push(String::from_utf8(log.0.lock().unwrap().clone()).unwrap());
+    let talkative = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+    let log = heard(
+        |said| talkative.with_writer(move || said.clone()).finish(),
+        || {
+            for secret in ["wrong-canary", "secret-canary"] {
+                let mut harness = Harness::on(runtime.handle().clone(), &settings, Secret::Inline(secret.into()));
+                printed.push(format!("{:?} {settings:?}", harness.edge));
+                harness.edge.fetch_token(&AppId::new(APP), TokenGeneration(0));
+                printed.push(format!("{:?}", harness.input_on(&runtime)));
+                harness.start(1);
+                printed.push(format!("{:?}", harness.input_on(&runtime)));
+            }
+        },
+    );
+    printed.push(log);
     let printed = printed.concat();
     for part in ["TokenRefused", "TokenFetched", "Broken(Connect)", "Broken(Reset)", "TRACE"] {
         assert!(printed.contains(part), "{part}: {printed}");

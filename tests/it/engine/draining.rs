@@ -1,6 +1,5 @@
 //! Draining on request: what is waited for, and what is said to be left.
 
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use order_sync::sync::engine::Ended;
@@ -54,8 +53,7 @@ fn shutdown_says_which_partitions_left_before_they_were_drained() {
         if is_answered {
             world.answer_attempts(&mut |_| ok());
         }
-        let (reply, _released) = sync_channel(1);
-        world.handle(Input::Revoked { partitions: vec![source], lost: true, reply });
+        let _released = world.lose(&source);
         world.answer_attempts(&mut |_| ok());
         world.turn();
         let Some(Ended::Stopped(left)) = &world.ended else { panic!("it goes on") };

@@ -1,21 +1,13 @@
 //! Partitions that are given back: the last commit, and what is still under way when they come again or do not.
 
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use order_sync::record::TopicPartition;
 use order_sync::sync::ports::{Input, PortError, TokenGeneration};
 
 use super::world::{Scene, World, answer, event, ok};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
-
-fn revoke(world: &mut World, source: &TopicPartition) -> Receiver<()> {
-    let (reply, released) = sync_channel(1);
-    world.handle(Input::Revoked { partitions: vec![source.clone()], lost: false, reply });
-    released
-}
 
 /// As an eager rebalance does: the partition is taken, and comes back at once, beside an attempt that is under way.
 #[test]
@@ -28,7 +20,7 @@ fn an_order_whose_attempt_is_still_under_way_waits_for_it_when_its_partition_com
         attempts.into_iter().partition(|a| String::from_utf8_lossy(&a.request).contains("\"A\""));
     let [slow] = <[_; 1]>::try_from(slow).unwrap();
     world.asked.lock().unwrap().attempts.extend(others);
-    let released = revoke(&mut world, &source);
+    let released = world.revoke(&source);
     world.run(S, &mut |_| ok());
     assert!(released.try_recv().is_ok());
     assert!(world.stamps("A").is_empty(), "the answer was not waited for");
@@ -54,7 +46,7 @@ fn an_app_that_waits_as_a_whole_does_so_no_longer_where_its_orders_have_left() {
         world.produce(&source, &(0..50).map(|n| event("tt1", &format!("O{n}"), 1)).collect::<Vec<_>>());
         world.run_in_steps(90 * S, 50 * MS, &mut |_| refusal.clone());
         assert_eq!(world.app("tt1").circuit, word);
-        let released = revoke(&mut world, &source);
+        let released = world.revoke(&source);
         world.run_in_steps(S, 50 * MS, &mut |_| refusal.clone());
         assert!(released.try_recv().is_ok());
         world.run_in_steps(120 * S, 50 * MS, &mut |_| refusal.clone());
@@ -74,7 +66,7 @@ fn the_last_commit_waits_out_no_earlier_failure() {
             failures += usize::from(commit_fails(&mut world));
             world.pass(10 * MS);
         }
-        let released = (!ends).then(|| revoke(&mut world, &source));
+        let released = (!ends).then(|| world.revoke(&source));
         if ends {
             world.handle(Input::Shutdown);
         }

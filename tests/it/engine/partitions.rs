@@ -1,6 +1,5 @@
 //! What the engine promises of commits, partitions and its own end, case by case, over hand-held edges.
 
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use order_sync::record::{NextOffset, TopicPartition};
@@ -136,8 +135,7 @@ fn a_revoke_commits_first_and_late_results_are_dropped() {
     world.until_started();
     world.produce(&source, &[event("tt1", "C", 1)]);
     world.turn();
-    let (reply, released) = sync_channel(1);
-    world.handle(Input::Revoked { partitions: vec![source.clone()], lost: false, reply });
+    let released = world.revoke(&source);
     world.turn();
     assert!(released.try_recv().is_err(), "the last commit is under way");
     assert!(world.finish_commit());
@@ -153,13 +151,8 @@ fn a_revoke_commits_first_and_late_results_are_dropped() {
 
 #[test]
 fn a_revoke_and_a_shutdown_do_not_wait_for_the_commit_interval() {
-    let ends: [fn(&mut World, TopicPartition); 2] = [
-        |world, source| {
-            let reply = sync_channel(1).0;
-            world.handle(Input::Revoked { partitions: vec![source], lost: false, reply });
-        },
-        |world, _| world.handle(Input::Shutdown),
-    ];
+    let ends: [fn(&mut World, TopicPartition); 2] =
+        [|world, source| drop(world.revoke(&source)), |world, _| world.handle(Input::Shutdown)];
     for end in ends {
         let (mut world, source) = World::with_partition(&Scene { commit_interval: 60 * S, ..Scene::default() });
         world.produce(&source, &[event("tt1", "A", 1)]);
@@ -205,8 +198,7 @@ fn a_revoke_ends_at_its_deadline() {
     world.produce(&source, &[event("tt1", "A", 1)]);
     world.pass(S);
     world.turn();
-    let (reply, released) = sync_channel(1);
-    world.handle(Input::Revoked { partitions: vec![source], lost: false, reply });
+    let released = world.revoke(&source);
     world.turn();
     world.pass(9 * S);
     world.turn();
@@ -222,8 +214,7 @@ fn a_partition_that_comes_back_waits_for_the_cut_under_way() {
     world.produce(&source, &[event("tt1", "A", 1)]);
     world.pass(S);
     world.turn();
-    let (reply, _released) = sync_channel(1);
-    world.handle(Input::Revoked { partitions: vec![source.clone()], lost: true, reply });
+    let _released = world.lose(&source);
     let start = world.offer(&source);
     assert!(start.try_recv().is_err(), "the store does not hold the cut yet");
     world.finish_commit();

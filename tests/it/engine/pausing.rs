@@ -1,6 +1,5 @@
 //! Commands about an app, and what comes of commands when their partition leaves or the worker is to end.
 
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use order_sync::order::AppId;
@@ -97,8 +96,7 @@ fn accepted_rejections_leave_with_their_partition() {
         (40, "closed"),
         "said by one, good for the app"
     );
-    let (reply, _released) = sync_channel(1);
-    site.world.handle(Input::Revoked { partitions: vec![source()], lost: false, reply });
+    let _released = site.world.revoke(&source());
     site.world.produce(&other, &orders(40));
     site.world.run(5 * S, &mut reject);
     assert_eq!((site.world.letters.len(), site.world.app("tt1").circuit), (59, "suspended"));
@@ -107,9 +105,8 @@ fn accepted_rejections_leave_with_their_partition() {
 #[test]
 fn what_comes_for_an_assignment_that_is_over_gives_its_budget_back() {
     let mut site = Site::new();
-    let (reply, _released) = sync_channel(1);
     site.give("s1", resync("A"));
-    site.world.handle(Input::Revoked { partitions: vec![source()], lost: false, reply });
+    let _released = site.world.revoke(&source());
     let waited = site.world.asked.lock().unwrap().refilled;
     assert!(waited > 0, "what waited is given back, too");
     site.give("s2", resync("A"));

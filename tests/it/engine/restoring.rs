@@ -1,6 +1,5 @@
 //! Partitions whose state lives in the changelog: assigned, restored, running, leaving, one way through.
 
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use order_sync::record::{NextOffset, TopicPartition};
@@ -55,8 +54,7 @@ fn a_restore_of_an_assignment_that_is_over_counts_for_nothing() {
     let mut world = world();
     let source = TopicPartition::new("orders", 0);
     world.assign(&source, 1);
-    let (reply, released) = sync_channel(1);
-    world.handle(Input::Revoked { partitions: vec![source.clone()], lost: false, reply });
+    let released = world.revoke(&source);
     world.turn();
     assert!(released.try_recv().is_ok(), "nothing is to be committed");
     assert_eq!(world.asked.lock().unwrap().cancelled, std::slice::from_ref(&source));
@@ -165,8 +163,7 @@ fn a_doubt_outlives_the_partitions_that_it_was_raised_over_and_ends_with_those_t
     let cut = world.asked.lock().unwrap().cuts.pop_front();
     assert!(cut.is_some(), "positions alone");
     // The group had expelled this worker: the partition is lost, the commit refused, and the partition comes back.
-    let (reply, _released) = sync_channel(1);
-    world.handle(Input::Revoked { partitions: vec![source.clone()], lost: true, reply });
+    let _released = world.lose(&source);
     world.handle(Input::Committed(Err(PortError::Passing("has moved on".to_owned()))));
     world.assign(&source, 1);
     restored(&mut world, 2, &source, Ok(()));
@@ -203,8 +200,7 @@ fn a_commit_that_failed_for_a_partition_that_has_left_holds_nothing_up() {
     world.pass(S);
     world.turn();
     assert!(world.asked.lock().unwrap().cuts.pop_front().is_some());
-    let (reply, _released) = sync_channel(1);
-    world.handle(Input::Revoked { partitions: vec![first.clone()], lost: true, reply });
+    let _released = world.lose(&first);
     world.handle(Input::Committed(Err(PortError::Passing("has moved on".to_owned()))));
     world.run(20 * S, &mut |_| ok());
     assert_eq!(world.stamps("B").len(), 1, "what is left is taken up");

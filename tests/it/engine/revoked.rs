@@ -1,40 +1,17 @@
 //! What the log says of a partition that is taken away.
 
-use std::io::Write;
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex};
-
-use order_sync::sync::ports::Input;
 use serde_json::{Value, json};
 
 use super::commands_site::{S, Site, pause, reject, source};
 use super::world::{event, ok};
-
-#[derive(Clone, Default)]
-struct Said(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Said {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use crate::support::heard::heard;
 
 /// The line of a partition that the group takes away at once, without a last commit.
 fn line_of(mut site: Site) -> Value {
-    let said = Said::default();
-    let writer = said.clone();
-    let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-    // Where only one subscriber lives, a thread that has none switches an event off for all.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
-    tracing::subscriber::with_default(subscriber, || {
-        let reply = sync_channel(1).0;
-        site.world.handle(Input::Revoked { partitions: vec![source()], lost: true, reply });
-    });
-    let text = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    let text = heard(
+        |said| tracing_subscriber::fmt().json().with_writer(move || said.clone()).finish(),
+        || drop(site.world.lose(&source())),
+    );
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let mut lines = lines.into_iter().filter(|line| line["fields"]["message"].to_string().contains("was taken away"));
     lines.next().unwrap_or_else(|| panic!("nothing is said: {text}"))

@@ -102,6 +102,22 @@ impl World {
         receiver
     }
 
+    /// The group takes the partition; the answer comes when it is let go.
+    pub fn revoke(&mut self, source: &TopicPartition) -> Receiver<()> {
+        self.take_away(source, false)
+    }
+
+    /// The group has given it to another already.
+    pub fn lose(&mut self, source: &TopicPartition) -> Receiver<()> {
+        self.take_away(source, true)
+    }
+
+    fn take_away(&mut self, source: &TopicPartition, lost: bool) -> Receiver<()> {
+        let (reply, released) = sync_channel(1);
+        self.handle(Input::Revoked { partitions: vec![source.clone()], lost, reply });
+        released
+    }
+
     fn start_reading(&mut self, source: &TopicPartition, start: StartAt, end: i64) {
         let at = match start {
             StartAt::Position(next) | StartAt::Behind(next, _) => next,

@@ -1,6 +1,7 @@
 //! What several integration tests need.
 
 pub mod fake_engine;
+pub mod heard;
 pub mod kafka;
 pub mod raw_produce;
 pub mod real_kafka;
