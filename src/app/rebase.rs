@@ -116,11 +116,6 @@ enum Plan {
     Lost(Told),
 }
 
-/// The cluster that a rebase would write to: a store of another one is none of its business.
-pub fn cluster_id(config: &Config) -> Result<Option<String>, PortError> {
-    Ok(Topics::connect(&config.kafka)?.cluster_id())
-}
-
 /// Writes every partition of the store into the changelog, and makes the store a cache of it. What the changelog holds
 /// already stays, save where the source topic is a new one: there its states are written on. Says how many partitions are
 /// left, of which the changelog still knows nothing.

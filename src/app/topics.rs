@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::company::Company;
+use super::worker::WorkerError;
 use crate::config;
 use crate::kafka::changelog::Changelog;
 use crate::kafka::own_topics::{Looked, OwnTopic, Weight};
@@ -13,7 +14,7 @@ use crate::kafka::topics::{Ensured, Topics};
 use crate::kafka::{transaction_rights, write_rights};
 use crate::store::SledStore;
 use crate::sync::noted_count::noted_count;
-use crate::sync::ports::{PortError, StateReader as _};
+use crate::sync::ports::{By, PortError, StateReader as _};
 use crate::sync::position;
 use crate::telemetry::event;
 
@@ -46,7 +47,9 @@ pub enum Own {
 }
 
 /// The worker that is prepared for.
-pub struct Preparing {
+pub struct Preparing<'a> {
+    /// Refuses a cluster that is not that of its store.
+    pub is_home: &'a dyn Fn(&str) -> Result<(), PortError>,
     /// Its store holds positions: a changelog that is missing then was lost.
     pub used: bool,
     /// Which topics it makes.
@@ -58,17 +61,20 @@ pub struct Preparing {
 }
 
 /// Waits until every source topic is there, and makes the worker's own topics where they are missing and may be made.
+/// A cluster that is not the store's is refused before any topic is looked at: what is missing there was never lost.
 /// Brokers that let it commit no transaction are refused before anything is made, and those that deny it the topics of its
 /// commits when these are there; without transactions, a group that has
 /// a member is refused before it is joined. `say` is told what is waited for, once per change.
 pub fn prepare(
     config: &config::Kafka,
-    mut preparing: Preparing,
+    mut preparing: Preparing<'_>,
     stop: &CancellationToken,
     say: &dyn Fn(&str),
 ) -> Result<Prepared, PortError> {
     let topics = Topics::connect(config)?;
     let (mut wait, mut told, mut seen) = (WAIT_MIN, String::new(), Seen::default());
+    let is_home = preparing.is_home;
+    let home = || topics.known_cluster_id(config)?.map_or(Ok(()), |id| is_home(&id));
     let writes_as = preparing.transactional_id.clone();
     let looks = |topic: &str| {
         say(&format!("looking in the changelog for how many partitions {topic} had"));
@@ -77,7 +83,8 @@ pub fn prepare(
     while !stop.is_cancelled() {
         // Whether they may be written can be asked when the topics are there.
         let may_write = || writes_as.as_ref().map_or(Ok(()), |id| write_rights::ask(config, id));
-        match ensure(&topics, config, &mut preparing, &mut seen, &looks).and_then(|()| may_write()) {
+        let mut ensured = || ensure(&topics, config, &mut preparing, &mut seen, &looks);
+        match home().and_then(|()| ensured()).and_then(|()| may_write()) {
             Ok(()) => return Ok(Prepared::Ready { cluster_id: topics.cluster_id() }),
             Err(PortError::Passing(_)) if stop.is_cancelled() => {}
             Err(PortError::Passing(words)) => {
@@ -95,6 +102,15 @@ pub fn prepare(
     Ok(Prepared::Stopped)
 }
 
+/// Whose fault it is that nothing is prepared: the store's, where it is of another cluster.
+pub(super) fn whose(error: PortError) -> WorkerError {
+    if matches!(error, PortError::Refused(By::Store, _)) {
+        WorkerError::Store(error)
+    } else {
+        WorkerError::Kafka(error)
+    }
+}
+
 /// What earlier looks have come to.
 #[derive(Default)]
 struct Seen {
@@ -108,7 +124,7 @@ struct Seen {
 fn ensure(
     topics: &Topics,
     config: &config::Kafka,
-    preparing: &mut Preparing,
+    preparing: &mut Preparing<'_>,
     seen: &mut Seen,
     looks: &dyn Fn(&str) -> Result<(), PortError>,
 ) -> Result<(), PortError> {

@@ -149,9 +149,10 @@ impl Site {
         let transactional_id =
             config.kafka.exactly_once.then(|| transactions::transactional_id(&config.kafka, &store.store_id()));
         let counts = topics::noted_counts(&store).map_err(unusable)?;
-        let preparing = Preparing { used, own, counts, transactional_id };
+        let is_home = |id: &str| store.check_cluster(id);
+        let preparing = Preparing { is_home: &is_home, used, own, counts, transactional_id };
         let prepared = topics::prepare(&config.kafka, preparing, &self.stop, &|what| self.say(what));
-        match prepared.map_err(WorkerError::Kafka)? {
+        match prepared.map_err(topics::whose)? {
             Prepared::Ready { cluster_id: Some(id) } => store.agree_cluster(&id).map_err(unusable)?,
             Prepared::Ready { cluster_id: None } => {}
             Prepared::Stopped => return Ok(Ended::Stopped(Drained::default())),

@@ -26,6 +26,7 @@ mod needed;
 pub mod orders;
 mod range;
 mod reading;
+mod rebase;
 pub mod render;
 pub mod replay;
 pub mod run;

@@ -17,11 +17,21 @@ pub(super) fn execute(config: &Config, skip: Skip, shell: &mut Shell) -> anyhow:
         };
         shell.out.line(line).map_err(|error| PortError::Fatal(error.to_string()))
     };
+    let in_kafka = |error| exit::fail(Exit::Kafka, error);
     let found = if config.kafka.exactly_once {
-        skip_lost::in_changelog(config, skip, &mut tell).map_err(|error| exit::fail(Exit::Kafka, error))?
+        store::check_home(config, store::cluster_id(config).map_err(in_kafka)?.as_deref())?;
+        skip_lost::in_changelog(config, skip, &mut tell).map_err(in_kafka)?
     } else {
-        skip_lost::in_store(config, &mut only_copy(config)?, skip, &mut tell)
-            .map_err(|error| exit::fail(Exit::Kafka, error))?
+        let mut store = only_copy(config)?;
+        // Another cluster's topic of this name has other offsets.
+        if let Some(cluster_id) = store::cluster_id(config).map_err(in_kafka)? {
+            let agreed = match skip {
+                Skip::Look => store.check_cluster(&cluster_id),
+                Skip::Do => store.agree_cluster(&cluster_id),
+            };
+            agreed.map_err(store::failed(config))?;
+        }
+        skip_lost::in_store(config, &mut store, skip, &mut tell).map_err(in_kafka)?
     };
     match (found, skip) {
         (0, _) => shell.out.line("no partition has lost records that were not read; nothing is changed")?,

@@ -9,10 +9,11 @@ use super::render::{self, Output};
 use super::shell::Shell;
 use crate::app::beginnings::{self, Lost};
 use crate::app::damage;
-use crate::app::rebase::{self, Behind, Told};
+use crate::app::rebase::Behind;
 use crate::app::skip_lost::Skip;
 use crate::app::worker::wall_ms;
 use crate::config::{self, Config, Need};
+use crate::kafka::topics::Topics;
 use crate::record::NextOffset;
 use crate::store::{self, Owner, SledStore};
 use crate::sync::log_ports::CacheStore as _;
@@ -83,17 +84,18 @@ The worker that uses the store must not run meanwhile. Nothing is changed. With 
 one object per partition. Where the changelog has lost its beginning, that is said on stderr for each
 partition, with whether this store holds what is gone.
 
-Exit codes: 6 there is no store, it is in use, or it cannot be read; 7 the changelog has lost its beginning, and
-this store does not hold what is gone.
+Exit codes: 6 there is no store, it is in use, cannot be read, or is of another cluster;
+7 the changelog has lost its beginning, and this store does not hold what is gone.
 
 Examples:
   order-sync store check --config order-sync.toml --output json";
 
 const REBUILD_HELP: &str = "\
 The worker that uses the store must not run meanwhile. Only with kafka.exactly_once: elsewhere the store is the
-only copy. The directory is renamed and its new name printed; nothing is deleted.
+only copy. The directory is renamed and its new name printed; nothing is deleted. Brokers that do not answer are no
+hindrance, and a store that cannot be read is set aside whatever it is of.
 
-Exit codes: 6 there is no store, it is in use, or it is the only copy.
+Exit codes: 6 there is no store, it is in use, it is the only copy, or it is of another cluster.
 
 Examples:
   order-sync store rebuild --config order-sync.toml";
@@ -102,8 +104,8 @@ const REBASE_HELP: &str = "\
 No worker of the group may run. `order-sync store --help` says when this is needed, and what it does with
 partitions that the changelog knows already. One that was cut off goes on when it is run again.
 
-Exit codes: 2 without kafka.exactly_once; 6 the store cannot be used, or a partition was left to the store that has
-it; 7 Kafka or a topic is not there.
+Exit codes: 2 without kafka.exactly_once; 6 the store cannot be used, is of another cluster, or a partition was
+left to the store that has it; 7 Kafka or a topic is not there.
 
 Examples:
   order-sync store rebase --config order-sync.toml --set kafka.exactly_once=true";
@@ -119,7 +121,8 @@ orders of that time again, each with its whole document. Raise the topic's reten
 With kafka.exactly_once the position is in the changelog, and the local store need not be there. Without, it is in
 the store, so this is run on the worker's own directory.
 
-Exit codes: 2 the positions are in the changelog, and kafka.exactly_once is false; 6 the store cannot be used; 7 Kafka.
+Exit codes: 2 the positions are in the changelog, and kafka.exactly_once is false; 6 the store cannot be used, or is of
+another cluster; 7 Kafka.
 
 Examples:
   order-sync store skip-lost --dry-run --config order-sync.toml
@@ -151,7 +154,7 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
             super::skip_lost::execute(&config, if dry_run { Skip::Look } else { Skip::Do }, shell)
         }
         Command::Rebase { set_back } => {
-            rebase_store(&config, if set_back { Behind::SetBack } else { Behind::Leave }, shell)
+            super::rebase::execute(&config, if set_back { Behind::SetBack } else { Behind::Leave }, shell)
         }
     }
 }
@@ -170,6 +173,24 @@ pub(super) fn owner(config: &Config) -> Owner {
     Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: wall_ms() }
 }
 
+/// The cluster that the settings lead to; an error while no broker answers.
+pub(super) fn cluster_id(config: &Config) -> Result<Option<String>, PortError> {
+    let known = Topics::connect(&config.kafka).and_then(|topics| topics.known_cluster_id(&config.kafka));
+    known.map_err(|error| {
+        let brokers = &config.kafka.brokers;
+        PortError::Passing(format!("which cluster kafka.brokers ({brokers}) is of cannot be asked: {error}"))
+    })
+}
+
+/// Refuses brokers of another cluster than this worker's store, for what needs none: one that is not there, that a worker has
+/// open, or that cannot be read tells nothing.
+pub(super) fn check_home(config: &Config, cluster_id: Option<&str>) -> anyhow::Result<()> {
+    let Some(cluster_id) = cluster_id.filter(|_| store::is_here(&config.store.path)) else { return Ok(()) };
+    SledStore::open_as_is(&config.store, &owner(config))
+        .map_or(Ok(()), |store| store.check_cluster(cluster_id))
+        .map_err(failed(config))
+}
+
 /// Gives errors of the store their code, and the words that these settings ask for.
 pub(super) fn failed(config: &Config) -> impl Fn(PortError) -> anyhow::Error {
     |error| exit::fail(Exit::Store, damage::advised(error, config))
@@ -178,7 +199,7 @@ pub(super) fn failed(config: &Config) -> impl Fn(PortError) -> anyhow::Error {
 fn check(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
     let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed(config))?;
     // Brokers that do not answer keep nobody from looking at a store.
-    if let Ok(Some(cluster_id)) = rebase::cluster_id(config) {
+    if let Ok(Some(cluster_id)) = cluster_id(config) {
         store.check_cluster(&cluster_id).map_err(failed(config))?;
     }
     let (lost, mut exit) = (beginnings(&config.kafka, &store), Exit::Done);
@@ -244,56 +265,17 @@ fn rebuild(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
             let words = "this store was filled without transactions and is the only copy; see `store rebase`";
             return Err(failed(config)(PortError::Fatal(words.to_owned())));
         }
+        Ok(store) => match cluster_id(config) {
+            Ok(Some(cluster_id)) => store.check_cluster(&cluster_id).map_err(failed(config))?,
+            Ok(None) => {}
+            // Nothing is deleted, and the next start compares them.
+            Err(error) => render::note(format!("whether the store is of this cluster was not looked at: {error}")),
+        },
         // One that cannot be read tells no more than the settings do.
         Err(PortError::Damaged(_)) if config.kafka.exactly_once => {}
         Err(error) => return Err(failed(config)(error)),
-        Ok(_) => {}
     }
     let to = store::set_aside(&config.store.path, wall_ms()).map_err(failed(config))?;
     shell.out.line(format!("set aside as {}; the next start rebuilds the store from the changelog", to.display()))?;
-    Ok(Exit::Done)
-}
-
-fn rebase_store(config: &Config, behind: Behind, shell: &mut Shell) -> anyhow::Result<Exit> {
-    if !config.kafka.exactly_once {
-        let words = "a rebase writes into the changelog of kafka.exactly_once; set it to true first";
-        return Err(exit::fail(Exit::Usage, PortError::Fatal(words.to_owned())));
-    }
-    let store = SledStore::open_as_is(&config.store, &owner(config)).map_err(failed(config))?;
-    if let Some(cluster_id) = rebase::cluster_id(config).map_err(|error| exit::fail(Exit::Kafka, error))? {
-        store.agree_cluster(&cluster_id).map_err(failed(config))?;
-    }
-    let result = rebase::rebase(config, &store, behind, &mut |told| {
-        let line = match told {
-            Told::Plans { source, note } => format!("{source}: {note}"),
-            Told::Wrote { source, orders, owed, next } => {
-                format!("{source}: {orders} orders and {owed} owed deliveries written; next offset {next}")
-            }
-            Told::LeftOut { source } => {
-                format!(
-                    "{source}: left out, as kafka.topics does not name its topic; its states stay in this directory alone"
-                )
-            }
-            Told::Left { source, next: None, group } => {
-                format!("{source}: left, as this store does not know it; the group goes on at offset {group}")
-            }
-            Told::Left { source, next: Some(next), group } => {
-                format!("{source}: left, as this store ends at offset {next} and the group goes on at {group}")
-            }
-            Told::Lost(lost) => {
-                format!("{}; `order-sync store skip-lost` goes on behind them", super::skip_lost::lost_text(&lost))
-            }
-        };
-        shell.out.line(line).map_err(|error| PortError::Fatal(error.to_string()))
-    });
-    let left = result.map_err(|error| exit::fail(Exit::Kafka, error))?;
-    shell.out.line(format!("the store is a cache of {} now", config.kafka.changelog_topic))?;
-    if left > 0 {
-        let words = format!(
-            "{left} partitions are left, of which the changelog knows nothing yet: run `store rebase` on the directory of the \
-             worker that had them last. Where none is left, --set-back takes what this store has"
-        );
-        return Err(exit::fail(Exit::Store, PortError::Fatal(words)));
-    }
     Ok(Exit::Done)
 }

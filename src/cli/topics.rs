@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::exit::{self, Exit};
 use super::render::Output;
 use super::shell::Shell;
+use super::store;
 use crate::app::beginnings::{self, Lost};
 use crate::app::topics::{Filled, loss_by_offsets, not_lost};
 use crate::config::{Kafka, Need};
@@ -54,7 +55,8 @@ Examples:
 const CREATE_HELP: &str = "\
 Topics that are there are looked at as `topics check` does. `order-sync topics --help` tells of each.
 
-Exit codes: 7 a topic cannot be made, is missing or does not fit, or Kafka is not there.
+Exit codes: 6 this worker's store is of another cluster; 7 a topic cannot be made, is missing or does not fit, or Kafka is
+not there.
 
 Examples:
   order-sync topics create --config order-sync.toml";
@@ -94,10 +96,12 @@ impl<'a> From<&'a Lapse> for LapseLine<'a> {
 /// Runs `order-sync topics`.
 pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     let config = shell.config(Need::Run)?;
-    let mut kafka = config.kafka;
+    let mut kafka = config.kafka.clone();
     let topics = Topics::connect(&kafka).map_err(|error| exit::fail(Exit::Kafka, error))?;
     let topics = match args.command {
         Command::Create => {
+            let cluster_id = topics.known_cluster_id(&kafka).map_err(|error| exit::fail(Exit::Kafka, error))?;
+            store::check_home(&config, cluster_id.as_deref())?;
             kafka.create_topics = true;
             topics
         }

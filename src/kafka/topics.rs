@@ -84,6 +84,15 @@ impl Topics {
         self.asker.client().fetch_cluster_id(ASK_TIMEOUT)
     }
 
+    /// The same for those who must not go on without it: an error while no broker answers. `None` where the cluster has none.
+    pub fn known_cluster_id(&self, config: &config::Kafka) -> Result<Option<String>, PortError> {
+        // Who answers this has told it.
+        if let Some(topic) = config.topics.first() {
+            self.partition_count(topic)?;
+        }
+        Ok(self.cluster_id())
+    }
+
     /// How many partitions a topic has; `None` where it does not exist. [`PortError::Passing`] while no broker answers.
     pub fn partition_count(&self, topic: &str) -> Result<Option<i32>, PortError> {
         let found = lookup::partition_count(self.asker.client(), topic);

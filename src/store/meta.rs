@@ -14,7 +14,7 @@ use super::disk::{self, Disk, Tree, Writes};
 use super::keys;
 use super::units::Units;
 use crate::order::{AppId, TimeUnit};
-use crate::sync::ports::PortError;
+use crate::sync::ports::{By, PortError};
 
 /// The format of the store as a whole: trees, rows and chunks.
 const STORE_FORMAT: u64 = 1;
@@ -214,11 +214,12 @@ impl Meta {
 }
 
 fn elsewhere(path: &Path, what: &str, has: &str, is: &str) -> PortError {
-    PortError::Fatal(format!(
-        "store directory {} belongs to {what} {has}, and this worker is of {what} {is}: give it a directory of its own in \
-         [store] path",
+    let words = format!(
+        "store directory {} belongs to {what} {has}, and this worker is of {what} {is}: see that the settings are those of its \
+         worker, or give this one a directory of its own in [store] path",
         path.display()
-    ))
+    );
+    PortError::Refused(By::Store, words)
 }
 
 impl Stored {

@@ -12,6 +12,7 @@
 
 // Modules, in alphabetical order, one per line:
 mod cli_check;
+mod cli_elsewhere;
 mod cli_frame;
 mod engine;
 mod fleet;

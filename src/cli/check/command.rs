@@ -71,12 +71,12 @@ fn check(config: &Config, offline: bool, report: &mut Report<'_>) -> anyhow::Res
         }
         Err(error) => report.fault("settings", error.to_string(), Exit::Usage)?,
     }
-    store::check(config, report)?;
+    let store = store::check(config, report)?;
     if offline {
         report.skip("kafka", "not reached: --offline")?;
         return report.skip("platform", "not reached: --offline");
     }
-    kafka::check(config, report)?;
+    kafka::check(config, store, report)?;
     match outcomes {
         Ok(outcomes) => platform::check(config, outcomes, report),
         Err(_) => report.skip("platform", "not reached: its settings are at fault"),

@@ -9,17 +9,22 @@ use crate::kafka::commands_topic;
 use crate::kafka::own_topics::{Looked, OwnTopic};
 use crate::kafka::topics::{self, Topics};
 use crate::kafka::{transaction_rights, write_rights};
+use crate::store::SledStore;
 use crate::sync::ports::PortError;
 
 /// Of a topic that is missing: for a group that has been at work, it was lost.
 const MADE_ONCE: &str = "`run` creates it for a group without offsets (`order-sync topics check` asks which this is)";
 
-pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<()> {
+pub(super) fn check(config: &Config, store: Option<SledStore>, report: &mut Report<'_>) -> anyhow::Result<()> {
     let kafka = &config.kafka;
     let asked = match Topics::connect(kafka) {
         Ok(asked) => asked,
         Err(error) => return unreachable(kafka, &error, report),
     };
+    match asked.known_cluster_id(kafka) {
+        Ok(cluster_id) => super::store::check_home(store, cluster_id.as_deref(), report)?,
+        Err(error) => return unreachable(kafka, &error, report),
+    }
     let mut widest = 0;
     for topic in &kafka.topics {
         match asked.partition_count(topic) {

@@ -8,23 +8,44 @@ use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::store::{self, Owner, SledStore};
 
-pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<()> {
+/// Gives the store where there is one that can be used: whose cluster it is of is told when brokers are reached.
+pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Option<SledStore>> {
     let path = &config.store.path;
     let shown = path.display();
     if let Err(error) = try_write(path) {
         let message = format!("{shown} cannot be written: {error}; give this user the directory, or set store.path");
-        return report.fault("store", message, Exit::Store);
+        report.fault("store", message, Exit::Store)?;
+        return Ok(None);
     }
     if !store::is_here(path) {
-        return report.ok("store", format!("{shown} holds no store yet and can be written; `run` makes one"));
+        report.ok("store", format!("{shown} holds no store yet and can be written; `run` makes one"))?;
+        return Ok(None);
     }
     // The time is a new store's birthday, and this one is not new.
     let changelog = config.kafka.exactly_once.then(|| config.kafka.changelog_topic.clone());
     let owner = Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: 0 };
     let opened = SledStore::open(&config.store, &owner);
-    match opened.and_then(|store| store.check_units(&settings::units(config))) {
-        Ok(()) => report.ok("store", format!("{shown} opens, and no other process has it")),
-        Err(error) => report.fault("store", damage::advised(error, config).to_string(), Exit::Store),
+    match opened.and_then(|store| store.check_units(&settings::units(config)).map(|()| store)) {
+        Ok(store) => {
+            report.ok("store", format!("{shown} opens, and no other process has it"))?;
+            Ok(Some(store))
+        }
+        Err(error) => {
+            report.fault("store", damage::advised(error, config).to_string(), Exit::Store)?;
+            Ok(None)
+        }
+    }
+}
+
+/// Whether the brokers are those of the store's cluster.
+pub(super) fn check_home(
+    store: Option<SledStore>,
+    cluster_id: Option<&str>,
+    report: &mut Report<'_>,
+) -> anyhow::Result<()> {
+    match store.zip(cluster_id).map(|(store, cluster_id)| store.check_cluster(cluster_id)) {
+        Some(Err(error)) => report.fault("store", error.to_string(), Exit::Store),
+        Some(Ok(())) | None => Ok(()),
     }
 }
 
