@@ -84,7 +84,7 @@ The worker that uses the store must not run meanwhile. Nothing is changed. With 
 one object per partition. Where the changelog has lost its beginning, that is said on stderr for each
 partition, with whether this store holds what is gone.
 
-Exit codes: 6 there is no store, it is in use, cannot be read, or is of another cluster;
+Exit codes: 6 there is no store, it is in use, cannot be read, or is of another cluster or changelog than the settings;
 7 the changelog has lost its beginning, and this store does not hold what is gone.
 
 Examples:
@@ -95,7 +95,8 @@ The worker that uses the store must not run meanwhile. Only with kafka.exactly_o
 only copy. The directory is renamed and its new name printed; nothing is deleted. Brokers that do not answer are no
 hindrance, and a store that cannot be read is set aside whatever it is of.
 
-Exit codes: 6 there is no store, it is in use, it is the only copy, or it is of another cluster.
+Exit codes: 6 there is no store, it is in use, it is the only copy, or it is of another cluster or changelog than the
+settings.
 
 Examples:
   order-sync store rebuild --config order-sync.toml";
@@ -243,6 +244,11 @@ fn check(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
         );
         shell.out.line(format!("{} can be read; {regime}", config.store.path.display()))?;
     }
+    // What it holds is told all the same. Of another regime it may rightly be, as before a rebase.
+    let owner = owner(config);
+    if store.changelog().is_some() && owner.changelog.is_some() {
+        store.check_changelog(&owner).map_err(failed(config))?;
+    }
     Ok(exit)
 }
 
@@ -260,7 +266,14 @@ fn beginnings(kafka: &config::Kafka, store: &SledStore) -> Vec<Lost> {
 }
 
 fn rebuild(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
-    match SledStore::open_as_is(&config.store, &owner(config)) {
+    let owner = owner(config);
+    let opened = SledStore::open_as_is(&config.store, &owner).and_then(|store| {
+        if store.changelog().is_some() {
+            store.check_changelog(&owner)?;
+        }
+        Ok(store)
+    });
+    match opened {
         Ok(store) if store.changelog().is_none() => {
             let words = "this store was filled without transactions and is the only copy; see `store rebase`";
             return Err(failed(config)(PortError::Fatal(words.to_owned())));

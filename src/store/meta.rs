@@ -152,12 +152,18 @@ impl Meta {
         owner: &Owner,
         used: bool,
     ) -> Result<(), PortError> {
+        self.check_changelog(path, owner, used)?;
         if self.stored.changelog == owner.changelog {
             return Ok(());
         }
-        if !used {
-            self.stored.changelog.clone_from(&owner.changelog);
-            return self.write(disk);
+        self.stored.changelog.clone_from(&owner.changelog);
+        self.write(disk)
+    }
+
+    /// Whether [`Self::agree_changelog`] would take it.
+    pub(super) fn check_changelog(&self, path: &Path, owner: &Owner, used: bool) -> Result<(), PortError> {
+        if !used || self.stored.changelog == owner.changelog {
+            return Ok(());
         }
         let shown = path.display();
         Err(PortError::Fatal(match (&self.stored.changelog, &owner.changelog) {
@@ -171,7 +177,8 @@ impl Meta {
             ),
             (Some(has), Some(is)) => format!(
                 "store directory {shown} is a cache of the changelog {has}, and kafka.changelog_topic is {is}: set it back, \
-                 or give this worker an empty directory in [store] path"
+                 or stop every worker and have `order-sync store rebase` write the states into {is}. An empty directory in \
+                 [store] path is right only where {is} holds them already, as after a rebase of another directory"
             ),
         }))
     }

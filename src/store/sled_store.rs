@@ -91,6 +91,12 @@ impl SledStore {
         lock(&self.shared.meta).changelog().map(str::to_owned)
     }
 
+    /// Whether [`SledStore::open`] would take it for this regime. Nothing is remembered by asking.
+    pub fn check_changelog(&self, owner: &Owner) -> Result<(), PortError> {
+        let used = self.has_positions()?;
+        lock(&self.shared.meta).check_changelog(&self.shared.path, owner, used)
+    }
+
     /// From now on the store is a cache of this changelog, which holds all that it holds. Places in an earlier one mean
     /// nothing there: what the store has is read anew from this one.
     pub fn adopt_changelog(&self, topic: &str) -> Result<(), PortError> {

@@ -1,4 +1,4 @@
-//! Commands beside a store of another cluster than the settings lead to.
+//! Commands beside a store of another cluster, or of another changelog, than the settings lead to.
 
 use std::path::Path;
 
@@ -104,4 +104,23 @@ fn a_cache_of_another_cluster_is_neither_set_aside_nor_rebased() {
     // Nothing is deleted by it, and a store that makes trouble may have to go while the brokers are away.
     let (code, said) = told(&folder, &["store", "rebuild", "--set", &silent]);
     assert!(code == 0 && said.contains("set aside as") && said.contains("was not looked at"), "{code} {said}");
+}
+
+#[test]
+fn a_cache_of_another_changelog_is_told_to_be_rebased_and_not_set_aside() {
+    let folder = site(SILENT, None, Some("shop.changelog"));
+    let renamed = ["--set", "kafka.changelog_topic=shop.other"];
+    let words = "is a cache of the changelog shop.changelog, and kafka.changelog_topic is shop.other: ";
+    for command in [&["store", "check"][..], &["store", "rebuild"], &["check", "--offline"], &["run"]] {
+        let args = [command, &renamed].concat();
+        check(&folder, &args, 6, words);
+        check(&folder, &args, 6, "`order-sync store rebase`");
+    }
+    check(&folder, &["store", "check", renamed[0], renamed[1]], 6, "orders/0: next offset 74");
+    let words = "and kafka.exactly_once is false: its states may be behind";
+    check(&folder, &["store", "rebuild", "--set", "kafka.exactly_once=false"], 6, words);
+    // What cannot be read names nothing.
+    std::fs::write(folder.path().join("store/db"), [0xA5; 4096]).unwrap();
+    let (code, said) = told(&folder, &["store", "rebuild", renamed[0], renamed[1]]);
+    assert!(code == 0 && said.contains("set aside as"), "{code} {said}");
 }
