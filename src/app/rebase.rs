@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rebase_look::{self, Look, there};
+use super::former::Former;
+use super::rebase_look::{self, Look};
+use super::rebase_plan::{Plan, Planner, Task};
 use super::rebased::{Onto, rebased};
 use super::skip_lost::Lost;
 use super::worker::wall_ms;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::kafka::changelog::Changelog;
 use crate::kafka::rebase::RebaseLog;
 use crate::kafka::source::SourceTopics;
@@ -19,7 +21,6 @@ use crate::store::SledStore;
 use crate::sync::changelog::{ChangelogKey, ChangelogRecord};
 use crate::sync::changelog_id::ChangelogId;
 use crate::sync::command::{Command, CommandDone, Outcome, Read, read};
-use crate::sync::log_ports::ChangelogSource as _;
 use crate::sync::ports::{PortError, SourceReader as _, StateReader as _};
 use crate::sync::{owed, refill};
 
@@ -34,6 +35,18 @@ const PASSED: &str =
 /// What a rebase says: all that it is going to do before it does any of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
+    /// The store had less of a partition than the changelog that it is a cache of, and has all of it now.
+    Brought {
+        /// The source partition.
+        source: TopicPartition,
+        /// That changelog.
+        from: String,
+    },
+    /// Whether the store has everything that its workers have committed is not known.
+    Unasked {
+        /// The changelog that would tell.
+        changelog: String,
+    },
     /// A partition is going to be written.
     Plans {
         /// The source partition.
@@ -80,42 +93,6 @@ pub enum Behind {
     SetBack,
 }
 
-/// What is done with one partition.
-struct Task {
-    source: TopicPartition,
-    onto: Onto,
-    /// The oldest offset of the source topic, where that is a new one.
-    anew: Option<NextOffset>,
-    /// What is done about the source topic.
-    note: &'static str,
-}
-
-impl Task {
-    fn new(source: TopicPartition, onto: Onto, anew: Option<NextOffset>) -> Self {
-        let note = if anew.is_some() {
-            "the source topic is a new one: it is read from its beginning, and every record of it counts as new"
-        } else {
-            "goes on where it was"
-        };
-        Self { source, onto, anew, note }
-    }
-
-    fn set_back(source: TopicPartition) -> Self {
-        let note = "the group is set back to this store: what it has pushed since is pushed again";
-        Self { source, onto: Onto::Nothing, anew: None, note }
-    }
-}
-
-/// What a rebase has to do with a partition.
-enum Plan {
-    Nothing,
-    Write(Task),
-    /// The store knows less of it than the group has committed, and the changelog nothing: what is told of that.
-    Left(Told),
-    /// Nothing, and records of it are lost: what is told of that.
-    Lost(Told),
-}
-
 /// Writes every partition of the store into the changelog, and makes the store a cache of it. What the changelog holds
 /// already stays, save where the source topic is a new one: there its states are written on. Says how many partitions are
 /// left, of which the changelog still knows nothing.
@@ -132,16 +109,17 @@ pub fn rebase(
     rebase_look::refuse_members(&log, kafka, &counts)?;
     // The store is what a missing one is made from.
     super::topics::ensure_rebasable(&topics, kafka)?;
-    let mut changelog = Changelog::connect(kafka)?;
-    let mut look = Look { log: &log, records: SourceTopics::connect(kafka)?, counts };
+    let look = Look { log: &log, records: SourceTopics::connect(kafka)?, counts };
+    let (changelog, former) = (Changelog::connect(kafka)?, Former::of(store, config, &topics)?);
+    let mut planner = Planner { kafka, store, behind, look, changelog, former };
     let (mut tasks, mut left) = (Vec::new(), 0);
-    for source in sources(&look.counts, store) {
-        if !look.counts.contains_key(&*source.topic) {
+    for source in sources(&planner.look.counts, store) {
+        if !planner.look.counts.contains_key(&*source.topic) {
             // A topic that was taken out of the settings may be gone, or have had partitions that the changelog has not.
             tell(Told::LeftOut { source })?;
             continue;
         }
-        match plan(&mut look, &mut changelog, kafka, store, source, behind)? {
+        match planner.plan(source, tell)? {
             Plan::Nothing => {}
             Plan::Lost(told) => tell(told)?,
             Plan::Left(told) => {
@@ -154,7 +132,11 @@ pub fn rebase(
             }
         }
     }
-    let mut records = look.records;
+    let is_written = |task: &Task| task.onto == Onto::Nothing;
+    if let Some(changelog) = store.changelog().filter(|_| !planner.is_up_to_date() && tasks.iter().any(is_written)) {
+        tell(Told::Unasked { changelog })?;
+    }
+    let Planner { mut changelog, look: Look { mut records, .. }, .. } = planner;
     for task in tasks {
         if task.onto == Onto::Itself {
             refill::refill(&mut changelog, store, &task.source, wall_ms())?;
@@ -170,50 +152,6 @@ pub fn rebase(
 /// Those of the store, and those that other workers' stores hold.
 fn sources(counts: &BTreeMap<String, Option<i32>>, store: &SledStore) -> BTreeSet<TopicPartition> {
     rebase_look::partitions(counts).into_iter().chain(store.sources()).collect()
-}
-
-fn plan(
-    look: &mut Look<'_>,
-    changelog: &mut Changelog,
-    kafka: &config::Kafka,
-    store: &SledStore,
-    source: TopicPartition,
-    behind: Behind,
-) -> Result<Plan, PortError> {
-    let held = store.position(&source)?;
-    let Some(there) = there(changelog, kafka, &source)? else {
-        let next = held.as_ref().map(|held| held.next);
-        if let Some(group) = changelog.committed(&source)?.filter(|group| next.is_none_or(|next| next < *group)) {
-            return Ok(match behind {
-                Behind::SetBack if next.is_some() => Plan::Write(Task::set_back(source)),
-                Behind::SetBack | Behind::Leave => Plan::Left(Told::Left { source, next, group }),
-            });
-        }
-        let Some(held) = held else { return Ok(Plan::Nothing) };
-        let anew = look.begin_of_a_new_topic(&source, &held)?;
-        return Ok(Plan::Write(Task::new(source, Onto::Nothing, anew)));
-    };
-    let anew = look.begin_of_a_new_topic(&source, &there)?;
-    if anew.is_some() {
-        return Ok(Plan::Write(Task::new(source, Onto::Itself, anew)));
-    }
-    match held {
-        Some(held) if !is_settled(store, kafka, held.commit_number, there.commit_number) => {
-            Err(PortError::Fatal(format!(
-                "the changelog {} holds {source} at offset {} already, and the store at {}: a rebase writes into a changelog \
-                 that knows nothing of a partition. Which of them is right is for you to say: delete the topic, or move the \
-                 store away",
-                kafka.changelog_topic, there.next, held.next
-            )))
-        }
-        Some(_) | None => Ok(look.lost(&source, &there)?.map_or(Plan::Nothing, |lost| Plan::Lost(Told::Lost(lost)))),
-    }
-}
-
-/// A cache may be behind, never ahead; and equal numbers are what an earlier rebase has left.
-fn is_settled(store: &SledStore, kafka: &config::Kafka, held: u64, there: u64) -> bool {
-    let is_cache = store.changelog().as_ref() == Some(&kafka.changelog_topic);
-    held == there || is_cache && held < there
 }
 
 fn partition(log: &RebaseLog, records: &mut SourceTopics, store: &SledStore, task: &Task) -> Result<Told, PortError> {

@@ -7,7 +7,7 @@ use super::store;
 use crate::app::rebase::{self, Behind, Told};
 use crate::config::Config;
 use crate::store::SledStore;
-use crate::sync::ports::PortError;
+use crate::sync::ports::{By, PortError};
 
 /// Runs `order-sync store rebase`.
 pub(super) fn execute(config: &Config, behind: Behind, shell: &mut Shell) -> anyhow::Result<Exit> {
@@ -22,7 +22,12 @@ pub(super) fn execute(config: &Config, behind: Behind, shell: &mut Shell) -> any
     let result = rebase::rebase(config, &held, behind, &mut |told| {
         shell.out.line(line(told)).map_err(|error| PortError::Fatal(error.to_string()))
     });
-    let left = result.map_err(|error| exit::fail(Exit::Kafka, error))?;
+    let left = result.map_err(|error| match error {
+        PortError::Refused(By::Store, _) | PortError::Damaged(_) => exit::fail(Exit::Store, error),
+        error @ (PortError::Passing(_) | PortError::Fatal(_) | PortError::Refused(By::Kafka, _)) => {
+            exit::fail(Exit::Kafka, error)
+        }
+    })?;
     shell.out.line(format!("the store is a cache of {} now", config.kafka.changelog_topic))?;
     if left > 0 {
         let words = format!(
@@ -36,6 +41,13 @@ pub(super) fn execute(config: &Config, behind: Behind, shell: &mut Shell) -> any
 
 fn line(told: Told) -> String {
     match told {
+        Told::Brought { source, from } => {
+            format!("{source}: had less than the changelog {from}, and has all of it now")
+        }
+        Told::Unasked { changelog } => format!(
+            "the changelog {changelog} was not asked: where the worker of this store was killed, its last ten seconds may be \
+             missing, stamps that commands (resync, redrive) gave then among them; give such commands again afterwards"
+        ),
         Told::Plans { source, note } => format!("{source}: {note}"),
         Told::Wrote { source, orders, owed, next } => {
             format!("{source}: {orders} orders and {owed} owed deliveries written; next offset {next}")

@@ -41,7 +41,8 @@ pub enum Command {
     #[command(after_help = REBASE_HELP)]
     Rebase {
         /// Write partitions of which the group has committed more than this store knows, too, and set the group back: their
-        /// events are read and pushed again from there. For when no newer store is left
+        /// events are read and pushed again from there. For when no newer store is left. The changelog that the store is a
+        /// cache of is not asked either
         #[arg(long)]
         set_back: bool,
     },
@@ -69,7 +70,8 @@ rebase   for a store that was filled with kafka.exactly_once = false, or whose c
          source topic that ends before the position, or has another record where the last one was,
          counts as a new one: it is read from its beginning, and states and stamps stay. A partition
          of which the group has committed more than this store knows is left for the store that has
-         it (exit code 6).
+         it (exit code 6). Where kafka.changelog_topic has another name now, the store is brought up
+         to what the old changelog knows first; where that is gone, it says what may be missing.
 skip-lost
          for workers that were away for longer than their source topic keeps records: the group goes on
          behind those that nobody has read, with the states and stamps that it has.
@@ -105,8 +107,8 @@ const REBASE_HELP: &str = "\
 No worker of the group may run. `order-sync store --help` says when this is needed, and what it does with
 partitions that the changelog knows already. One that was cut off goes on when it is run again.
 
-Exit codes: 2 without kafka.exactly_once; 6 the store cannot be used, is of another cluster, or a partition was
-left to the store that has it; 7 Kafka or a topic is not there.
+Exit codes: 2 without kafka.exactly_once; 6 the store cannot be used, is of another cluster, cannot be brought to what
+its old changelog knows, or a partition was left to the store that has it; 7 Kafka or a topic is not there.
 
 Examples:
   order-sync store rebase --config order-sync.toml --set kafka.exactly_once=true";

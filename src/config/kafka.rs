@@ -98,7 +98,7 @@ pub(super) const SECTION: Section = Section {
             kind: Kind::Text,
             absent: Absent::Nothing("\"order-sync.changelog\""),
             doc: "Where state lives with exactly_once: compacted, with the partition count of the source topics. When left \
-                  out: the group's name and `.changelog`.",
+                  out: the group's name and `.changelog`. To change it later takes `order-sync store rebase`.",
         },
         Key {
             name: "create_topics",

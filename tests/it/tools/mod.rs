@@ -15,6 +15,7 @@ mod planting;
 mod racing;
 mod rebased;
 mod redriving;
+mod renamed;
 mod replay;
 mod replay_apply;
 mod replay_pace;

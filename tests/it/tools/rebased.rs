@@ -51,7 +51,7 @@ fn real_kafka_what_became_of_letters_is_known_after_a_rebase_onto_a_new_changelo
     assert_eq!(statuses(&world), before);
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
