@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::chatter::Chatter;
 use super::client;
 use super::failure::{describe, port_error};
-use super::status::Status;
+use super::status::{Problem, Status};
 use super::topics::Topics;
 use crate::config;
 use crate::record::RecordOffset;
@@ -30,8 +30,10 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// How often it is looked whether the topic is there. A reader alone may hear of it late, and a writer never.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// And how soon after it was gone.
+/// And how soon after it was gone, or could not be read.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long brokers that were away are given to answer: the reader's end waits for it.
+const ANSWER: Duration = Duration::from_millis(500);
 
 /// Reads and writes the topic until it is dropped.
 pub struct TokenTopic {
@@ -79,6 +81,7 @@ impl TokenTopic {
             config: config.clone(),
             next: Instant::now() + LOOK_EVERY,
             gone: None,
+            unread: None,
         };
         let site = Arc::new(Site { topic, producer, trouble: Mutex::default() });
         let stop = CancellationToken::new();
@@ -126,17 +129,27 @@ struct Watch {
     next: Instant,
     /// Where the topic is gone, what keeps it from being made; empty where nothing does.
     gone: Option<String>,
+    /// Reading has failed: it goes on anew then, as an end that was reached before is not told of a second time.
+    unread: Option<Instant>,
 }
 
 impl Watch {
     fn look(&mut self, consumer: &BaseConsumer<Chatter>, site: &Site) {
         self.topics.rest();
-        // A question to brokers that are away would hold up the reader's end.
-        if Instant::now() < self.next || !site.producer.context().status().problems().is_empty() {
+        let topic = site.topic.as_str();
+        if self.unread.is_some_and(|again| Instant::now() >= again) {
+            self.unread = go_on(consumer, topic).err().map(|_| Instant::now() + LOOK_AGAIN);
+        }
+        if Instant::now() < self.next {
             return;
         }
         self.next = Instant::now() + LOOK_EVERY;
-        let topic = site.topic.as_str();
+        let status = site.producer.context().status();
+        // A long question to brokers that are away would hold up the reader's end.
+        if status.stands(&Problem::Brokers) && !self.topics.answers(topic, ANSWER) {
+            return;
+        }
+        status.clear(&Problem::Brokers);
         match self.topics.partition_count(topic) {
             Ok(Some(_)) if self.gone.take().is_some() => {
                 // Another worker may have written to it meanwhile; our place in the one before says nothing.
@@ -171,8 +184,21 @@ impl Watch {
 
 /// Reads it from its beginning on.
 fn begin(consumer: &BaseConsumer<Chatter>, topic: &str) -> Result<(), KafkaError> {
+    read_from(consumer, topic, Offset::Beginning)
+}
+
+/// Reads on from where it stands.
+fn go_on(consumer: &BaseConsumer<Chatter>, topic: &str) -> Result<(), KafkaError> {
+    let position = consumer.position()?;
+    match position.find_partition(topic, 0).map(|element| element.offset()) {
+        Some(next @ Offset::Offset(_)) => read_from(consumer, topic, next),
+        _ => begin(consumer, topic),
+    }
+}
+
+fn read_from(consumer: &BaseConsumer<Chatter>, topic: &str, next: Offset) -> Result<(), KafkaError> {
     let mut partition = TopicPartitionList::new();
-    partition.add_partition_offset(topic, 0, Offset::Beginning)?;
+    partition.add_partition_offset(topic, 0, next)?;
     consumer.assign(&partition)
 }
 
@@ -204,6 +230,7 @@ fn read(
                 let what = format!("topic {} cannot be read: {words}; it needs Read, Write and Describe", site.topic);
                 tracing::debug!(topic = site.topic, error = words, "the token topic cannot be read");
                 site.is_in_trouble(Some(what));
+                watch.unread = Some(Instant::now() + LOOK_AGAIN);
             }
         }
     }
@@ -217,4 +244,47 @@ fn entry(message: &BorrowedMessage<'_>) -> Option<LogEntry> {
         offset: RecordOffset::new(message.offset()),
         timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::client::tests::settings;
+    use crate::kafka::embedded::EmbeddedBroker;
+    use crate::sync::ports::Closed;
+
+    struct Ignored;
+
+    impl TokenLogReader for Ignored {
+        fn read(&self, _: LogEntry) -> Result<(), Closed> {
+            Ok(())
+        }
+    }
+
+    fn eventually(what: &str, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(40);
+        while !holds() {
+            assert!(Instant::now() < deadline, "not within 40 s: {what}");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    /// Nothing is written meanwhile, so no record would say so: neither to the reader nor to the writer.
+    #[test]
+    fn brokers_that_are_back_are_no_trouble_any_more() {
+        let broker = EmbeddedBroker::start(&[("order-sync.tokens", 1)]).unwrap();
+        let mut config = settings(broker.brokers());
+        config.group_id = "order-sync".to_owned();
+        let tokens = TokenTopic::start(&config, Box::new(Ignored)).unwrap();
+        let (site, writer) = (Arc::clone(&tokens.site), tokens.writer());
+        writer.append("hello", b"there");
+        let unread = || site.trouble.lock().unwrap().is_some();
+        for _ in 0..2 {
+            broker.down().unwrap();
+            eventually("the reader tells it", unread);
+            eventually("the writer tells it", || site.producer.context().status().stands(&Problem::Brokers));
+            broker.up().unwrap();
+            eventually("it is over", || writer.trouble().is_none());
+        }
+    }
 }

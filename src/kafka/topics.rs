@@ -14,7 +14,7 @@ use super::client::{self, ASK_TIMEOUT};
 use super::consumer::lookup;
 use super::failure::port_error;
 use super::own_topics::OwnTopic;
-use super::status::Status;
+use super::status::{Problem, Status};
 use super::wait::{block_on, drain_producer};
 use crate::config;
 use crate::sync::ports::PortError;
@@ -97,6 +97,10 @@ impl Topics {
     pub fn partition_count(&self, topic: &str) -> Result<Option<i32>, PortError> {
         let found = lookup::partition_count(self.asker.client(), topic);
         let doing = format!("cannot look up topic {topic}");
+        if found.is_ok() {
+            // What kept them from answering once is not the reason of what fails later.
+            self.chatter.status().clear(&Problem::Brokers);
+        }
         found.map_err(|error| match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::TopicAuthorizationFailed) => PortError::Passing(format!(
                 "{doing}: the brokers deny this user the operation Describe on it; grant it, and Read, and Write on topics of \
@@ -104,6 +108,11 @@ impl Topics {
             )),
             _ => self.with_reason(&port_error(&doing, &error)),
         })
+    }
+
+    /// Whether any broker answers so soon.
+    pub(super) fn answers(&self, topic: &str, within: Duration) -> bool {
+        self.asker.client().fetch_metadata(Some(topic), within).is_ok()
     }
 
     /// Whether a topic is gone for certain. Takes a second where it is not there.
