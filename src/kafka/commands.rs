@@ -18,7 +18,7 @@ use super::client;
 use super::command_feed::{Ask, Feed};
 use super::command_records::{Attached, CommandRecords};
 use super::consumer::lookup;
-use super::failure::{describe, port_error};
+use super::failure::{Halt, describe, port_error};
 use super::status::{Problem, Status};
 use crate::config::{self, StartFrom};
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
@@ -34,8 +34,8 @@ use crate::telemetry::event;
 const POLL: Duration = Duration::from_millis(50);
 /// Bytes of commands, with their records, that the engine may hold.
 const ENGINE_BYTES: usize = 8 << 20;
-/// Bytes of commands that wait their turn; more are not read until some are executed.
-const WAITING_BYTES: usize = 16 << 20;
+/// Bytes of commands that wait their turn; more are not read until some are executed. In unit tests one command fills it.
+const WAITING_BYTES: usize = if cfg!(test) { 1 } else { 16 << 20 };
 /// Partitions that may come and go while the reader is busy.
 const ASKS_MAX: usize = 16_384;
 /// What to do about a topic that is not what it was.
@@ -126,27 +126,9 @@ struct Reader {
     again: Instant,
     /// What is followed has changed since it was assigned.
     moved: bool,
-    /// Reading has failed: it is begun again, as an end that was reached before is not told of a second time.
+    /// Reading has failed, or rests: it is begun again, as an end that was reached before is not told of a second time.
     silent: bool,
     stop: CancellationToken,
-}
-
-/// Why a step did not go on: the engine is gone, or a broker did not answer.
-enum Halt {
-    Closed,
-    Failed(PortError),
-}
-
-impl From<Closed> for Halt {
-    fn from(_: Closed) -> Self {
-        Self::Closed
-    }
-}
-
-impl From<PortError> for Halt {
-    fn from(error: PortError) -> Self {
-        Self::Failed(error)
-    }
 }
 
 impl Reader {
@@ -172,16 +154,22 @@ impl Reader {
         self.records.rest();
         self.take_asks()?;
         let placed = self.place();
+        let has_room = self.followers.bytes() < WAITING_BYTES;
         // Also where a question has failed behind some that have their place.
-        if self.moved || (self.silent && Instant::now() >= self.again) {
+        if self.moved || (self.silent && has_room && Instant::now() >= self.again) {
             (self.moved, self.silent) = (false, true);
             self.assign()?;
             self.silent = false;
         }
         placed?;
-        let is_idle = self.followers.bytes() == 0 || Instant::now() < self.again;
-        if self.followers.bytes() < WAITING_BYTES {
-            self.poll(if is_idle { POLL } else { Duration::ZERO })?;
+        let waits = Instant::now() < self.again;
+        if !has_room && waits {
+            // Until the question is answered no turn is taken that would make room. The client is heard all the same.
+            self.silent = true;
+            self.consumer.unassign().map_err(|e| port_error(&format!("cannot leave {}", self.topic), &e))?;
+        }
+        if has_room || waits {
+            self.poll(if self.followers.bytes() == 0 || waits { POLL } else { Duration::ZERO })?;
         }
         self.tell_progress()?;
         if Instant::now() >= self.again { self.take_turn() } else { Ok(()) }
@@ -348,3 +336,7 @@ impl Reader {
         self.inbox.send(Input::Commands(CommandInput { epoch, source, news }))
     }
 }
+
+#[cfg(test)]
+#[path = "commands_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::sync::ports::PortError;
+use crate::sync::ports::{Closed, PortError};
 
 /// What happened, with the words of librdkafka. Most failures of a broker pass; those of a wrong request do not.
 pub(super) fn port_error(doing: &str, error: &KafkaError) -> PortError {
@@ -48,6 +48,24 @@ pub(super) fn never_passes(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::InvalidArgument
             | RDKafkaErrorCode::PolicyViolation
     )
+}
+
+/// Why a step of a thread that serves the engine did not go on: the engine is gone, or a broker did not answer.
+pub(super) enum Halt {
+    Closed,
+    Failed(PortError),
+}
+
+impl From<Closed> for Halt {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<PortError> for Halt {
+    fn from(error: PortError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 #[cfg(test)]
