@@ -113,15 +113,14 @@ impl Engine {
             Doubt::Raised => {}
         }
         let running = |p: &&mut Partition| p.phase == Phase::Running;
-        let mut any = false;
         for partition in self.partitions.values_mut().filter(running) {
-            any = true;
             // One whose start is not known yet has no position to commit; that is told soon.
             if partition.end_at_start.is_some() && !partition.overlay.is_dirty() {
                 partition.overlay.advance(partition.folded);
             }
         }
-        if !any {
+        // One that is being restored pushes nothing yet; once it runs, it proves it by the commit of its position.
+        if self.partitions.values().all(|partition| partition.phase == Phase::Leaving) {
             // Nothing is held that could be pushed, and what comes is given by the group.
             self.cycle.doubt = Doubt::None;
             membership.take_up();

@@ -172,6 +172,34 @@ fn a_doubt_outlives_the_partitions_that_it_was_raised_over_and_ends_with_those_t
     assert_eq!((world.stamps("A").len(), world.owed_in_store()), (1, 0), "what is owed is pushed");
 }
 
+/// What it owes may have been gone on with elsewhere, while the process was stopped over its restore.
+#[test]
+fn a_partition_that_is_restored_over_a_silence_pushes_nothing_until_a_commit_has_succeeded() {
+    let mut world = world();
+    let source = with_one_committed(&mut world);
+    let _released = world.lose(&source);
+    world.assign(&source, 1);
+    world.asked.lock().unwrap().in_doubt = true;
+    world.turn();
+    restored(&mut world, 2, &source, Ok(()));
+    world.started(&source, 1);
+    world.until_commit();
+    assert!(world.asked.lock().unwrap().attempts.is_empty(), "another worker may have gone on with A");
+    assert_eq!(world.asked.lock().unwrap().cuts.len(), 1, "positions alone");
+    assert!(world.finish_commit());
+    world.run(S, &mut |_| ok());
+    assert_eq!((world.stamps("A").len(), world.owed_in_store()), (1, 0));
+}
+
+/// What comes after it is given by the group.
+#[test]
+fn a_silence_over_no_partition_holds_nothing_up() {
+    let mut world = world();
+    world.asked.lock().unwrap().in_doubt = true;
+    world.turn();
+    assert!(!world.asked.lock().unwrap().in_doubt, "it is over");
+}
+
 #[test]
 fn a_commit_that_failed_for_a_partition_that_has_left_holds_nothing_up() {
     let scene = Scene { truth: Truth::Changelog, max_lanes: 1, ..Scene::default() };
