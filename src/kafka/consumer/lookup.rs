@@ -94,3 +94,33 @@ pub(in crate::kafka) fn partition_count<C: rdkafka::ClientContext>(
         Some(code) => Err(KafkaError::MetadataFetch(code)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::kafka::client;
+    use crate::kafka::embedded::EmbeddedBroker;
+
+    /// Within so much time the client library does not wait for what it asks about a topic: it takes the topic for unknown.
+    const SLOW: Duration = Duration::from_millis(400);
+
+    #[test]
+    fn a_topic_that_a_slow_broker_was_not_asked_about_before_is_known_at_the_first_question() {
+        let broker = EmbeddedBroker::start(&[("known", 1), ("orders", 2)]).unwrap();
+        let config = client::tests::settings(broker.brokers());
+        let consumer: BaseConsumer = client::reader(&config).unwrap().create().unwrap();
+        let partition = |topic: &str, number| TopicPartition::new(topic, number);
+        ends(&consumer, &[partition("known", 0)]).unwrap();
+        broker.delay(SLOW).unwrap();
+        let asked = [partition("orders", 0), partition("orders", 1)];
+        assert_eq!(ends(&consumer, &asked).unwrap().len(), 2);
+
+        // One that was not there a moment ago, too: nobody waits for the client to look by itself.
+        let later = [partition("later", 0)];
+        assert_eq!(ends(&consumer, &later).unwrap_err().rdkafka_error_code(), Some(RDKafkaErrorCode::UnknownPartition));
+        broker.create_topic("later", 1).unwrap();
+        assert_eq!(ends(&consumer, &later).unwrap().len(), 1);
+    }
+}
