@@ -50,11 +50,20 @@ impl Site {
         eventually("the worker's topics", || {
             topics.ensure_changelog(&config, || Ok(None)).is_ok() && topics.ensure_dead_letters(&config).is_ok()
         });
+        Self::holding(config, at(&topic, 0), partitions)
+    }
+
+    /// The group's next worker, when the one before has left; the topic has one partition.
+    pub fn of(config: Kafka, source: TopicPartition) -> Self {
+        Self::holding(config, source, 1)
+    }
+
+    fn holding(config: Kafka, source: TopicPartition, partitions: i32) -> Self {
         let engine = FakeEngine::start(ROOMY);
         let consumer = Consumer::start(&config, engine.inbox(), Arc::clone(&engine.budget)).unwrap();
         let held = usize::try_from(partitions).unwrap();
         eventually("every partition", || engine.holds() == held);
-        Self { config, source: at(&topic, 0), engine, consumer }
+        Self { config, source, engine, consumer }
     }
 
     pub fn epoch(&self) -> Epoch {
