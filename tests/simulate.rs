@@ -43,10 +43,14 @@ mod ports;
 mod producer;
 #[path = "simulate/script.rs"]
 mod script;
+#[path = "simulate/selling.rs"]
+mod selling;
 #[path = "simulate/settings.rs"]
 mod settings;
 #[path = "simulate/statuses.rs"]
 mod statuses;
+#[path = "simulate/tokens.rs"]
+mod tokens;
 #[path = "simulate/turnstile.rs"]
 mod turnstile;
 #[path = "simulate/worker.rs"]

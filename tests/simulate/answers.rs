@@ -13,6 +13,7 @@ use super::plant::Plant;
 use super::platform::{Platform, Sender, partition_of, push_of};
 use super::ports::{number, source};
 use super::statuses::Status;
+use super::tokens::away;
 
 impl Life {
     /// What the engine asked in its turn.
@@ -32,15 +33,19 @@ impl Life {
             }
             let epoch = view.owned.get(&partition_of(&push.0)).map_or(0, |epoch| epoch.0);
             let sender = Sender { worker: self.worker, life: self.number, epoch };
-            platform.send(sender, &attempt, now, &mut kafka.audit);
+            platform.send(sender, &attempt, self.token, now, &mut kafka.audit);
             if self.wire.plant == Plant::SentTwice {
-                platform.send(sender, &attempt, now, &mut kafka.audit);
+                platform.send(sender, &attempt, self.token, now, &mut kafka.audit);
             }
         }
         self.look_through();
         for app_id in fetches {
-            self.token += 1;
-            let (token, lifetime) = (TokenGeneration(self.token), Duration::from_secs(7200));
+            let Some((token, lifetime)) = platform.token(self.wire.kafka().now) else {
+                self.tell(Input::TokenRefused { app_id, refused: away() });
+                continue;
+            };
+            self.token = token;
+            let token = TokenGeneration(token);
             self.tell(Input::TokenFetched { app_id, token, lifetime, from: TokenFrom::Platform });
         }
         for (epoch, partition, start) in begun {

@@ -9,7 +9,7 @@ use order_sync::sync::changelog::{ChangelogKey, ChangelogRecord, Debt, Gathered,
 use order_sync::sync::letter::Letter;
 use order_sync::sync::ports::Position;
 
-use super::orders::{Due, Orders};
+use super::orders::{Due, Never, Orders};
 use super::script::{Log, Stand};
 use super::statuses::Status;
 
@@ -202,7 +202,8 @@ impl Audit {
         let mut paid = Paid::default();
         for (key, debt) in owed {
             let push = (key.identity.order_id.to_string(), key.stamp.0);
-            let letter = new.offsets.get(&push).map(|offset| (*offset, "rejected_by_platform"));
+            let never = self.orders[partition].never(&push);
+            let letter = new.offsets.get(&push).copied().zip(never);
             if let Some(owed) = debt.owed() {
                 let again = due.perhaps.remove(&push);
                 if !due.pushes.remove(&push) && again.is_none() {
@@ -220,13 +221,10 @@ impl Audit {
                 }
             } else {
                 let is_taken = self.taken.get(&push.0).is_some_and(|stamps| stamps.contains(&push.1));
-                let is_rejected = self.orders[partition].is_poison(&push);
-                if !new.owed.remove(&push) || !(is_taken || is_rejected) {
+                if !new.owed.remove(&push) || !(is_taken || never.is_some()) {
                     self.fault(format!("{push:?} is settled, and was not owed or not taken"));
                 }
-                if is_rejected {
-                    paid.letters.extend(letter);
-                }
+                paid.letters.extend(letter);
                 paid.settled.insert(push);
             }
         }
@@ -296,17 +294,17 @@ impl Audit {
         }
     }
 
-    /// Whether the platform never takes the push.
-    pub(crate) fn is_poison(&self, push: &Push) -> bool {
-        self.orders.iter().any(|orders| orders.is_poison(push))
+    /// Why the push is a dead letter in the end, where the platform never takes it.
+    pub(crate) fn never(&self, push: &Push) -> Never {
+        self.orders.iter().find_map(|orders| orders.never(push))
     }
 
-    /// Whether everything that is produced and given has come to its end.
-    pub(crate) fn is_finished(&self, produced: &[usize], given: &[usize]) -> bool {
+    /// Whether everything that is produced and given has come to its end, but for what this order owes.
+    pub(crate) fn is_finished(&self, produced: &[usize], given: &[usize], but: Option<&str>) -> bool {
         self.partitions.iter().zip(produced.iter().zip(given)).all(|(committed, (end, given))| {
             let is_read =
                 usize::try_from(committed.next) == Ok(*end) && usize::try_from(committed.commands) == Ok(*given);
-            is_read && committed.owed.is_empty()
+            is_read && committed.owed.iter().all(|(order, _)| Some(order.as_str()) == but)
         })
     }
 
@@ -314,7 +312,7 @@ impl Audit {
     pub(crate) fn history(&mut self) {
         let mut expected: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         let pushes = self.orders.iter().flat_map(|orders| &orders.pushes);
-        for ((order, stamp), _) in pushes.filter(|(_, (_, is_poison))| !is_poison) {
+        for ((order, stamp), _) in pushes.filter(|(_, (_, never))| never.is_none()) {
             expected.entry(order.clone()).or_default().push(*stamp);
         }
         if self.taken != expected {

@@ -64,6 +64,10 @@ impl World {
                 self.workers[worker].deaf_until = self.now + Duration::from_millis(self.rng.u64(500..20_000));
                 self.note(&format!("{worker} does not reach its coordinator"));
             }
+            39 => {
+                self.platform.tokens.evict();
+                self.note("every token is refused");
+            }
             _ => {}
         }
     }

@@ -13,7 +13,7 @@ use order_sync::sync::engine::{Ended, Engine, Ports, Turn};
 use order_sync::sync::followers::Followers;
 use order_sync::sync::letter::Origin;
 use order_sync::sync::log_commit::LogCommit;
-use order_sync::sync::ports::{Assigned, Epoch, Input, TokenGeneration};
+use order_sync::sync::ports::{Assigned, Epoch, Input};
 use order_sync::sync::restore::{Restore, RestoreNow, RestoreSite, Step};
 use order_sync::sync::rules::Now;
 use order_sync::sync::status::StatusBoard;
@@ -235,8 +235,8 @@ impl Life {
     /// Everything that can go on now goes on. Says how the engine ended, where it did.
     pub(crate) fn run(&mut self, platform: &mut Platform) -> Option<Ended> {
         let now = self.wire.kafka().now;
-        for (ticket, exchange, latency) in platform.answers(self.worker, self.number, now) {
-            self.tell(Input::Attempted { ticket, token: TokenGeneration(self.token), exchange, latency });
+        for answer in platform.answers(self.worker, self.number, now) {
+            self.tell(answer);
         }
         for (_, swept) in self.pages.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>() {
             self.tell(Input::Swept(swept));

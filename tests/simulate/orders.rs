@@ -9,6 +9,9 @@ use order_sync::sync::command::{CommandDone, Outcome as Said};
 use super::audit::Push;
 use super::script::{Command, Kind, Log, Order, Outcome, RETAIN_MS, Stand, Way, apply};
 
+/// Why the platform never takes a push.
+pub(crate) type Never = Option<&'static str>;
+
 /// One partition.
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
@@ -17,8 +20,8 @@ pub(crate) struct Orders {
     pub(crate) done: BTreeMap<String, CommandDone>,
     /// Whether the app is paused.
     pub(crate) is_paused: bool,
-    /// Every push that was ever owed: the offset that it belongs to, and whether the platform never takes it.
-    pub(crate) pushes: BTreeMap<Push, (i64, bool)>,
+    /// Every push that was ever owed: the offset that it belongs to, and why it is a dead letter where the platform never takes it.
+    pub(crate) pushes: BTreeMap<Push, (i64, Never)>,
     /// Letters of records that were set aside before anything was pushed, as commands have left them.
     pub(crate) aside: BTreeMap<i64, LetterState>,
     /// Letters of rejected pushes that a command has sent again, with their stamps.
@@ -51,9 +54,9 @@ pub(crate) struct Due {
 }
 
 impl Orders {
-    /// Whether the platform never takes the push.
-    pub(crate) fn is_poison(&self, push: &Push) -> bool {
-        self.pushes.get(push).is_some_and(|(_, is_poison)| *is_poison)
+    /// Why the push is a dead letter in the end, where the platform never takes it.
+    pub(crate) fn never(&self, push: &Push) -> Never {
+        self.pushes.get(push).and_then(|(_, never)| *never)
     }
 
     /// The states of all orders.
@@ -90,13 +93,13 @@ impl Orders {
 
     fn fold(&mut self, log: &Log, offset: i64, way: Way, due: &mut Due) -> Outcome {
         let event = &log.events[usize::try_from(offset).unwrap()];
-        if way == Way::Log && matches!(event.kind, Kind::Good | Kind::Poison | Kind::Unmappable) {
+        if way == Way::Log && matches!(event.kind, Kind::Good | Kind::Poison | Kind::Stubborn | Kind::Unmappable) {
             self.newest_ms = self.newest_ms.max(event.at_ms);
         }
         let outcome = apply(&mut self.states, event, offset, self.removed, way);
         match outcome {
             Outcome::Advanced(stamp) => {
-                self.owe((event.order.clone(), stamp), offset, event.kind == Kind::Poison, due);
+                self.owe((event.order.clone(), stamp), offset, event.kind.never(), due);
             }
             Outcome::SetAside(reason) => {
                 self.aside.insert(offset, LetterState::Open);
@@ -115,9 +118,9 @@ impl Orders {
         if state.is_final && is_old { Ok(()) } else { Err(format!("{order} leaves, at its end or not, old or not")) }
     }
 
-    fn owe(&mut self, push: Push, offset: i64, is_poison: bool, due: &mut Due) {
+    fn owe(&mut self, push: Push, offset: i64, never: Never, due: &mut Due) {
         due.pushes.insert(push.clone());
-        self.pushes.insert(push, (offset, is_poison));
+        self.pushes.insert(push, (offset, never));
     }
 
     /// Executes a command as the contract has it; what it is said to have come to must be that.
@@ -150,15 +153,15 @@ impl Orders {
     fn resync(&mut self, order: &str, at_ms: i64, due: &mut Due) -> (Said, Option<i64>) {
         let Some(state) = self.states.get_mut(order) else { return (Said::Refused, None) };
         state.stand.0 = (at_ms / 1000).max(state.stand.0 + 1);
-        let ((stamp, offset), is_poison) = (state.stand, state.content.1 == Kind::Poison);
-        self.owe((order.to_owned(), stamp), offset, is_poison, due);
+        let ((stamp, offset), never) = (state.stand, state.content.1.never());
+        self.owe((order.to_owned(), stamp), offset, never, due);
         (Said::Sent, Some(stamp))
     }
 
     /// Whether a push of this record's order may have been rejected and stand as its letter.
     fn may_be_rejected(&self, log: &Log, offset: i64) -> bool {
         let order = &log.events[usize::try_from(offset).unwrap()].order;
-        self.pushes.iter().any(|(push, (_, is_poison))| *is_poison && push.0 == *order)
+        self.pushes.iter().any(|(push, (_, never))| never.is_some() && push.0 == *order)
     }
 
     fn redrive(
@@ -213,7 +216,7 @@ impl Orders {
             Outcome::Unchanged(stamp) => {
                 let push = (log.events[usize::try_from(offset).unwrap()].order.clone(), stamp);
                 let mut expect = vec![(Said::Unchanged, None)];
-                if self.pushes.get(&push).is_some_and(|(_, is_poison)| *is_poison) {
+                if self.never(&push).is_some() {
                     // Where its delivery stands as a dead letter, it is owed again.
                     due.perhaps.insert(push, offset);
                     expect.push((Said::Folded, Some(stamp)));
@@ -231,13 +234,13 @@ impl Orders {
     fn send_again(&mut self, offset: i64, stamp: Option<i64>, said: Said, due: &mut Due) -> Vec<(Said, Option<i64>)> {
         let last = |push: &Push| self.states.get(&push.0).is_some_and(|state| state.stand.0 == push.1);
         let mut expect = vec![(Said::Refused, None), (Said::Superseded, None), (Said::Unchanged, None)];
-        let rejected = self.pushes.iter().filter(|(push, (_, is_poison))| *is_poison && Some(push.1) == stamp);
-        let found = rejected.map(|(push, _)| push.clone()).find(last);
-        if let (Said::Sent, Some(push)) = (said, found) {
+        let never = self.pushes.iter().filter_map(|(push, (_, never))| Some((push.clone(), (*never)?)));
+        let found = never.filter(|(push, _)| Some(push.1) == stamp).find(|(push, _)| last(push));
+        if let (Said::Sent, Some((push, never))) = (said, found) {
             expect.push((said, stamp));
             self.sent_again.insert((offset, push.1));
             due.dealt_with.insert(offset, LetterState::Redriven);
-            self.owe(push, offset, true, due);
+            self.owe(push, offset, Some(never), due);
         }
         expect
     }

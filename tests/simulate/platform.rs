@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use order_sync::douyin::verdict::{Answer, Break, Exchange};
-use order_sync::sync::ports::{AttemptStart, Ticket};
+use order_sync::sync::ports::{AttemptStart, Input, Ticket, TokenGeneration};
 
 use super::audit::{Audit, Push};
 use super::plant::Plant;
+use super::tokens::Tokens;
+
+/// A failure that may pass.
+const BUSY: &str = r#"{"err_code":-1,"err_msg":"busy","body":""}"#;
 
 /// How the platform is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,7 @@ pub(crate) struct Sender {
 struct Flight {
     sender: Sender,
     ticket: Ticket,
+    token: u64,
     push: Push,
     /// When it arrives and is taken, where it does and has not.
     arrives: Option<Duration>,
@@ -46,6 +51,7 @@ pub(crate) struct Platform {
     pub(crate) weather: Weather,
     pub(crate) rng: fastrand::Rng,
     pub(crate) plant: Plant,
+    pub(crate) tokens: Tokens,
     flights: Vec<Flight>,
     /// The newest stamp that each sender has sent of each order.
     newest: BTreeMap<(Sender, String), i64>,
@@ -84,12 +90,19 @@ pub(crate) fn partition_of(order: &str) -> usize {
 }
 
 impl Platform {
-    pub(crate) fn new(rng: fastrand::Rng, plant: Plant) -> Self {
-        Self { weather: Weather::Fair, rng, plant, flights: Vec::new(), newest: BTreeMap::new() }
+    pub(crate) fn new(rng: fastrand::Rng, plant: Plant, tokens: Tokens) -> Self {
+        Self { weather: Weather::Fair, rng, plant, tokens, flights: Vec::new(), newest: BTreeMap::new() }
     }
 
-    /// A worker sends a request.
-    pub(crate) fn send(&mut self, sender: Sender, attempt: &AttemptStart, now: Duration, audit: &mut Audit) {
+    /// A worker sends a request, with this token.
+    pub(crate) fn send(
+        &mut self,
+        sender: Sender,
+        attempt: &AttemptStart,
+        token: u64,
+        now: Duration,
+        audit: &mut Audit,
+    ) {
         let push = push_of(&attempt.request);
         audit.sent(sender.worker, &push, &attempt.request);
         let process = |sender: Sender| (sender.worker, sender.life);
@@ -101,16 +114,18 @@ impl Platform {
             audit.fault(format!("{push:?} is sent after {newest}"));
         }
         *newest = push.1;
-        let fate = if audit.is_poison(&push) && self.weather == Weather::Fair {
-            Fate::NotTaken(answer(200, r#"{"err_code":40003,"err_msg":"openid","body":""}"#))
-        } else {
-            match self.fate(partition_of(&push.0)) {
-                Fate::Taken if audit.is_poison(&push) => {
-                    Fate::NotTaken(answer(200, r#"{"err_code":40003,"err_msg":"openid","body":""}"#))
-                }
-                Fate::AnswerLost if audit.is_poison(&push) => Fate::NotTaken(Exchange::Broken(Break::Timeout)),
-                fate => fate,
+        let refusal = match audit.never(&push) {
+            _ if self.tokens.refuses(token, now, audit) => {
+                Some(r#"{"err_code":40002,"err_msg":"access_token","body":""}"#)
             }
+            Some("rejected_by_platform") => Some(r#"{"err_code":40003,"err_msg":"openid","body":""}"#),
+            Some(_) => Some(BUSY),
+            None => None,
+        };
+        let fate = match (self.fate(partition_of(&push.0)), refusal) {
+            (Fate::Taken, Some(body)) => Fate::NotTaken(answer(200, body)),
+            (Fate::AnswerLost, Some(_)) => Fate::NotTaken(Exchange::Broken(Break::Timeout)),
+            (fate, _) => fate,
         };
         let latency = match (self.weather, self.rng.u8(..10)) {
             (Weather::Fair, _) => Duration::from_millis(self.rng.u64(1..20)),
@@ -125,7 +140,12 @@ impl Platform {
         };
         let arrives = is_taken.then(|| now + latency.mul_f64(self.rng.f64()));
         let (ticket, answers) = (attempt.ticket, now + latency);
-        self.flights.push(Flight { sender, ticket, push, arrives, answers, latency, exchange });
+        self.flights.push(Flight { sender, ticket, token, push, arrives, answers, latency, exchange });
+    }
+
+    /// A worker fetches a token; nobody answers while nothing is taken.
+    pub(crate) fn token(&mut self, now: Duration) -> Option<(u64, Duration)> {
+        (self.weather != Weather::Outage).then(|| self.tokens.give(now))
     }
 
     fn fate(&mut self, partition: usize) -> Fate {
@@ -144,7 +164,7 @@ impl Platform {
             1 => Fate::NotTaken(Exchange::Broken(Break::Connect)),
             2 => Fate::NotTaken(Exchange::Broken(Break::Timeout)),
             3 if one_in > 1 => Fate::AnswerLost,
-            _ => Fate::NotTaken(answer(200, r#"{"err_code":-1,"err_msg":"busy","body":""}"#)),
+            _ => Fate::NotTaken(answer(200, BUSY)),
         }
     }
 
@@ -160,9 +180,13 @@ impl Platform {
     }
 
     /// The answers for a worker's life that are there by `now`.
-    pub(crate) fn answers(&mut self, worker: usize, life: u64, now: Duration) -> Vec<(Ticket, Exchange, Duration)> {
+    pub(crate) fn answers(&mut self, worker: usize, life: u64, now: Duration) -> Vec<Input> {
         let due = |f: &mut Flight| (f.sender.worker, f.sender.life) == (worker, life) && f.answers <= now;
-        self.flights.extract_if(.., due).map(|f| (f.ticket, f.exchange, f.latency)).collect()
+        let told = |Flight { ticket, token, exchange, latency, .. }: Flight| {
+            let token = TokenGeneration(token);
+            Input::Attempted { ticket, token, exchange, latency }
+        };
+        self.flights.extract_if(.., due).map(told).collect()
     }
 
     /// When the next thing happens.

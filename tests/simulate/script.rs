@@ -9,13 +9,23 @@ pub(crate) const FIRST_MS: i64 = 1_700_000_000_000;
 /// How long an order stays that is at its end, where orders leave.
 pub(crate) const RETAIN_MS: i64 = 1000;
 
+/// What goes on being sold until the order is given up that fails alone.
+const SALES: i64 = 300;
+
+/// The order that may fail alone.
+pub(crate) fn stubborn_order(partition: usize) -> String {
+    format!("P{partition}-1")
+}
+
 /// What kind of record stands at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An event that can be sent.
     Good,
-    /// An event that can be sent and that the platform will never take.
+    /// An event that can be sent and that the platform rejects.
     Poison,
+    /// An event that can be sent and that the platform fails to take each time.
+    Stubborn,
     /// An event that cannot be mapped.
     Unmappable,
     /// No JSON.
@@ -24,6 +34,17 @@ pub(crate) enum Kind {
     Tombstone,
     /// An event of a time that has not come.
     Future,
+}
+
+impl Kind {
+    /// Why its push becomes a dead letter in the end, where the platform never takes it.
+    pub(crate) const fn never(self) -> Option<&'static str> {
+        match self {
+            Self::Poison => Some("rejected_by_platform"),
+            Self::Stubborn => Some("retries_exhausted"),
+            Self::Good | Self::Unmappable | Self::Garbage | Self::Tombstone | Self::Future => None,
+        }
+    }
 }
 
 /// One record.
@@ -99,17 +120,18 @@ pub(crate) struct Order {
 impl Event {
     /// The record's value.
     pub(crate) fn value(&self) -> Option<String> {
-        let (content, poison, bad, at_ms) = match self.kind {
+        let (content, kind, at_ms) = (self.content, self.kind, self.at_ms);
+        let (poison, bad, at_ms) = match kind {
             Kind::Tombstone => return None,
             Kind::Garbage => return Some("{garbage".to_owned()),
-            Kind::Good => (self.content, false, false, self.at_ms),
-            Kind::Poison => (self.content, true, false, self.at_ms),
-            Kind::Unmappable => (self.content, false, true, self.at_ms),
-            Kind::Future => (self.content, false, false, 4_000_000_000_000),
+            Kind::Good => ("no", false, at_ms),
+            Kind::Poison | Kind::Stubborn => (if kind == Kind::Poison { "yes" } else { "so" }, false, at_ms),
+            Kind::Unmappable => ("no", true, at_ms),
+            Kind::Future => ("no", false, 4_000_000_000_000),
         };
         let (id, order, status) = (&self.id, &self.order, if self.is_final { "redeemed" } else { "paid" });
         Some(format!(
-            r#"{{"event_id":"{id}","order_id":"{order}","order_type":"normal","status":"{status}","occurred_at":{at_ms},"order":{{"n":{content},"poison":{poison},"bad":{bad}}}}}"#
+            r#"{{"event_id":"{id}","order_id":"{order}","order_type":"normal","status":"{status}","occurred_at":{at_ms},"order":{{"n":{content},"poison":"{poison}","bad":{bad}}}}}"#
         ))
     }
 }
@@ -144,6 +166,28 @@ impl Log {
             log.events.push(event);
         }
         log
+    }
+
+    /// One event of the partition's second order is one that the platform fails to take. The first order goes on then, as long
+    /// as it takes: an order that fails while nobody is accepted is no bad one. False where that order has no event.
+    pub(crate) fn harden(&mut self, rng: &mut fastrand::Rng, partition: usize) -> bool {
+        let order = stubborn_order(partition);
+        let events: Vec<_> =
+            self.events.iter_mut().filter(|event| event.order == order && event.kind == Kind::Good).collect();
+        let Some(event) = rng.choice(events) else { return false };
+        event.kind = Kind::Stubborn;
+        let last_ms = self.events.iter().map(|event| event.at_ms).max().unwrap_or(FIRST_MS);
+        for n in 0..SALES {
+            self.events.push(Event {
+                kind: Kind::Good,
+                order: format!("P{partition}-0"),
+                id: format!("{partition}-s{n}"),
+                content: 1000 + n,
+                at_ms: last_ms + 100 * n,
+                is_final: false,
+            });
+        }
+        true
     }
 
     fn command(rng: &mut fastrand::Rng, partition: usize, offset: i64) -> Command {
@@ -236,7 +280,7 @@ pub(crate) fn apply(
         Kind::Garbage => return Outcome::SetAside("malformed_event"),
         Kind::Tombstone => return Outcome::Empty,
         Kind::Future => return Outcome::SetAside("time_in_future"),
-        Kind::Good | Kind::Poison | Kind::Unmappable => {}
+        Kind::Good | Kind::Poison | Kind::Stubborn | Kind::Unmappable => {}
     }
     let old = states.get(&event.order);
     if let Some(state) = old {

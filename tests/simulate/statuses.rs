@@ -85,7 +85,7 @@ impl Audit {
                     .push(format!("letter {offset} of {partition} is {state:?}, not {:?}", new.letters.get(offset)));
             }
         }
-        let taken: Vec<&Push> = settled.iter().filter(|push| !self.is_poison(push)).collect();
+        let taken: Vec<&Push> = settled.iter().filter(|push| self.never(push).is_none()).collect();
         for (order, stamp) in taken {
             let covered = |status: &Status| status.is_open_of(order) && status.stamp.is_some_and(|of| of <= *stamp);
             if new.letters.values().any(covered) {
@@ -102,7 +102,7 @@ impl Audit {
         };
         let push = (order.clone(), stamp);
         match status.state {
-            LetterState::Open => self.is_poison(&push),
+            LetterState::Open => self.never(&push).is_some(),
             LetterState::Redriven => orders.sent_again.contains(&(offset, stamp)),
             LetterState::Discarded => orders.discarded.contains(&offset),
             LetterState::Superseded => {

@@ -15,7 +15,8 @@ use super::life::{Life, TOMBSTONES_KEPT};
 use super::plant::Plant;
 use super::platform::{Platform, Weather};
 use super::ports::{Reach, View, Wire};
-use super::script::{Log, Repeats};
+use super::script::{Log, Repeats, stubborn_order};
+use super::tokens::Tokens;
 use super::worker::Worker;
 
 /// In fair weather nothing takes longer than this: a transaction's time-out, a session, a back-off, and some.
@@ -23,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// In fair weather nothing is looked at more often: that would cost time and show nothing.
 const FAIR_STEP: Duration = Duration::from_millis(20);
+
+/// What was added to the worlds of a seed is drawn beside them, so that they stay what they were.
+const MORE: u64 = 1 << 40;
 
 /// A world.
 #[expect(clippy::struct_excessive_bools, reason = "a world may be each of it, or not")]
@@ -45,6 +49,8 @@ pub(crate) struct World {
     /// What can change between two lives.
     pub(crate) is_remapped: bool,
     pub(crate) bad_weather: Weather,
+    /// Where an order is that fails alone, until it is given up.
+    pub(crate) stubborn: Option<usize>,
     pub(crate) was_bad: bool,
     /// What happened, for people.
     pub(crate) diary: VecDeque<String>,
@@ -59,7 +65,7 @@ impl World {
         let is_remapped = rng.u8(..3) == 0;
         let is_commanded = rng.u8(..3) > 0;
         let repeats = if is_remapped { Repeats::DoNotCome } else { Repeats::Come };
-        let script: Vec<Log> = (0..partitions)
+        let mut script: Vec<Log> = (0..partitions)
             .map(|partition| {
                 let length = rng.usize(2..9);
                 let mut log = Log::new(&mut rng, partition, length, repeats);
@@ -71,14 +77,21 @@ impl World {
             .collect();
         let lengths = script.iter().map(|log| log.events.len()).collect();
         let protocol = if rng.u8(..3) == 0 { Protocol::Eager } else { Protocol::Cooperative };
-        let mut kafka = Kafka::new(partitions, protocol, rng.fork(), Audit::new(Arc::new(script)));
-        kafka.late_markers = Some(3);
-        let platform = Platform::new(rng.fork(), plant);
+        let (brokers, answers) = (rng.fork(), rng.fork());
         let bad_weather = match rng.u8(..4) {
             0 => Weather::Outage,
             1 => Weather::Partial(rng.usize(..partitions)),
             _ => Weather::Faults,
         };
+        let mut more = fastrand::Rng::with_seed(seed.wrapping_add(MORE));
+        // Elsewhere orders fail by chance, and one that fails for long by chance is given up as well.
+        let stubborn = (bad_weather == Weather::Outage && more.bool()).then(|| more.usize(..partitions));
+        let stubborn = stubborn.filter(|partition| script[*partition].harden(&mut more, *partition));
+        // Some tokens are renewed all the time, and end in an outage.
+        let lifetime = Duration::from_secs(if more.u8(..4) == 0 { 8 } else { 7200 });
+        let platform = Platform::new(answers, plant, Tokens::new(lifetime));
+        let mut kafka = Kafka::new(partitions, protocol, brokers, Audit::new(Arc::new(script)));
+        kafka.late_markers = Some(3);
         let (compacts, retains) = (rng.u8(..2) == 0, rng.u8(..2) == 0);
         let mut world = Self {
             rng,
@@ -95,6 +108,7 @@ impl World {
             now: Duration::ZERO,
             is_remapped,
             bad_weather,
+            stubborn,
             was_bad: false,
             diary: VecDeque::new(),
             digest: 0,
@@ -157,6 +171,7 @@ impl World {
         }
         self.produced.clone_from(&self.lengths);
         self.give(usize::MAX / 2);
+        self.sell()?;
         self.come_to_rest()?;
         for life in self.workers.iter().filter_map(|worker| worker.life.as_ref()) {
             life.check();
@@ -167,7 +182,7 @@ impl World {
     }
 
     /// Lets time pass until everything that is produced is committed and delivered.
-    fn come_to_rest(&mut self) -> Result<(), String> {
+    pub(crate) fn come_to_rest(&mut self) -> Result<(), String> {
         let until = self.now + PATIENCE;
         while !self.is_at_rest() {
             if self.now > until {
@@ -194,7 +209,11 @@ impl World {
         let reading = self.workers.iter().filter_map(|w| w.life.as_ref()).map(|life| life.reading.len()).sum::<usize>();
         let idle = self.workers.iter().filter_map(|w| w.life.as_ref()).all(Life::is_idle);
         idle && reading == self.lengths.len()
-            && self.kafka.lock().unwrap().audit.is_finished(&self.produced, &self.given)
+            && self.kafka.lock().unwrap().audit.is_finished(
+                &self.produced,
+                &self.given,
+                self.stubborn.map(stubborn_order).as_deref(),
+            )
     }
 
     fn next(&self) -> Duration {
@@ -226,7 +245,7 @@ impl World {
     }
 
     /// Time passes, and everybody acts.
-    fn step(&mut self, time: Duration) -> Result<(), String> {
+    pub(crate) fn step(&mut self, time: Duration) -> Result<(), String> {
         self.now += time;
         {
             let mut kafka = self.kafka.lock().unwrap();
