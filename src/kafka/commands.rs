@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::chatter::Chatter;
 use super::client;
+use super::command_ends::EndsWatch;
 use super::command_feed::{Ask, Feed};
 use super::command_records::{Attached, CommandRecords};
 use super::consumer::lookup;
@@ -83,6 +84,7 @@ impl CommandsTopic {
             again: Instant::now(),
             moved: false,
             silent: false,
+            ends: EndsWatch::new(),
             stop: stop.clone(),
         };
         let thread = std::thread::Builder::new()
@@ -128,6 +130,7 @@ struct Reader {
     moved: bool,
     /// Reading has failed, or rests: it is begun again, as an end that was reached before is not told of a second time.
     silent: bool,
+    ends: EndsWatch,
     stop: CancellationToken,
 }
 
@@ -171,6 +174,7 @@ impl Reader {
         if has_room || waits {
             self.poll(if self.followers.bytes() == 0 || waits { POLL } else { Duration::ZERO })?;
         }
+        self.ends.look(&self.consumer, &self.topic, &self.followers, &self.status);
         self.tell_progress()?;
         if Instant::now() >= self.again { self.take_turn() } else { Ok(()) }
     }

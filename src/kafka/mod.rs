@@ -29,6 +29,7 @@ pub mod write_rights;
 mod acknowledged;
 mod bounded_call;
 mod chatter;
+mod command_ends;
 mod command_feed;
 mod command_records;
 mod ends;

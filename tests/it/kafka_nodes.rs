@@ -1,12 +1,18 @@
 //! Reading from a cluster of three while one of its nodes is away.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use order_sync::kafka::commands::CommandsTopic;
 use order_sync::kafka::consumer::Consumer;
 use order_sync::kafka::producer::{Outgoing, Producer};
+use order_sync::kafka::status::Status;
+use order_sync::store::MemoryStore;
+use order_sync::sync::command_ports::{CommandFeed as _, CommandNews};
 use order_sync::sync::log_ports::TransactionLog as _;
+use order_sync::sync::ports::{Closed, Epoch, Inbox, Input};
 use rdkafka::ClientConfig;
 use rdkafka::admin::TopicReplication;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -58,6 +64,45 @@ fn real_kafka_a_partition_without_a_leader_is_said_and_waited_for() {
     eventually("no problem", || consumer.status().problems().is_empty());
     consumer.stop();
     engine.check();
+}
+
+/// How many partitions are followed.
+#[derive(Default)]
+struct Followed(AtomicUsize);
+
+impl Inbox for Followed {
+    fn send(&self, input: Input) -> Result<(), Closed> {
+        if let Input::Commands(told) = input
+            && let CommandNews::Followed(_) = told.news
+        {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn real_kafka_a_partition_of_commands_without_a_leader_is_said() {
+    let Some(kafka) = RealKafka::three() else { return };
+    let _one = ONE_AWAY.lock().unwrap_or_else(PoisonError::into_inner);
+    let config = settings(&kafka.brokers, &RealKafka::name("commanded"), &["orders"]);
+    let topic = config.commands_topic();
+    // Partition 0 lies on one node alone.
+    kafka.create_on(&topic, 2, TopicReplication::Variable(&[&[AWAY], &[1]]), &[]);
+    let (followed, status) = (Arc::new(Followed::default()), Status::new());
+    let inbox = Arc::clone(&followed) as Arc<dyn Inbox>;
+    let reader = CommandsTopic::start(&config, Arc::new(MemoryStore::new()), inbox, status.clone()).unwrap();
+    for partition in [0, 1] {
+        reader.feed().follow(Epoch(1), &at("orders", partition), None);
+    }
+    eventually("both are followed", || followed.0.load(Ordering::SeqCst) == 2);
+    assert_eq!(status.problems(), [""; 0]);
+
+    kafka.node("stop-node", AWAY);
+    let words = format!("nobody answers for a partition of {topic}");
+    eventually("it is said", || status.problems().iter().any(|problem| problem.starts_with(&words)));
+    kafka.node("restart-node", AWAY);
+    eventually("no problem", || status.problems().is_empty());
 }
 
 /// librdkafka waits for a connection to the coordinator that it knows, for ever where that one is gone.
