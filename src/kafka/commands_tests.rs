@@ -1,12 +1,15 @@
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::*;
 use crate::kafka::client::tests::settings;
 use crate::kafka::embedded::EmbeddedBroker;
 use crate::kafka::producer::{Outgoing, Producer};
+use crate::record::{RecordOffset, TopicPartition};
 use crate::store::MemoryStore;
-use crate::sync::command::{Action, Command};
-use crate::sync::command_ports::CommandFeed as _;
+use crate::sync::command::{Action, Command, Read};
+use crate::sync::command_ports::{CommandFeed as _, CommandNews};
+use crate::sync::ports::{Closed, Epoch, Input};
 
 /// The commands that the engine was told.
 #[derive(Default)]
@@ -51,7 +54,7 @@ fn a_reader_without_room_whose_question_fails_still_hears_from_its_brokers() {
     producer.flush().unwrap();
     let (config, told, status) = (settings(broker.brokers()), Arc::new(Told::default()), Status::new());
     let (store, inbox) = (Arc::new(MemoryStore::new()), Arc::clone(&told) as Arc<dyn Inbox>);
-    let reader = CommandsTopic::start(&config, store, inbox, status.clone()).unwrap();
+    let reader = CommandsTopic::start_with(&config, store, inbox, status.clone(), 1).unwrap();
     reader.feed().follow(Epoch(1), &source, None);
     let says = |what: &str| status.problems().iter().any(|words| words.starts_with(what));
     eventually("the question fails", || says("cannot read orders/0 at offset 0: "));
