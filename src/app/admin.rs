@@ -45,7 +45,7 @@ pub trait Health: Send + Sync {
     fn ready(&self) -> Result<(), Vec<String>>;
     /// Every app, and where its circuit stands.
     fn circuits(&self) -> BTreeMap<String, &'static str>;
-    /// The apps that have no usable token, with what the last fetch came to.
+    /// The apps that have no usable token, with what the last fetch came to, or what is done about one that is refused.
     fn no_tokens(&self) -> BTreeMap<String, String>;
     /// The apps that have a token, with its age in seconds.
     fn token_ages(&self) -> BTreeMap<String, u64>;

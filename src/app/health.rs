@@ -163,7 +163,7 @@ fn status_reasons(status: &Status) -> Vec<String> {
         reasons.push("the worker is shutting down".to_owned());
     }
     for app in &status.apps {
-        let why = app.no_token.as_deref().unwrap_or("the first one is being fetched");
+        let why = app.no_token.as_deref().unwrap_or("one is being fetched");
         if let Some(cause) = &app.suspended {
             reasons.push(format!("app {} is suspended: {cause}", app.app_id));
         } else if !app.has_token && (app.circuit != "open" || app.token_is_ours) {

@@ -16,7 +16,7 @@ use super::trouble::Trouble;
 use crate::douyin::judge::Judged;
 use crate::douyin::verdict::{Exchange, Judgement, Verdict};
 use crate::order::DeadLetterReason;
-use crate::telemetry::Outcome;
+use crate::telemetry::{Outcome, event};
 
 /// The wait before a lane is tried again where its attempt could not be made at all.
 const NOT_SENT_WAIT: Duration = Duration::from_millis(100);
@@ -221,7 +221,13 @@ impl Engine {
         let (started, now) = (answered.flight.started, answered.now);
         let jitter = self.rng.f64();
         let desk = &mut self.desks[answered.flight.desk];
-        match desk.token.refused(answered.order, answered.token, started, jitter, now.mono) {
+        let was_refused = desk.token.is_refused();
+        let refusal = desk.token.refused(answered.order, answered.token, started, jitter, now.mono);
+        if desk.token.is_refused() && !was_refused {
+            let why = desk.token.missing(now.mono).map(|(why, _)| why).unwrap_or_default();
+            event::TokenNotTaken { app_id: &desk.app_id, generation: answered.token.0, why: &why }.emit();
+        }
+        match refusal {
             Refusal::UseNewer | Refusal::Wait => {
                 desk.circuit.told_nothing(started, now.mono);
                 self.try_in_turn(answered.lane);

@@ -9,7 +9,6 @@ use super::doubt::Doubts;
 use super::lane::LaneId;
 use super::pace::Pace;
 use super::token::TokenDesk;
-use crate::douyin::token::Fault;
 use crate::order::AppId;
 
 /// Whether an app's next delivery may start.
@@ -79,11 +78,6 @@ impl Desk {
         }
     }
 
-    /// Why the app has no usable token, where it has none and it was tried to get one, and whose business that is.
-    pub fn no_token(&self, now: Duration) -> Option<(&str, Fault)> {
-        self.token.missing().filter(|_| !self.token.is_usable(now))
-    }
-
     /// Puts a lane at the end of the queue.
     pub fn enqueue(&mut self, lane: LaneId) {
         self.ready.push_back(lane);
@@ -135,7 +129,7 @@ impl Desk {
     /// Whether the next delivery may start, where the app may have `most` under way. Draws from the rate limit where
     /// it says yes.
     pub fn may_start(&mut self, now: Duration, most: usize) -> MayStart {
-        match self.circuit.permits(now, most, self.in_flight) {
+        match self.circuit.permits(now, self.token.permits(most), self.in_flight) {
             Ok(permits) if self.in_flight < permits => {}
             Ok(_) => return MayStart::Not(None),
             Err(at) => return MayStart::Not(Some(at)),

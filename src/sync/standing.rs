@@ -37,8 +37,8 @@ impl Engine {
         let app_id = &desk.app_id;
         match (is, desk.circuit.cause()) {
             (CircuitState::Open, _) if desk.circuit.opened_by() == Some(OpenedBy::Fetches) => {
-                let why = desk.token.missing().map_or("", |(why, _)| why);
-                event::TokenAway { app_id, owed: desk.owed, why }.emit(&self.meters);
+                let why = desk.token.missing(now).map(|(why, _)| why).unwrap_or_default();
+                event::TokenAway { app_id, owed: desk.owed, why: &why }.emit(&self.meters);
             }
             (CircuitState::Open, _) => event::CircuitOpened { app_id, owed: desk.owed }.emit(&self.meters),
             (CircuitState::HalfOpen, _) => event::CircuitHalfOpened { app_id, owed: desk.owed }.emit(&self.meters),

@@ -125,8 +125,8 @@ impl Engine {
                     suspended: desk.circuit.cause().map(Cause::words),
                     paused: self.paused_partitions(app),
                     has_token: desk.token.is_usable(now.mono),
-                    no_token: desk.no_token(now.mono).map(|(why, _)| why.to_owned()),
-                    token_is_ours: desk.no_token(now.mono).is_some_and(|(_, fault)| fault == Fault::Ours),
+                    no_token: desk.token.missing(now.mono).map(|(why, _)| why.into_owned()),
+                    token_is_ours: desk.token.missing(now.mono).is_some_and(|(_, fault)| fault == Fault::Ours),
                     token_age: desk.token.age(now.mono),
                 })
                 .collect(),

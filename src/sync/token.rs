@@ -1,8 +1,10 @@
 //! When an app's token is fetched, waited for or doubted. The token's text never comes here: only its generation.
 //!
 //! Rules of douyin-api §4.3: refresh hourly or below ten minutes left; a refused token is fetched anew only if it is
-//! the current one, with at least 30 s between two fetches; a young one that is refused is tried again first.
+//! the current one, with at least 30 s between two fetches; a young one that is refused is tried again first. Behind a
+//! refusal a few orders try what there is, the young one or a new one, and the others wait until one is accepted.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::circuit_evidence::OrderPrint;
@@ -19,6 +21,9 @@ const MARGIN: Duration = Duration::from_secs(5);
 const FETCH_GAP: Duration = Duration::from_secs(30);
 /// Below this age a refusal may be the platform's own delay in spreading the token.
 const YOUNG: Duration = Duration::from_secs(30);
+/// Attempts at a time behind a refusal: as many as there may be would be refused where one is. Not one alone, which may be
+/// refused for what is wrong with its order.
+const TRIAL: usize = 4;
 /// Tokens refused in a row, with nothing accepted, before it is a matter of configuration.
 const REFUSED_MAX: u32 = 3;
 
@@ -28,6 +33,8 @@ struct Current {
     fetched_at: Duration,
     lifetime: Duration,
     refused: bool,
+    /// There was a refusal, and nothing was accepted with this one since.
+    on_trial: bool,
 }
 
 /// Fetches that failed in a row, and how long they have failed where there were fewer, before they tell of an outage: at a
@@ -86,6 +93,16 @@ impl TokenDesk {
         self.current.filter(|c| !c.refused).map(|c| c.fetched_at + good(c))
     }
 
+    /// Whether the platform has refused the token at hand, and it is not tried again yet.
+    pub fn is_refused(&self) -> bool {
+        self.current.is_some_and(|current| current.refused)
+    }
+
+    /// How many attempts may be under way with it, where there may be `most`.
+    pub fn permits(&self, most: usize) -> usize {
+        if self.current.is_some_and(|current| current.on_trial) { most.min(TRIAL) } else { most }
+    }
+
     /// The current token's name; 0 where there is none yet.
     pub fn generation(&self) -> TokenGeneration {
         self.current.map_or(TokenGeneration(0), |current| current.generation)
@@ -101,7 +118,7 @@ impl TokenDesk {
         if let (Some(at), Some(current)) = (self.retry_young_at, self.current.as_mut())
             && now >= at
         {
-            current.refused = false;
+            (current.refused, current.on_trial) = (false, true);
             self.retry_young_at = None;
         }
         let due = self.fetch_due();
@@ -139,7 +156,8 @@ impl TokenDesk {
         (self.failing, self.failures) = (None, 0);
         self.not_before = now;
         self.retry_young_at = None;
-        self.current = Some(Current { generation, fetched_at: now, lifetime, refused: false });
+        let on_trial = self.current.is_some_and(|before| before.refused || before.on_trial);
+        self.current = Some(Current { generation, fetched_at: now, lifetime, refused: false, on_trial });
         self.doubts.begin_anew();
     }
 
@@ -163,9 +181,19 @@ impl TokenDesk {
         self.failures
     }
 
-    /// Why there is no newer token, where it was tried to get one, and whose business that is.
-    pub fn missing(&self) -> Option<(&str, Fault)> {
-        self.failing.as_ref().map(|failing| (failing.words.as_str(), failing.fault))
+    /// Why no token is usable, where it was tried to get one, or the one at hand was refused; and whose business that is.
+    pub fn missing(&self, now: Duration) -> Option<(Cow<'_, str>, Fault)> {
+        if self.is_usable(now) {
+            return None;
+        }
+        if let Some(failing) = &self.failing {
+            return Some((failing.words.as_str().into(), failing.fault));
+        }
+        let next = match self.retry_young_at {
+            Some(at) => format!("it is young, and is tried again in {} s", at.saturating_sub(now).as_secs() + 1),
+            None => "another one is fetched".to_owned(),
+        };
+        self.is_refused().then(|| (format!("the platform refuses the one at hand; {next}").into(), Fault::Giver))
     }
 
     /// Whether none is usable and none can be fetched, as who gives them is away. Says so until one is at hand.
@@ -181,7 +209,7 @@ impl TokenDesk {
     pub fn accepted(&mut self, order: OrderPrint, generation: TokenGeneration, started: Duration, now: Duration) {
         if let Some(current) = self.current.as_mut().filter(|c| c.generation == generation) {
             self.doubts.accepted(order, started, now);
-            current.refused = false;
+            (current.refused, current.on_trial) = (false, false);
             self.retry_young_at = None;
             self.refused_in_a_row = 0;
         }

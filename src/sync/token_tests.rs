@@ -101,6 +101,26 @@ fn a_young_token_is_tried_again_before_it_is_replaced() {
 }
 
 #[test]
+fn behind_a_refusal_a_few_try_and_the_reason_is_said() {
+    let mut desk = with_token(7200);
+    assert_eq!((desk.permits(256), desk.missing(s(1))), (256, None));
+    desk.refused(ORDER, GEN1, s(1), 0.5, s(2));
+    let why = "the platform refuses the one at hand; it is young, and is tried again in 44 s";
+    assert_eq!(desk.missing(s(2)), Some((why.into(), Fault::Giver)));
+    assert!(!desk.start_fetch(s(45)) && desk.is_usable(s(45)));
+    assert_eq!((desk.permits(256), desk.permits(2), desk.missing(s(45))), (4, 2, None));
+    desk.refused(ORDER, GEN1, s(45), 0.5, s(46));
+    let why = "the platform refuses the one at hand; another one is fetched";
+    assert_eq!(desk.missing(s(46)), Some((why.into(), Fault::Giver)));
+    desk.fetched(GEN2, s(7200), s(47));
+    assert_eq!(desk.permits(256), 4, "a new one, too: it may be the same bad one again");
+    desk.accepted(ORDER, GEN2, s(47), s(48));
+    assert_eq!(desk.permits(256), 256);
+    desk.fetched(TokenGeneration(3), s(7200), s(3600));
+    assert_eq!(desk.permits(256), 256, "a renewal is no refusal");
+}
+
+#[test]
 fn a_refusal_beside_an_acceptance_is_the_orders_own() {
     let mut desk = with_token(7200);
     desk.accepted(OTHER, GEN1, s(100), s(100));
@@ -176,12 +196,13 @@ fn fetches_that_fail_tell_of_an_outage_where_there_is_no_token() {
         desk.fetch_failed("away", Fault::Giver, s(1), s(2 * n));
         assert!(!desk.is_away(s(2 * n)), "{n} may be chance");
     }
-    assert_eq!((desk.missing(), desk.is_away(s(11)), desk.is_away(s(12))), (Some(("away", Fault::Giver)), false, true));
+    assert_eq!(desk.missing(s(11)), Some(("away".into(), Fault::Giver)));
+    assert_eq!((desk.is_away(s(11)), desk.is_away(s(12))), (false, true));
     assert!(desk.start_fetch(s(8)));
     desk.fetch_failed("away", Fault::Giver, s(1), s(8));
     assert!(desk.is_away(s(8)), "four in a row");
     desk.fetched(TokenGeneration(1), s(100), s(9));
-    assert_eq!((desk.is_away(s(9)), desk.missing()), (false, None));
+    assert_eq!((desk.is_away(s(9)), desk.missing(s(9))), (false, None));
 }
 
 #[test]

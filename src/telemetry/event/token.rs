@@ -19,6 +19,24 @@ pub enum TokenResult {
     Shared,
 }
 
+/// The platform does not take the token at hand any more. What it refuses is counted with the deliveries.
+#[derive(Debug)]
+pub struct TokenNotTaken<'a> {
+    /// The app.
+    pub app_id: &'a AppId,
+    /// Which of its tokens.
+    pub generation: u64,
+    /// What is done about it.
+    pub why: &'a str,
+}
+
+impl TokenNotTaken<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        warn!(app_id = %self.app_id, generation = self.generation, error = self.why, "no access token that the platform takes");
+    }
+}
+
 /// A token came from another worker of the group.
 #[derive(Debug)]
 pub struct TokenShared<'a> {

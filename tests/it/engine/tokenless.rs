@@ -1,5 +1,6 @@
 //! An outage in which an app has no token, so that no push can tell of it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -197,4 +198,30 @@ fn too_many_fetches_stop_no_push_while_a_token_is_at_hand() {
     away.apps.clear();
     away.run(&mut world, 320 * S, &mut |_| ok());
     assert_eq!((world.owed_in_store(), world.letters.len(), world.app("tt1").circuit), (0, 0, "closed"));
+}
+
+/// All that was under way is refused with the token; behind that a few try the young one again, and each new one, until one is
+/// accepted. Why nothing else is sent is said meanwhile.
+#[test]
+fn behind_a_refused_token_a_few_orders_try_it_and_not_all() {
+    let (mut world, source) = World::with_partition(&Scene::default());
+    world.produce(&source, &orders("tt1", 1000));
+    let refused = Cell::new(0);
+    let mut refuse = |_: &_| {
+        refused.set(refused.get() + 1);
+        answer(200, r#"{"err_code":40014,"err_msg":"access_token"}"#)
+    };
+    world.run_with_latency(2 * S, 50 * MS, &mut refuse);
+    let under_way = refused.get();
+    assert!(under_way > 20, "else a few are all: {under_way}");
+    let status = world.app("tt1");
+    let why = status.no_token.unwrap_or_default();
+    assert!(why.starts_with("the platform refuses the one at hand; it is young, and is tried again in "), "{why}");
+    assert_eq!((status.circuit, status.has_token, status.token_is_ours), ("closed", false, false));
+    world.run_with_latency(70 * S, 50 * MS, &mut refuse);
+    assert_eq!(world.tokens.values().sum::<u64>(), 2, "the young one was tried again, and replaced");
+    let behind = refused.get() - under_way;
+    assert!((2..=4 * 2).contains(&behind), "{behind}");
+    world.run_with_latency(70 * S, 50 * MS, &mut |_| ok());
+    assert_eq!((world.owed_in_store(), world.letters.len(), world.app("tt1").no_token), (0, 0, None));
 }
