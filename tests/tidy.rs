@@ -188,3 +188,16 @@ fn every_setting_is_in_the_default_file() {
     let undocumented = documents::undocumented_keys(&text);
     assert_none("config/default.toml: a key without a comment above it", &undocumented);
 }
+
+#[test]
+fn every_setting_that_a_document_names_is_there() {
+    let schema = document("schemas/settings.schema.json").expect("the schema of the settings");
+    let settings = documents::settings(&serde_json::from_str(&schema).expect("a schema in JSON"));
+    assert!(settings.len() >= 9 && settings.contains_key("apps"), "{settings:?}");
+    let is_manual = |path: &str| path.starts_with("docs/") || path.starts_with("README");
+    let faults = files().into_iter().filter(|(path, _)| is_manual(path)).flat_map(|(path, text)| {
+        let unknown = documents::unknown_settings(&text, &settings);
+        unknown.into_iter().map(move |fault| format!("{path}: {fault}"))
+    });
+    assert_none("settings (config/default.toml has them all)", &faults.collect::<Vec<_>>());
+}

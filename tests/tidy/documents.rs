@@ -1,6 +1,9 @@
-//! Documents that must say what the code says: the two READMEs, the map in ARCHITECTURE.md, the reason codes.
+//! Documents that must say what the code says: the two READMEs, the map in ARCHITECTURE.md, the reason codes, settings.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+
+use serde_json::Value;
 
 /// The two languages say the same in the same places: headings of the same depths, equal code blocks.
 pub(crate) fn twins(english: &str, chinese: &str) -> Vec<String> {
@@ -108,6 +111,30 @@ pub(crate) fn undocumented_keys(toml: &str) -> Vec<String> {
     faults
 }
 
+/// The keys of each table of the settings, from their schema.
+pub(crate) fn settings(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let keys = |table: &Value| Some(table.get("properties")?.as_object()?.keys().cloned().collect());
+    let tables = schema["properties"].as_object().into_iter().flatten();
+    // An array of tables has its keys below `items`.
+    tables.filter_map(|(name, it)| Some((name.clone(), keys(it.get("items").unwrap_or(it))?))).collect()
+}
+
+/// Settings in back quotes (`table.key`) that the table does not have.
+pub(crate) fn unknown_settings(document: &str, settings: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let is_apart = |c: char| !c.is_ascii_alphanumeric() && !"_-./".contains(c);
+    for (at, line) in document.lines().enumerate() {
+        let words = line.split('`').skip(1).step_by(2).flat_map(|quoted| quoted.split(is_apart));
+        for (word, (table, key)) in words.filter_map(|word| Some((word, word.split_once('.')?))) {
+            let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            if is_key && settings.get(table).is_some_and(|keys| !keys.contains(key)) {
+                faults.push(format!("line {}: there is no setting `{word}`", at + 1));
+            }
+        }
+    }
+    faults
+}
+
 /// Names of tests (`name_of_test`) in the invariants' list that no source holds.
 pub(crate) fn unproven(architecture: &str, code: &str) -> Vec<String> {
     let mut faults = Vec::new();
@@ -147,6 +174,15 @@ mod tests {
         assert_eq!(undocumented_keys("# How long.\na = 1\nb_c = 2 # What for.\n\n[x]\nd = 3\n"), ["line 6: d = 3"]);
         let source = "pub enum DeadLetterReason {\n    /// A.\n    MissingKey,\n    /// B.\n    UnknownApp,\n}\nX,";
         assert_eq!(reason_codes(source), ["missing_key", "unknown_app"]);
+
+        let schema = r#"{"properties": {"a": {"properties": {"b_c": {}, "properties": {}}}, "time": {"type": "string"},
+            "apps": {"items": {"properties": {"id": {}}}}}}"#;
+        let known = settings(&serde_json::from_str(schema).unwrap());
+        let sound =
+            "`a.b_c = 1`, `--set a.b_c=1`, a.d, `a.properties.d`, `apps.id`, `apps.tt1.d`, `x.d`, `time.d`, `a.d.e`";
+        assert_eq!(unknown_settings(sound, &known), [] as [&str; 0]);
+        assert_eq!(unknown_settings("\n`a.d` and `!a.b_c`", &known), ["line 2: there is no setting `a.d`"]);
+        assert_eq!(unknown_settings("`a.id = 1`, `apps.b_c`", &known).len(), 2);
 
         let list =
             "- **I1** pure: `a_test`\n- **I2** not yet: issue 4\n- **I3** proven by nothing\n- **I4** `m::lost_test`\n";
