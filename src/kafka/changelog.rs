@@ -9,7 +9,7 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::chatter::Chatter;
-use super::client::{self, ASK_TIMEOUT};
+use super::client;
 use super::consumer::lookup;
 use super::failure::{asking_error, describe, port_error};
 use super::status::Status;
@@ -90,9 +90,7 @@ impl Changelog {
         for (topic, count) in topics {
             list.add_partition_range(topic, 0, count.unwrap_or(1) - 1);
         }
-        let found = self
-            .committed
-            .committed_offsets(list, ASK_TIMEOUT)
+        let found = lookup::committed(&self.committed, &list)
             .map_err(|e| port_error("cannot learn the group's offsets", &e))?;
         let mut offsets = GroupOffsets::default();
         for element in found.elements() {
@@ -191,7 +189,7 @@ impl ChangelogSource for Changelog {
         }
         let mut list = TopicPartitionList::new();
         list.add_partition(&source.topic, source.partition);
-        let found = self.committed.committed_offsets(list, ASK_TIMEOUT).map_err(|e| port_error(&doing(), &e))?;
+        let found = lookup::committed(&self.committed, &list).map_err(|e| port_error(&doing(), &e))?;
         let Some(element) = found.elements().into_iter().next() else {
             return Err(PortError::Passing(format!("{}: no answer", doing())));
         };

@@ -76,7 +76,7 @@ impl RebaseLog {
         }
         let doing = |e: &KafkaError| port_error("cannot ask whether the group has members", e);
         // An offset that a transaction is about to change is not told: what is written here would hide the new one.
-        let found = self.group.committed_offsets(list, ASK_TIMEOUT).map_err(|e| doing(&e))?;
+        let found = lookup::committed(&self.group, &list).map_err(|e| doing(&e))?;
         for element in found.elements() {
             element.error().map_err(|e| doing(&e))?;
             let Offset::Offset(_) = element.offset() else { continue };

@@ -1,6 +1,7 @@
 //! Questions to the brokers: how far partitions reach, and what topics there are. Each is bounded in time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -10,6 +11,40 @@ use super::start::Extent;
 use crate::config::StartFrom;
 use crate::kafka::client::ASK_TIMEOUT;
 use crate::record::{NextOffset, TopicPartition};
+
+/// How long a group's coordinator that is not ready is asked again: of a new cluster the first question after a group's
+/// offsets makes the topic in which they lie.
+const COORDINATOR_PATIENCE: Duration = Duration::from_secs(5);
+/// The pause before it is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The group's committed offsets of these partitions.
+pub(in crate::kafka) fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &TopicPartitionList,
+) -> KafkaResult<TopicPartitionList> {
+    let deadline = Instant::now() + COORDINATOR_PATIENCE;
+    let mut left = COORDINATOR_PATIENCE;
+    loop {
+        let found = consumer.committed_offsets(partitions.clone(), left.min(ASK_TIMEOUT));
+        left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ASK_AGAIN);
+        match found {
+            Err(error) if is_coordinator_not_ready(&error) && !left.is_zero() => std::thread::park_timeout(ASK_AGAIN),
+            found => return found,
+        }
+    }
+}
+
+fn is_coordinator_not_ready(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+        )
+    )
+}
 
 /// The end of each partition, as a reader of committed records sees it: one request per broker.
 pub(in crate::kafka) fn ends<C: ConsumerContext>(
@@ -97,7 +132,9 @@ pub(in crate::kafka) fn partition_count<C: rdkafka::ClientContext>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
     use super::*;
     use crate::kafka::client;
@@ -122,5 +159,38 @@ mod tests {
         assert_eq!(ends(&consumer, &later).unwrap_err().rdkafka_error_code(), Some(RDKafkaErrorCode::UnknownPartition));
         broker.create_topic("later", 1).unwrap();
         assert_eq!(ends(&consumer, &later).unwrap().len(), 1);
+    }
+
+    /// What a question after the group's offsets comes to where the coordinator gives these answers first, and how long it takes.
+    fn after(answers: &[RDKafkaRespErr]) -> (KafkaResult<TopicPartitionList>, Duration) {
+        let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).unwrap();
+        cluster.create_topic("orders", 1, 1).unwrap();
+        let config = client::tests::settings(&cluster.bootstrap_servers());
+        let consumer: BaseConsumer = client::reader(&config).unwrap().create().unwrap();
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition("orders", 0);
+        cluster.request_errors(RDKafkaApiKey::OffsetFetch, answers);
+        let began = Instant::now();
+        (committed(&consumer, &partitions), began.elapsed())
+    }
+
+    #[test]
+    fn a_coordinator_that_is_not_ready_is_asked_again_for_a_while() {
+        use RDKafkaRespErr::*;
+        for not_ready in [
+            RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+            RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+            RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        ] {
+            let (found, _) = after(&[not_ready; 3]);
+            assert_eq!(found.unwrap().elements()[0].offset(), Offset::Invalid, "{not_ready:?}: none is committed");
+        }
+        let (found, took) = after(&[RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 1_000]);
+        assert_eq!(found.unwrap_err().rdkafka_error_code(), Some(RDKafkaErrorCode::NotCoordinator));
+        let patience = COORDINATOR_PATIENCE / 2..COORDINATOR_PATIENCE + ASK_TIMEOUT;
+        assert!(patience.contains(&took), "{took:?}");
+        let (found, took) = after(&[RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED; 1_000]);
+        assert_eq!(found.unwrap_err().rdkafka_error_code(), Some(RDKafkaErrorCode::GroupAuthorizationFailed));
+        assert!(took < COORDINATOR_PATIENCE / 2, "{took:?}");
     }
 }
