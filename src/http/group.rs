@@ -146,8 +146,7 @@ impl Group {
                     }
                     Step::Fetch => self.start_fetch(&app_id),
                     Step::Refuse => {
-                        let trouble = self.log.trouble();
-                        let why = trouble.as_deref().unwrap_or("what is written to it does not come back");
+                        let why = self.log.trouble().unwrap_or_else(|| unread(self.log.name()));
                         let words = format!("no token: the tokens of the group cannot be shared: {why}");
                         self.refuse(&app_id, refused(Verdict::Retry, LOG_RULE, words));
                     }
@@ -324,6 +323,15 @@ impl Group {
         // Without an engine there is nobody left to tell.
         self.shared.inbox.send(input).unwrap_or(());
     }
+}
+
+/// What was written to the topic is not read, and nobody knows of a trouble.
+fn unread(topic: &str) -> String {
+    format!(
+        "what was written to topic {topic} has not come back; where the topic was deleted and made anew, this passes by \
+         itself; where it lasts, `order-sync topics check` tells whether the topic fits, and this user needs Read, Write and \
+         Describe on it"
+    )
 }
 
 /// Who fetches for the group has failed: as good as a fetch of our own that did.

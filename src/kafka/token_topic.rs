@@ -109,6 +109,10 @@ impl Drop for TokenTopic {
 }
 
 impl TokenLog for TokenWriter {
+    fn name(&self) -> &str {
+        &self.0.topic
+    }
+
     fn append(&self, key: &str, value: &[u8]) {
         let record: BaseRecord<'_, str, [u8]> = BaseRecord::to(&self.0.topic).partition(0).key(key).payload(value);
         if let Err((error, _)) = self.0.producer.send(record) {
@@ -127,7 +131,7 @@ struct Watch {
     topics: Topics,
     config: config::Kafka,
     next: Instant,
-    /// Where the topic is gone, what keeps it from being made; empty where nothing does.
+    /// Where the topic is gone, what was said of that.
     gone: Option<String>,
     /// Reading has failed: it goes on anew then, as an end that was reached before is not told of a second time.
     unread: Option<Instant>,
@@ -166,20 +170,29 @@ impl Watch {
 
     fn make(&mut self, site: &Site) {
         let topic = site.topic.as_str();
-        let why = match self.topics.ensure_tokens(&self.config) {
-            Ok(_) | Err(PortError::Passing(_)) => {
-                self.next = Instant::now() + LOOK_AGAIN;
-                String::new()
-            }
-            Err(error) => format!(": {error}"),
-        };
-        let words = format!("topic {topic} was deleted; `order-sync topics create` makes it anew{why}");
-        if self.gone.as_ref() != Some(&why) {
+        let made = self.topics.ensure_tokens(&self.config);
+        if matches!(made, Ok(_) | Err(PortError::Passing(_))) {
+            self.next = Instant::now() + LOOK_AGAIN;
+        }
+        let words = gone(topic, made.err().as_ref());
+        if self.gone.as_ref() != Some(&words) {
             event::TokenTopicGone { topic, words: &words }.emit();
         }
-        site.is_in_trouble(Some(words));
-        self.gone = Some(why);
+        site.is_in_trouble(Some(words.clone()));
+        self.gone = Some(words);
     }
+}
+
+/// The topic is gone, in words; who makes it anew depends on how the making of it went.
+fn gone(topic: &str, failed: Option<&PortError>) -> String {
+    let what = match failed {
+        None => "this worker makes it anew".to_owned(),
+        Some(PortError::Passing(why)) => {
+            format!("the workers try to make it anew, and so may you with `order-sync topics create`: {why}")
+        }
+        Some(error) => format!("`order-sync topics create` makes it anew: {error}"),
+    };
+    format!("topic {topic} was deleted; {what}")
 }
 
 /// Reads it from its beginning on.
@@ -267,6 +280,15 @@ mod tests {
             assert!(Instant::now() < deadline, "not within 40 s: {what}");
             std::thread::park_timeout(Duration::from_millis(20));
         }
+    }
+
+    #[test]
+    fn who_makes_a_topic_anew_that_was_deleted_is_told_by_how_that_went() {
+        assert_eq!(gone("g.tokens", None), "topic g.tokens was deleted; this worker makes it anew");
+        let passing = gone("g.tokens", Some(&PortError::Passing("it was not authorized".to_owned())));
+        assert!(passing.contains("the workers try") && passing.ends_with(": it was not authorized"), "{passing}");
+        let fatal = gone("g.tokens", Some(&PortError::Fatal("kafka.create_topics is false".to_owned())));
+        assert!(fatal.contains("; `order-sync topics create` makes it anew: kafka.create"), "{fatal}");
     }
 
     /// Nothing is written meanwhile, so no record would say so: neither to the reader nor to the writer.

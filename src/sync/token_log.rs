@@ -20,6 +20,8 @@ pub struct LogEntry {
 
 /// Writes to the log. Whether a record arrived is seen by reading it back.
 pub trait TokenLog: Send + Sync {
+    /// What people know it by: the topic's name.
+    fn name(&self) -> &str;
     /// Queues one record; never waits.
     fn append(&self, key: &str, value: &[u8]);
     /// What keeps the log from being read or written now, in words for people.

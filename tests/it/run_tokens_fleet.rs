@@ -195,7 +195,7 @@ fn real_kafka_a_fleet_whose_token_topic_is_deleted_says_so_and_shares_again_when
     let tokens = format!("{}.tokens", fleet.group);
     kafka.delete(&tokens);
     let (applied, issued) = (fleet.sandbox.report().applied, fleet.issued().len());
-    for words in ["`order-sync topics create` makes it anew", "the topic of shared tokens is there again"] {
+    for words in ["was deleted; this worker makes it anew", "the topic of shared tokens is there again"] {
         fleet.until(words, Duration::from_secs(15), |fleet| (0..WORKERS).any(|worker| fleet.says(worker, words)));
     }
     assert!(fleet.sandbox.report().applied > applied + 100, "the token at hand goes on");

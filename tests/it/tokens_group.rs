@@ -37,6 +37,10 @@ impl Inbox for Queue {
 struct Appended(SyncSender<(String, Vec<u8>)>);
 
 impl TokenLog for Appended {
+    fn name(&self) -> &'static str {
+        "g.tokens"
+    }
+
     fn append(&self, key: &str, value: &[u8]) {
         self.0.send((key.to_owned(), value.to_vec())).unwrap();
     }
@@ -205,6 +209,21 @@ fn a_fetch_that_has_been_overtaken_is_not_published() {
     drop(closed);
     worker.appends("tt0001/claim");
     assert_eq!(platform.server.seen().len(), 2, "it had fetched");
+}
+
+/// As where the topic was made anew between two looks at it: the claim was lost with the old one, and nothing is in trouble.
+#[test]
+fn a_claim_that_does_not_come_back_is_told_with_the_topic_and_what_to_do() {
+    let platform = Platform::start();
+    let mut worker = Worker::start(&platform, &secret());
+    worker.catch_up(0, WRITTEN_MS);
+    worker.ask(APP, 0);
+    worker.appends("tt0001/claim");
+    let Input::TokenRefused { refused, .. } = worker.inputs.recv_timeout(PATIENCE).unwrap() else { panic!("a token") };
+    for words in ["topic g.tokens has not come back", "made anew", "`order-sync topics check`"] {
+        assert!(refused.message.contains(words), "{}", refused.message);
+    }
+    assert_eq!(platform.server.seen().len(), 0, "nothing was fetched");
 }
 
 /// The secret is changed on this machine last: what the others sealed with it opens with the next wish.
