@@ -125,6 +125,7 @@ pub(super) fn transactions(config: &config::Kafka, id: &str, timeout: Duration) 
 #[cfg(test)]
 pub(super) mod tests {
     use std::collections::BTreeMap;
+    use std::time::Instant;
 
     use secrecy::SecretString;
 
@@ -144,6 +145,15 @@ pub(super) mod tests {
             commit_interval: Duration::from_millis(100),
             start_from: config::StartFrom::Earliest,
             properties: BTreeMap::new(),
+        }
+    }
+
+    /// Waits for what other threads bring about.
+    pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(Instant::now() < deadline, "not within 60 s: {what}");
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 

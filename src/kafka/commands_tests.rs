@@ -1,8 +1,7 @@
 use std::sync::Mutex;
-use std::time::Duration;
 
 use super::*;
-use crate::kafka::client::tests::settings;
+use crate::kafka::client::tests::{eventually, settings};
 use crate::kafka::embedded::EmbeddedBroker;
 use crate::kafka::producer::{Outgoing, Producer};
 use crate::record::{RecordOffset, TopicPartition};
@@ -24,14 +23,6 @@ impl Inbox for Told {
             self.0.lock().unwrap().push(command.id.to_string());
         }
         Ok(())
-    }
-}
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within 60 s: {what}");
-        std::thread::park_timeout(Duration::from_millis(20));
     }
 }
 

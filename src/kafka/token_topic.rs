@@ -262,7 +262,7 @@ fn entry(message: &BorrowedMessage<'_>) -> Option<LogEntry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::client::tests::settings;
+    use crate::kafka::client::tests::{eventually, settings};
     use crate::kafka::embedded::EmbeddedBroker;
     use crate::sync::ports::Closed;
 
@@ -271,14 +271,6 @@ mod tests {
     impl TokenLogReader for Ignored {
         fn read(&self, _: LogEntry) -> Result<(), Closed> {
             Ok(())
-        }
-    }
-
-    fn eventually(what: &str, holds: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(40);
-        while !holds() {
-            assert!(Instant::now() < deadline, "not within 40 s: {what}");
-            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 
