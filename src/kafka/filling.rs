@@ -73,10 +73,7 @@ fn put<C: ProducerContext<DeliveryOpaque = ()>>(
 ) -> Result<(), FillError> {
     let mut at = 0;
     let done = write_records(part, &mut |key, value, acceptance| {
-        if at >= which.end {
-            return Err(Stop::Enough);
-        }
-        if at >= which.start {
+        if which.contains(&at) {
             let mut record: BaseRecord<'_, [u8], [u8]> =
                 BaseRecord::to(&config.changelog_topic).partition(part.source.partition).key(key);
             record.payload = value;
@@ -84,7 +81,8 @@ fn put<C: ProducerContext<DeliveryOpaque = ()>>(
             queue(producer, record)?;
         }
         at += 1;
-        Ok(())
+        // At once: the next one would be encoded for nothing.
+        if at == which.end { Err(Stop::Enough) } else { Ok(()) }
     });
     match done {
         Ok(()) | Err(Stop::Enough) => Ok(()),

@@ -1,5 +1,6 @@
 //! What the engine tells the admin endpoints: a snapshot, taken now and then, that nobody waits for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -117,7 +118,8 @@ impl Engine {
                 .desks
                 .iter()
                 .enumerate()
-                .map(|(app, desk)| AppStatus {
+                .map(|(app, desk)| (app, desk, desk.token.missing(now.mono).unzip()))
+                .map(|(app, desk, (no_token, fault))| AppStatus {
                     app_id: desk.app_id.to_string(),
                     owed: desk.owed,
                     lanes: desk.lanes,
@@ -125,8 +127,8 @@ impl Engine {
                     suspended: desk.circuit.cause().map(Cause::words),
                     paused: self.paused_partitions(app),
                     has_token: desk.token.is_usable(now.mono),
-                    no_token: desk.token.missing(now.mono).map(|(why, _)| why.into_owned()),
-                    token_is_ours: desk.token.missing(now.mono).is_some_and(|(_, fault)| fault == Fault::Ours),
+                    no_token: no_token.map(Cow::into_owned),
+                    token_is_ours: fault == Some(Fault::Ours),
                     token_age: desk.token.age(now.mono),
                 })
                 .collect(),
