@@ -84,16 +84,21 @@ impl Changelog {
         })
     }
 
-    /// What the group's offsets of these topics tell.
+    /// What the group's offsets of these topics tell. Where one is not told, nothing is: a partition that this user may not ask
+    /// about need not be one without an offset.
     pub fn group_offsets(&self, topics: &BTreeMap<String, Option<i32>>) -> Result<GroupOffsets, PortError> {
         let mut list = TopicPartitionList::new();
         for (topic, count) in topics {
             list.add_partition_range(topic, 0, count.unwrap_or(1) - 1);
         }
-        let found = lookup::committed(&self.committed, &list)
+        let found = lookup::committed_of_each(&self.committed, &list)
             .map_err(|e| port_error("cannot learn the group's offsets", &e))?;
         let mut offsets = GroupOffsets::default();
         for element in found.elements() {
+            element.error().map_err(|e| {
+                let place = TopicPartition::new(element.topic(), element.partition());
+                port_error(&format!("cannot learn the group's offset of {place}"), &e)
+            })?;
             if !matches!(element.offset(), Offset::Offset(_)) {
                 continue;
             }

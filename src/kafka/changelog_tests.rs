@@ -2,6 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
 use super::*;
 use crate::kafka::client::tests::settings;
 use crate::kafka::embedded::EmbeddedBroker;
@@ -158,5 +162,31 @@ fn what_is_read_in_part_is_let_go_where_it_is_left() {
         assert_eq!(assigned(&changelog), 1, "it goes on at once");
         leave(&mut changelog);
         assert_eq!(assigned(&changelog), 0);
+    }
+}
+
+/// Where a topic's existence hangs on whether the group has offsets, "may not be asked" is no "has none". Brokers answer for each
+/// partition; of the older way, which tells of no error beside them, one is enough to be an error of the question.
+#[test]
+fn an_offset_that_is_not_told_is_not_taken_for_none() {
+    use RDKafkaRespErr::*;
+    let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).unwrap();
+    cluster.create_topic("orders", 2, 1).unwrap();
+    cluster.apiversion(RDKafkaApiKey::OffsetFetch, Some(1), Some(1)).unwrap();
+    let changelog = Changelog::connect(&settings(&cluster.bootstrap_servers())).unwrap();
+    let after = |answers: &[RDKafkaRespErr]| {
+        cluster.request_errors(RDKafkaApiKey::OffsetFetch, answers);
+        changelog.group_offsets(&[("orders".to_owned(), Some(2))].into())
+    };
+    let denied = after(&[RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]).unwrap_err();
+    assert!(matches!(denied, PortError::Passing(_)), "{denied:?}");
+    let words = denied.to_string();
+    assert!(words.starts_with("cannot learn the group's offset of orders/0: Topic"), "{words}");
+    for passing in [
+        RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT,
+        RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+    ] {
+        assert_eq!(after(&[passing; 5]).unwrap(), GroupOffsets::default(), "{passing:?}: it is asked again");
     }
 }

@@ -18,32 +18,61 @@ const COORDINATOR_PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before it is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// The group's committed offsets of these partitions.
+/// The group's committed offsets of these partitions. What concerns one of them alone, an error too, is told with it.
 pub(in crate::kafka) fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &TopicPartitionList,
+) -> KafkaResult<TopicPartitionList> {
+    ask_committed(consumer, partitions, |_| false)
+}
+
+/// As [`committed`], for those who wait for each: where the error of one may pass, all are asked for again.
+pub(in crate::kafka) fn committed_of_each<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &TopicPartitionList,
+) -> KafkaResult<TopicPartitionList> {
+    ask_committed(consumer, partitions, |found| {
+        let is_to_pass = |error: &KafkaError| error.rdkafka_error_code().is_some_and(passes_soon);
+        found.elements().iter().any(|element| element.error().is_err_and(|error| is_to_pass(&error)))
+    })
+}
+
+fn ask_committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &TopicPartitionList,
+    is_partial: impl Fn(&TopicPartitionList) -> bool,
 ) -> KafkaResult<TopicPartitionList> {
     let deadline = Instant::now() + COORDINATOR_PATIENCE;
     let mut left = COORDINATOR_PATIENCE;
     loop {
         let found = consumer.committed_offsets(partitions.clone(), left.min(ASK_TIMEOUT));
         left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ASK_AGAIN);
-        match found {
-            Err(error) if is_coordinator_not_ready(&error) && !left.is_zero() => std::thread::park_timeout(ASK_AGAIN),
-            found => return found,
+        let again = match &found {
+            Err(error) => error.rdkafka_error_code().is_some_and(coordinator_not_ready),
+            Ok(found) => is_partial(found),
+        };
+        if !again || left.is_zero() {
+            return found;
         }
+        std::thread::park_timeout(ASK_AGAIN);
     }
 }
 
-fn is_coordinator_not_ready(error: &KafkaError) -> bool {
+/// Whether the coordinator is not there yet.
+fn coordinator_not_ready(code: RDKafkaErrorCode) -> bool {
     matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::NotCoordinator
-                | RDKafkaErrorCode::CoordinatorNotAvailable
-                | RDKafkaErrorCode::CoordinatorLoadInProgress
-        )
+        code,
+        RDKafkaErrorCode::NotCoordinator
+            | RDKafkaErrorCode::CoordinatorNotAvailable
+            | RDKafkaErrorCode::CoordinatorLoadInProgress
     )
+}
+
+/// Whether the error of a single partition passes by itself: a transaction is about to change its offset, the broker has not
+/// heard of it yet, or the coordinator is not ready, which old brokers tell of each.
+fn passes_soon(code: RDKafkaErrorCode) -> bool {
+    coordinator_not_ready(code)
+        || matches!(code, RDKafkaErrorCode::UnstableOffsetCommit | RDKafkaErrorCode::UnknownTopicOrPartition)
 }
 
 /// The end of each partition, as a reader of committed records sees it: one request per broker.
@@ -161,14 +190,18 @@ mod tests {
         assert_eq!(ends(&consumer, &later).unwrap().len(), 1);
     }
 
-    /// What a question after the group's offsets comes to where the coordinator gives these answers first, and how long it takes.
-    fn after(answers: &[RDKafkaRespErr]) -> (KafkaResult<TopicPartitionList>, Duration) {
-        let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).unwrap();
+    fn reader(cluster: &MockCluster<'static, DefaultProducerContext>) -> (BaseConsumer, TopicPartitionList) {
         cluster.create_topic("orders", 1, 1).unwrap();
         let config = client::tests::settings(&cluster.bootstrap_servers());
-        let consumer: BaseConsumer = client::reader(&config).unwrap().create().unwrap();
         let mut partitions = TopicPartitionList::new();
         partitions.add_partition("orders", 0);
+        (client::reader(&config).unwrap().create().unwrap(), partitions)
+    }
+
+    /// What a question after the group's offsets comes to where the coordinator gives these answers first, and how long it takes.
+    fn after(answers: &[RDKafkaRespErr]) -> (KafkaResult<TopicPartitionList>, Duration) {
+        let cluster = MockCluster::new(1).unwrap();
+        let (consumer, partitions) = reader(&cluster);
         cluster.request_errors(RDKafkaApiKey::OffsetFetch, answers);
         let began = Instant::now();
         (committed(&consumer, &partitions), began.elapsed())
