@@ -58,13 +58,14 @@ fn ask_committed<C: ConsumerContext>(
     }
 }
 
-/// Whether the coordinator is not there yet.
+/// Whether the coordinator is not there yet: by its own word, or by librdkafka's, which asks who it is until the time is up.
 fn coordinator_not_ready(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
         RDKafkaErrorCode::NotCoordinator
             | RDKafkaErrorCode::CoordinatorNotAvailable
             | RDKafkaErrorCode::CoordinatorLoadInProgress
+            | RDKafkaErrorCode::OperationTimedOut
     )
 }
 
@@ -225,5 +226,34 @@ mod tests {
         let (found, took) = after(&[RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED; 1_000]);
         assert_eq!(found.unwrap_err().rdkafka_error_code(), Some(RDKafkaErrorCode::GroupAuthorizationFailed));
         assert!(took < COORDINATOR_PATIENCE / 2, "{took:?}");
+    }
+
+    /// While the library does not know who the coordinator is it puts nobody a question, and says at last that its time is up.
+    #[test]
+    fn a_coordinator_that_nobody_names_for_a_while_is_asked_for_again() {
+        let ask = |named_after: Option<Duration>| {
+            let cluster = MockCluster::new(1).unwrap();
+            let unnamed = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE; 1_000];
+            cluster.request_errors(RDKafkaApiKey::FindCoordinator, &unnamed);
+            let (consumer, partitions) = reader(&cluster);
+            let began = Instant::now();
+            let found = std::thread::scope(|scope| {
+                let asks = scope.spawn(|| committed(&consumer, &partitions));
+                if let Some(wait) = named_after {
+                    while began.elapsed() < wait {
+                        std::thread::park_timeout(ASK_AGAIN);
+                    }
+                    cluster.clear_request_errors(RDKafkaApiKey::FindCoordinator);
+                }
+                asks.join().unwrap()
+            });
+            (found, began.elapsed())
+        };
+        let (found, took) = ask(None);
+        assert_eq!(found.unwrap_err().rdkafka_error_code(), Some(RDKafkaErrorCode::OperationTimedOut));
+        assert!((ASK_TIMEOUT..COORDINATOR_PATIENCE + ASK_TIMEOUT).contains(&took), "{took:?}");
+        let (found, took) = ask(Some(ASK_TIMEOUT + 2 * ASK_AGAIN));
+        assert_eq!(found.unwrap().elements()[0].offset(), Offset::Invalid, "none is committed");
+        assert!(took > ASK_TIMEOUT, "{took:?}");
     }
 }
