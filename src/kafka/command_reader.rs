@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::chatter::Chatter;
 use super::command_ends::EndsWatch;
 use super::command_feed::Ask;
+use super::command_places::{Queue, Unplaced};
 use super::command_records::{Attached, CommandRecords};
 use super::consumer::lookup;
-use super::failure::{Halt, describe, port_error};
+use super::failure::{Halt, asking_error, describe, port_error};
 use super::status::{Problem, Status};
 use crate::config::StartFrom;
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
@@ -45,7 +46,9 @@ pub(super) struct Reader {
     pub(super) store: Arc<dyn StateReader>,
     pub(super) asked: Receiver<Ask>,
     /// What is to be followed and has no place yet.
-    pub(super) unplaced: Vec<(Epoch, TopicPartition, Option<NextOffset>)>,
+    pub(super) unplaced: Queue,
+    /// One of them whose question has failed: it is told, and others after it.
+    pub(super) stuck: Option<TopicPartition>,
     pub(super) followers: Followers,
     /// So many bytes of commands may wait with them.
     pub(super) room: usize,
@@ -86,15 +89,13 @@ impl Reader {
     fn step(&mut self) -> Result<(), Halt> {
         self.records.rest();
         self.take_asks()?;
-        let placed = self.place();
+        self.place()?;
         let has_room = self.followers.bytes() < self.room;
-        // Also where a question has failed behind some that have their place.
         if self.moved || (self.silent && has_room && Instant::now() >= self.again) {
             (self.moved, self.silent) = (false, true);
             self.assign()?;
             self.silent = false;
         }
-        placed?;
         let waits = Instant::now() < self.again;
         if !has_room && waits {
             // Until the question is answered no turn is taken that would make room. The client is heard all the same.
@@ -114,7 +115,7 @@ impl Reader {
             match self.asked.try_recv() {
                 Ok(Ask::Follow(epoch, source, from)) => {
                     self.forget(&source);
-                    self.unplaced.push((epoch, source, from));
+                    self.unplaced.add(epoch, source, from, Instant::now());
                 }
                 Ok(Ask::Leave(source)) => self.forget(&source),
                 Err(TryRecvError::Empty) => return Ok(()),
@@ -125,42 +126,93 @@ impl Reader {
     }
 
     fn forget(&mut self, source: &TopicPartition) {
-        self.unplaced.retain(|(_, other, _)| other != source);
+        self.unplaced.forget(source);
+        self.unstick(source);
         self.followers.leave(source);
         self.told.remove(source);
     }
 
-    /// Finds out where what is newly followed begins.
+    /// Finds out where what is newly followed begins. One whose question fails waits behind the others, so it holds up nobody; and
+    /// after it, too, the client is heard and turns are taken before the next is asked about.
     fn place(&mut self) -> Result<(), Halt> {
-        if self.unplaced.is_empty() || Instant::now() < self.again {
+        let asked = self.unplaced.take(Instant::now());
+        if asked.is_empty() {
             return Ok(());
         }
-        let places: BTreeSet<TopicPartition> = self.unplaced.iter().map(|(_, source, _)| self.at(source)).collect();
+        let places: BTreeSet<TopicPartition> = asked.iter().map(|unplaced| self.at(&unplaced.source)).collect();
         let places: Vec<_> = places.into_iter().collect();
-        let extents = lookup::extents(&self.consumer, &places, StartFrom::Earliest)
-            .map_err(|e| port_error(&format!("cannot ask how far {} reaches", self.topic), &e))?;
-        // Each is taken off once it has its place: those behind a question that failed are asked about again.
-        while let Some((epoch, source, position)) = self.unplaced.first().cloned() {
-            let place = self.at(&source);
-            if let Some(extent) = extents.get(&place) {
-                let reach @ (_, end) = (NextOffset::new(extent.low), NextOffset::new(extent.high));
-                let begin = match begin(self.records.commands(), self.store.as_ref(), &source, &place, position, reach)?
-                {
-                    Begin::At(next) => next,
-                    Begin::Anew(next, why) => {
-                        event::CommandsAnew { source: &source, position, begin: next, why: &why }.emit();
-                        self.tell(epoch, source.clone(), CommandNews::Anew(next))?;
-                        next
-                    }
-                };
-                self.followers.follow(epoch, &source, begin);
-                self.moved = true;
-                self.tell(epoch, source, CommandNews::Followed(end))?;
+        let extents = match lookup::extents(&self.consumer, &places, StartFrom::Earliest) {
+            Ok(extents) => extents,
+            Err(error) => {
+                let reach = if let [place] = &*places { place.to_string() } else { self.topic.clone() };
+                return self.unanswered(asked, asking_error(&format!("cannot ask how far {reach} reaches"), &error));
             }
-            self.unplaced.remove(0);
+        };
+        let mut asked = asked.into_iter();
+        while let Some(unplaced) = asked.next() {
+            let Some(extent) = extents.get(&self.at(&unplaced.source)) else { continue };
+            let reach = (NextOffset::new(extent.low), NextOffset::new(extent.high));
+            match self.begin(&unplaced, reach) {
+                Ok(()) => self.unstick(&unplaced.source),
+                Err(Halt::Failed(PortError::Passing(words))) => {
+                    self.stick(unplaced, &words);
+                    self.unplaced.give_back(asked);
+                    return Ok(());
+                }
+                Err(halt) => return Err(halt),
+            }
         }
-        self.status.clear(&Problem::Topic(self.topic.clone()));
         Ok(())
+    }
+
+    /// A question about these has failed.
+    fn unanswered(&mut self, asked: Vec<Unplaced>, error: PortError) -> Result<(), Halt> {
+        let PortError::Passing(words) = &error else { return Err(error.into()) };
+        if asked.len() > 1 {
+            self.unplaced.part(asked);
+        } else {
+            for unplaced in asked {
+                self.stick(unplaced, words);
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows from where it begins, in a partition that reaches so far.
+    fn begin(&mut self, unplaced: &Unplaced, reach: (NextOffset, NextOffset)) -> Result<(), Halt> {
+        let Unplaced { epoch, source, position, .. } = unplaced;
+        let (epoch, position, place) = (*epoch, *position, self.at(source));
+        let begin = match begin(self.records.commands(), self.store.as_ref(), source, &place, position, reach)? {
+            Begin::At(next) => next,
+            Begin::Anew(next, why) => {
+                event::CommandsAnew { source, position, begin: next, why: &why }.emit();
+                self.tell(epoch, source.clone(), CommandNews::Anew(next))?;
+                next
+            }
+        };
+        self.followers.follow(epoch, source, begin);
+        self.moved = true;
+        Ok(self.tell(epoch, source.clone(), CommandNews::Followed(reach.1))?)
+    }
+
+    /// The question about this one has failed. Of several one is told, until it has its place.
+    fn stick(&mut self, unplaced: Unplaced, words: &str) {
+        if *self.stuck.get_or_insert_with(|| unplaced.source.clone()) == unplaced.source {
+            let words = format!("the commands for {} wait: {words}", unplaced.source);
+            self.status.raise(Problem::Partition(self.unplaced_key()), words);
+        }
+        self.unplaced.failed(unplaced, Instant::now());
+    }
+
+    fn unstick(&mut self, source: &TopicPartition) {
+        if self.stuck.take_if(|stuck| stuck == source).is_some() {
+            self.status.clear(&Problem::Partition(self.unplaced_key()));
+        }
+    }
+
+    /// Apart from the ends of what is followed, which are told under the topic's name.
+    fn unplaced_key(&self) -> String {
+        format!("{} to begin with", self.topic)
     }
 
     fn at(&self, source: &TopicPartition) -> TopicPartition {

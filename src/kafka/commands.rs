@@ -13,6 +13,7 @@ use super::chatter::Chatter;
 use super::client;
 use super::command_ends::EndsWatch;
 use super::command_feed::{Ask, Feed};
+use super::command_places::Queue;
 use super::command_reader::Reader;
 use super::command_records::CommandRecords;
 use super::failure::port_error;
@@ -69,7 +70,8 @@ impl CommandsTopic {
             records: CommandRecords::connect(config, &stop)?,
             store,
             asked,
-            unplaced: Vec::new(),
+            unplaced: Queue::default(),
+            stuck: None,
             followers: Followers::default(),
             room,
             told: BTreeMap::new(),

@@ -31,6 +31,7 @@ mod bounded_call;
 mod chatter;
 mod command_ends;
 mod command_feed;
+mod command_places;
 mod command_reader;
 mod command_records;
 mod ends;

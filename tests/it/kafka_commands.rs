@@ -158,4 +158,11 @@ fn a_partition_whose_neighbour_finds_no_place_misses_no_command() {
     eventually("the reader goes on", || engine.was_told(&orders, "fifth"));
     eventually("nothing is left out", || engine.was_told(&refunds, "first"));
     assert!(!engine.was_told(&returns, "second"));
+
+    // Nor does it keep those from a place who come later.
+    let swaps = at("swaps", 0);
+    give(&swaps, "sixth");
+    reader.feed().follow(Epoch(1), &swaps, None);
+    eventually("one that came later has its place", || engine.was_told(&swaps, "sixth"));
+    assert!(!status.problems().is_empty(), "the other's question fails still");
 }
