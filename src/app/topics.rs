@@ -10,6 +10,7 @@ use super::worker::WorkerError;
 use crate::config;
 use crate::kafka::changelog::Changelog;
 use crate::kafka::own_topics::{Looked, OwnTopic, Weight};
+use crate::kafka::topic_settings::SourceLooked;
 use crate::kafka::topics::{Ensured, Topics};
 use crate::kafka::{transaction_rights, write_rights};
 use crate::store::SledStore;
@@ -149,11 +150,24 @@ fn ensure(
         fits(OwnTopic::Commands, topics.ensure_commands(config)?)?;
     }
     not_lost(topics, config, Filled::DeadLetters, loss)?;
-    fits(OwnTopic::DeadLetters, topics.ensure_dead_letters(config)?)?;
+    let letters = topics.ensure_dead_letters(config)?;
+    let tells = fits(OwnTopic::DeadLetters, letters)?;
     if preparing.own == Own::WithTokens {
         fits(OwnTopic::Tokens, topics.ensure_tokens(config)?)?;
     }
+    if tells == Tells::Settings {
+        look_at_sources(topics, config, &mut seen.warned);
+    }
     if config.exactly_once { Ok(()) } else { seen.company.look(topics, config) }
+}
+
+/// A source topic is the merchant's: what is wrong with it is told, and keeps no worker from its work.
+fn look_at_sources(topics: &Topics, config: &config::Kafka, warned: &mut BTreeSet<String>) {
+    for topic in &config.topics {
+        if let Ok(SourceLooked::Warned(words)) = topics.look_at_source(config, topic) {
+            warn(topic, &words, warned);
+        }
+    }
 }
 
 /// How many partitions the source topics had when this store was written, as far as that was noted. A cache may be behind:
@@ -276,7 +290,14 @@ pub fn loss_by_offsets(topics: &Topics, config: &config::Kafka) -> Result<Option
 /// Makes the changelog that a store is written into, whatever was lost; one that is there must keep what is written.
 pub(super) fn ensure_rebasable(topics: &Topics, config: &config::Kafka) -> Result<(), PortError> {
     let ensured = topics.ensure_changelog(config, || Ok(None))?;
-    fits(topics, config, OwnTopic::Changelog, ensured, &mut BTreeSet::new())
+    fits(topics, config, OwnTopic::Changelog, ensured, &mut BTreeSet::new()).map(drop)
+}
+
+/// Whether the brokers tell the settings of topics: where they do not, they are not asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tells {
+    Settings,
+    Nothing,
 }
 
 /// One that is there must have the settings that it needs; one that was just made has.
@@ -286,23 +307,21 @@ fn fits(
     own: OwnTopic,
     ensured: Ensured,
     warned: &mut BTreeSet<String>,
-) -> Result<(), PortError> {
+) -> Result<Tells, PortError> {
     let topic = &own.name(config);
-    let mut warn = |words: String| {
-        if !warned.contains(&words) {
-            event::TopicFitsBadly { topic, words: &words }.emit();
-            warned.insert(words);
-        }
-    };
+    let mut warn = |words: &str| warn(topic, words, warned);
     match ensured {
         Ensured::Created(partitions) => event::TopicCreated { topic, partitions }.emit(),
         Ensured::Present(_) => match topics.look(config, own)? {
-            Looked::Unseen(words) => warn(words),
+            Looked::Unseen(words) => {
+                warn(&words);
+                return Ok(Tells::Nothing);
+            }
             Looked::Seen { lapses, .. } => {
                 let (refused, warned): (Vec<_>, Vec<_>) =
                     lapses.iter().partition(|lapse| lapse.weight == Weight::Refused);
                 for lapse in warned {
-                    warn(lapse.words());
+                    warn(&lapse.words());
                 }
                 if !refused.is_empty() {
                     let words: Vec<_> = refused.iter().map(|lapse| lapse.words()).collect();
@@ -311,7 +330,14 @@ fn fits(
             }
         },
     }
-    Ok(())
+    Ok(Tells::Settings)
+}
+
+/// Says what does not fit a topic, once.
+fn warn(topic: &str, words: &str, warned: &mut BTreeSet<String>) {
+    if warned.insert(format!("{topic}: {words}")) {
+        event::TopicFitsBadly { topic, words }.emit();
+    }
 }
 
 fn pause(wait: Duration, stop: &CancellationToken) {

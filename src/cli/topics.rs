@@ -10,6 +10,7 @@ use crate::app::beginnings::{self, Lost};
 use crate::app::topics::{Filled, loss_by_offsets, not_lost};
 use crate::config::{Kafka, Need};
 use crate::kafka::own_topics::{Lapse, Looked, OwnTopic};
+use crate::kafka::topic_settings::SourceLooked;
 use crate::kafka::topics::{Ensured, Topics, no_source};
 use crate::sync::ports::PortError;
 
@@ -46,7 +47,8 @@ A topic that does not fit, or is missing for `check`, ends with exit code 7; so 
 is missing, as the partitions of all others follow from it. A setting that does not fit has a line
 of its own, in JSON with \"setting\", \"is\", \"wanted\" and the \"command\" that sets it. Which settings
 are looked at, and which of them `run` refuses: docs/delivery-semantics.md. A partition of the changelog
-that has lost its beginning has a line of its own, too, with what to do.
+that has lost its beginning has a line of its own, too, with what to do. Of a source topic that is compacted
+a note says which events get lost.
 
 Examples:
   order-sync topics check --config order-sync.toml
@@ -115,6 +117,9 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     if told.worst != Exit::Done {
         return Ok(told.worst);
     }
+    for topic in &kafka.topics {
+        told.tell_source(topic)?;
+    }
     let loss = || loss_by_offsets(&topics, &kafka);
     // To make one anew is what somebody asks for who says `create`.
     let not_lost = |filled| match args.command {
@@ -142,6 +147,16 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
+    /// A source topic has a line where there is something to say of its settings; a fault it never is.
+    fn tell_source(&mut self, topic: &str) -> anyhow::Result<()> {
+        let message = match self.topics.look_at_source(self.kafka, topic) {
+            Ok(SourceLooked::Fits) => return Ok(()),
+            Ok(SourceLooked::Warned(words) | SourceLooked::Unseen(words)) => words,
+            Err(error) => error.to_string(),
+        };
+        self.line(&Line { topic, outcome: "note", message: &message, lapse: None })
+    }
+
     fn tell(&mut self, own: OwnTopic, ensured: Result<Ensured, PortError>) -> anyhow::Result<()> {
         let topic = &own.name(self.kafka);
         let (outcome, message) = match ensured {

@@ -19,6 +19,7 @@ pub mod scan;
 pub mod source;
 pub mod status;
 pub mod token_topic;
+pub mod topic_settings;
 pub mod topics;
 mod transaction_judge;
 pub mod transaction_rights;

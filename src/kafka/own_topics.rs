@@ -3,14 +3,8 @@
 //!
 //! What counts is the value in force, whether the topic sets it or inherits it from the brokers.
 
-use std::time::Duration;
-
-use rdkafka::admin::{ConfigSource, ResourceSpecifier};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-
-use super::failure::port_error;
-use super::topics::{Topics, options, tool};
-use super::wait::block_on;
+use super::topic_settings::{Value, set_command};
+use super::topics::Topics;
 use crate::config;
 use crate::sync::ports::PortError;
 
@@ -62,9 +56,6 @@ enum Also {
     /// No policy at all, which newer brokers know: nothing is ever removed.
     Empty,
 }
-
-/// The demo's broker does not answer this question at all, and is never asked with transactions.
-const UNANSWERED: Duration = Duration::from_secs(1);
 
 const fn rule(setting: &'static str, made: &'static str, also: Also, weight: Weight, otherwise: &'static str) -> Rule {
     Rule { setting, made, also, weight, otherwise }
@@ -196,30 +187,12 @@ impl Lapse {
     }
 }
 
-/// A value in force.
-struct Value {
-    text: String,
-    from: &'static str,
-}
-
-/// Where a value comes from, in words, where that is not the topic.
-fn origin(source: &ConfigSource) -> &'static str {
-    match source {
-        ConfigSource::DynamicTopic | ConfigSource::Unknown => "",
-        ConfigSource::DynamicBroker
-        | ConfigSource::DynamicDefaultBroker
-        | ConfigSource::StaticBroker
-        | ConfigSource::Default => " (the brokers' default: the topic sets none)",
-    }
-}
-
 /// The settings of `own` that do not fit. One that the brokers do not know is none.
 fn lapses(config: &config::Kafka, own: OwnTopic, value: impl Fn(&str) -> Option<Value>) -> Vec<Lapse> {
     let lapse = |rule: &Rule| {
         let Value { text: is, from } = value(rule.setting).filter(|value| !rule.is_kept_by(&value.text))?;
-        let (topic, what) = (own.name(config), format!("{}={}", rule.setting, rule.made));
-        let what = format!("--alter --entity-type topics --entity-name {topic} --add-config {what}");
-        let command = tool(config, "kafka-configs.sh", &what);
+        let topic = own.name(config);
+        let command = set_command(config, &topic, rule.setting, rule.made);
         let Rule { setting, weight, otherwise, .. } = *rule;
         Some(Lapse { topic, setting, is, from, wanted: rule.wanted(), weight, command, otherwise })
     };
@@ -244,30 +217,12 @@ impl Topics {
     /// Looks at the settings of a topic that is there.
     pub fn look(&self, config: &config::Kafka, own: OwnTopic) -> Result<Looked, PortError> {
         let topic = own.name(config);
-        let doing = format!("cannot read the settings of {topic}");
-        let asked = [ResourceSpecifier::Topic(&topic)];
-        let unseen = |why: &str| Ok(Looked::Unseen(format!("{doing}: {why}")));
-        let options = if config.exactly_once { options() } else { options().request_timeout(Some(UNANSWERED)) };
-        let answers = match block_on(self.admin()?.describe_configs(&asked, &options)) {
-            Ok(answers) => answers,
-            Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut)) if !config.exactly_once => {
-                return unseen("these brokers do not answer; start again where they should");
-            }
-            Err(KafkaError::AdminOp(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion)) => {
-                return unseen("these brokers do not tell them");
-            }
-            Err(error) => return Err(port_error(&doing, &error)),
+        let settings = match self.settings(config, &topic)? {
+            Ok(settings) => settings,
+            Err(unseen) => return Ok(Looked::Unseen(unseen)),
         };
-        // What is wrong with one topic is not handed on by the binding: its answer is empty then.
-        let Some(found) = answers.into_iter().flatten().find(|found| !found.entries.is_empty()) else {
-            return unseen("the brokers tell none; this user needs the operation DescribeConfigs on it");
-        };
-        let value = |name: &str| {
-            let entry = found.get(name)?;
-            Some(Value { text: entry.value.clone()?, from: origin(&entry.source) })
-        };
-        let lapses = lapses(config, own, value);
-        let in_sync = value("min.insync.replicas").and_then(|value| value.text.parse().ok());
+        let lapses = lapses(config, own, |name| settings.value(name));
+        let in_sync = settings.value("min.insync.replicas").and_then(|value| value.text.parse().ok());
         Ok(Looked::Seen { lapses, notes: notes(own, self.replicas(&topic)?, in_sync) })
     }
 }
@@ -296,7 +251,7 @@ mod tests {
         let value = |name: &str| {
             let made = own.made_with().find(|(made, _)| *made == name)?.1;
             let text = if name == setting { text } else { made }.to_owned();
-            Some(Value { text, from: origin(&ConfigSource::DynamicTopic) })
+            Some(Value { text, from: "" })
         };
         lapses(&settings("127.0.0.1:1"), own, value)
     }

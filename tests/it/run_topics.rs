@@ -149,6 +149,28 @@ fn real_kafka_a_setting_that_loses_something_is_a_fault_and_run_refuses_it_or_wa
     check("tokens", ("message.timestamp.type", "CreateTime"), ("CreateTime", "LogAppendTime"), 0);
 }
 
+/// It is the merchant's: nobody is kept from his work. An event says what has changed, and the last one alone is not enough.
+#[test]
+fn real_kafka_a_source_topic_that_is_compacted_is_said_and_read_all_the_same() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let sandbox = sandbox(Duration::ZERO);
+    for (policy, is_said) in [("compact", true), ("compact,delete", true), ("delete", false)] {
+        let source = kafka.topic("merchants", 1, &[("cleanup.policy", policy)]);
+        produce(kafka, &source, 3);
+        let site = Site::new(&kafka.brokers, &source, &sandbox.base_url());
+        let words = format!("cleanup.policy is {policy}, but should be delete: ");
+        let set = format!("--alter --entity-type topics --entity-name {source} --add-config cleanup.policy=delete");
+        let is_warning = |line: &str| line.contains(&words) && line.contains(&set) && line.contains(&source);
+        assert_eq!(run(&site), Some(0), "{}", site.log());
+        let log = site.log();
+        let said = log.lines().filter(|line| is_warning(line) && line.contains("\"level\":\"WARN\"")).count();
+        assert_eq!(said, usize::from(is_said), "{policy} {log}");
+        let (code, told) = topics(&site, &["check"]);
+        let said = told.lines().filter(|line| line.starts_with("note ") && is_warning(line)).count();
+        assert_eq!((code, said), (Some(0), usize::from(is_said)), "{policy} {told}");
+    }
+}
+
 /// A store of this group that stands at this offset of the changelog's first partition.
 fn store_at(site: &Site, source: &TopicPartition, stands: i64) {
     let path = site.home().join("store");

@@ -7,6 +7,7 @@ use crate::config::{Config, Kafka};
 use crate::kafka::changelog_topic::{changelog_command, width_of_retired};
 use crate::kafka::commands_topic;
 use crate::kafka::own_topics::{Looked, OwnTopic};
+use crate::kafka::topic_settings::SourceLooked;
 use crate::kafka::topics::{self, Topics};
 use crate::kafka::{transaction_rights, write_rights};
 use crate::store::SledStore;
@@ -30,6 +31,9 @@ pub(super) fn check(config: &Config, store: Option<SledStore>, report: &mut Repo
         match asked.partition_count(topic) {
             Ok(Some(partitions)) => {
                 report.ok("kafka", format!("source topic {topic} has {partitions} partitions"))?;
+                if let Ok(SourceLooked::Warned(words)) = asked.look_at_source(kafka, topic) {
+                    report.warn("kafka", format!("source topic {topic}: {words}"))?;
+                }
                 widest = widest.max(partitions);
             }
             Ok(None) => {
