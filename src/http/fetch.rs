@@ -21,6 +21,12 @@ const SECRET_RULE: &str = "secret_unreadable";
 /// The rule for a fetch that ended without a word.
 const CUT_SHORT_RULE: &str = "fetch_cut_short";
 
+/// The rule for a log of shared tokens that does not answer.
+pub(super) const LOG_RULE: &str = "token_topic";
+
+/// The rule for a fetch of another worker that failed.
+const UNSERVED_RULE: &str = "group_unserved";
+
 /// Where tokens come from.
 #[derive(Clone)]
 pub struct TokenSource {
@@ -142,4 +148,19 @@ pub(super) fn cut_short() -> Refused {
 pub(super) fn refused(verdict: Verdict, rule: &str, message: String) -> Refused {
     let judgement = Judgement { verdict, rule: Arc::from(rule), err_code: None, retry_after: None };
     Refused { judgement, fault: Fault::Ours, message }
+}
+
+/// What was written to the topic is not read, and nobody knows of a trouble.
+pub(super) fn unread(topic: &str) -> String {
+    format!(
+        "what was written to topic {topic} has not come back; where the topic was deleted and made anew, this passes by \
+         itself; where it lasts, `order-sync topics check` tells whether the topic fits, and this user needs Read, Write and \
+         Describe on it"
+    )
+}
+
+/// Who fetches for the group has failed: as good as a fetch of our own that did.
+pub(super) fn unserved() -> Refused {
+    let words = "no token: the worker that was to fetch for the group has brought none; its log says why";
+    Refused { fault: Fault::Giver, ..refused(Verdict::Retry, UNSERVED_RULE, words.to_owned()) }
 }

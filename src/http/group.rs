@@ -10,17 +10,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 
 use super::edge::Shared;
-use super::fetch::{self, cut_short, refused};
+use super::fetch::{self, LOG_RULE, cut_short, refused, unread, unserved};
 use super::mail::{GroupTokens, Mail};
-use super::note::{HELLO, Note, Origin, Topic};
+use super::note::{HELLO, Note, Origin, TokenNote, Topic};
 use super::seal::{self, Place};
 use crate::config::Secret;
-use crate::douyin::token::{Fault, Fetched, Refused};
+use crate::douyin::token::{Fetched, Refused};
 use crate::douyin::verdict::Verdict;
 use crate::order::AppId;
 use crate::record::RecordOffset;
@@ -31,17 +31,13 @@ use crate::telemetry::event;
 
 /// How often the log is greeted until the greeting is read.
 const HELLO_EVERY: Duration = Duration::from_secs(10);
-/// The rule for a log that does not answer.
-const LOG_RULE: &str = "token_topic";
-/// The rule for a fetch of another worker that failed.
-const UNSERVED_RULE: &str = "group_unserved";
 
 /// A token as the log has it last.
 struct Newest {
     origin: Origin,
     token: SecretString,
     lifetime: Duration,
-    timestamp_ms: i64,
+    fetched_ms: i64,
 }
 
 /// One app.
@@ -50,6 +46,8 @@ struct Share {
     newest: Option<Newest>,
     handed: Option<Origin>,
     unopened: Option<LogEntry>,
+    /// Since the last new token.
+    has_told_of_old: bool,
 }
 
 pub(super) struct Group {
@@ -69,7 +67,13 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn new(shared: Arc<Shared>, tokens: GroupTokens, request_timeout: Duration) -> Self {
-        let empty = || Share { round: Round::new(request_timeout), newest: None, handed: None, unopened: None };
+        let empty = || Share {
+            round: Round::new(request_timeout),
+            newest: None,
+            handed: None,
+            unopened: None,
+            has_told_of_old: false,
+        };
         let apps = shared.apps.keys().map(|app_id| (app_id.clone(), empty())).collect();
         Self {
             shared,
@@ -208,14 +212,19 @@ impl Group {
                 }
                 share.round.claim_read(entry.offset, on.map(RecordOffset::new), ours, now);
             }
-            (Topic::Token, Some(Note::Token { origin, access_token, lifetime_seconds })) => {
-                share.round.token_read(entry.offset);
-                share.unopened = None;
+            (Topic::Token, Some(Note::Token(note))) => {
+                if !share.round.token_read(entry.offset, note.claim.map(RecordOffset::new)) {
+                    if !std::mem::replace(&mut share.has_told_of_old, true) {
+                        event::TokenRecordOld { app_id: &app_id, offset: entry.offset }.emit();
+                    }
+                    return;
+                }
+                (share.unopened, share.has_told_of_old) = (None, false);
                 share.newest = Some(Newest {
-                    origin,
-                    token: SecretString::from(access_token),
-                    lifetime: Duration::from_secs(lifetime_seconds),
-                    timestamp_ms: entry.timestamp_ms,
+                    origin: note.origin,
+                    token: SecretString::from(note.access_token),
+                    lifetime: Duration::from_secs(note.lifetime_seconds),
+                    fetched_ms: note.fetched_ms.map_or(entry.timestamp_ms, |ms| ms.min(entry.timestamp_ms)),
                 });
                 if self.is_caught_up {
                     self.hand_over(&app_id, now);
@@ -247,7 +256,7 @@ impl Group {
         let Some(newest) = share.newest.as_ref().filter(|newest| share.handed.as_ref() != Some(&newest.origin)) else {
             return;
         };
-        let age = self.clock.age(newest.timestamp_ms, now).unwrap_or_default();
+        let age = self.clock.age(newest.fetched_ms, now).unwrap_or_default();
         let Some(lifetime) = newest.lifetime.checked_sub(age).filter(|left| !left.is_zero()) else { return };
         share.handed = Some(newest.origin.clone());
         share.round.satisfied();
@@ -274,10 +283,14 @@ impl Group {
             Ok(fetched) => fetched,
             Err(refusal) => return self.refuse(app_id, refusal),
         };
-        if standing == Standing::Late {
-            return;
-        }
-        let note = Note::token(origin.clone(), &token, lifetime);
+        let Standing::Current { claim } = standing else { return };
+        let note = Note::Token(TokenNote {
+            origin: origin.clone(),
+            access_token: token.expose_secret().to_owned(),
+            lifetime_seconds: lifetime.as_secs(),
+            claim: Some(claim.get()),
+            fetched_ms: self.clock.shows_ms(now),
+        });
         // The log first: a worker that dies now has told the others.
         if let Err(refusal) = self.append(app_id, Topic::Token, &note).await {
             return self.refuse(app_id, refusal);
@@ -323,19 +336,4 @@ impl Group {
         // Without an engine there is nobody left to tell.
         self.shared.inbox.send(input).unwrap_or(());
     }
-}
-
-/// What was written to the topic is not read, and nobody knows of a trouble.
-fn unread(topic: &str) -> String {
-    format!(
-        "what was written to topic {topic} has not come back; where the topic was deleted and made anew, this passes by \
-         itself; where it lasts, `order-sync topics check` tells whether the topic fits, and this user needs Read, Write and \
-         Describe on it"
-    )
-}
-
-/// Who fetches for the group has failed: as good as a fetch of our own that did.
-fn unserved() -> Refused {
-    let words = "no token: the worker that was to fetch for the group has brought none; its log says why";
-    Refused { fault: Fault::Giver, ..refused(Verdict::Retry, UNSERVED_RULE, words.to_owned()) }
 }

@@ -48,17 +48,26 @@ pub(super) enum Note {
     /// Its writer wants to fetch.
     Claim { origin: Origin, on: Option<i64> },
     /// Its writer has fetched.
-    Token { origin: Origin, access_token: String, lifetime_seconds: u64 },
+    Token(TokenNote),
+}
+
+/// A token. Releases that do not know a member pass over it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct TokenNote {
+    pub(super) origin: Origin,
+    pub(super) access_token: String,
+    pub(super) lifetime_seconds: u64,
+    /// Where the claim lies under which it was fetched. By this a copy that somebody appends later is known.
+    #[serde(default)]
+    pub(super) claim: Option<i64>,
+    /// When it was fetched, by the log's clock: the record's own time would make every copy young.
+    #[serde(default)]
+    pub(super) fetched_ms: Option<i64>,
 }
 
 impl Note {
     pub(super) fn claim(origin: Origin, on: Option<RecordOffset>) -> Self {
         Self::Claim { origin, on: on.map(RecordOffset::get) }
-    }
-
-    pub(super) fn token(origin: Origin, token: &SecretString, lifetime: std::time::Duration) -> Self {
-        let access_token = token.expose_secret().to_owned();
-        Self::Token { origin, access_token, lifetime_seconds: lifetime.as_secs() }
     }
 
     /// Only to be sealed.

@@ -7,13 +7,17 @@
 //! * Who wants a token appends a *claim* that names the version it has seen. The first claim on a version is granted
 //!   and becomes the version; every other claim on it has come too late. All readers see the same order, so all of them
 //!   judge alike, and no worker needs to be told.
-//! * Who is granted fetches at once and appends the token; a token is taken by everybody, and the last one counts.
+//! * Who is granted fetches at once and appends the token, which names its claim; a token is taken by everybody, and the
+//!   one with the last claim counts. So a copy of an old one, which anybody can append who may write to the log, changes
+//!   nothing. The log's order alone decides this, too.
 //! * A grant without a token may be claimed again after some 15 s (the request's time-out and 10 s): a fetcher that was killed or cut off costs
 //!   that time. One that comes back late finds its grant out of date and does not begin to fetch.
 //!
 //! What is left: a worker may die between fetching and appending, or lose sight of the log in that moment; then a
 //! second one fetches, and the first one's fetch was one too many. A reader that starts on a compacted log may not see
-//! whether its last claim was granted, and takes it as granted; the next token ends every difference of opinion. The
+//! whether its last claim was granted, and takes it as granted; the next token ends every difference of opinion. It may
+//! see the copy of an old token, and nothing of the newer one whose place in the log the copy took: that one is refused,
+//! and another fetched. The
 //! partition's owner was not made the fetcher, because the group may give that partition to nobody for minutes, and
 //! because a worker that is cut off goes on believing that it owns it.
 //!
@@ -54,7 +58,10 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Its token is for everybody.
-    Current,
+    Current {
+        /// Where the claim lies that was granted.
+        claim: RecordOffset,
+    },
     /// It took so long, or somebody else fetched meanwhile, that its token may be the older one: nobody shall use it.
     Late,
 }
@@ -78,6 +85,9 @@ pub struct Round {
     patience: Duration,
     caught_up: bool,
     version: Option<RecordOffset>,
+    last_read: Option<RecordOffset>,
+    /// The claim of the last token.
+    claim_of_token: Option<RecordOffset>,
     grant: Option<Grant>,
     claims: u64,
     sent: Option<Sent>,
@@ -94,6 +104,8 @@ impl Round {
             patience: FETCH_START_MAX + request_timeout + MARGIN,
             caught_up: false,
             version: None,
+            last_read: None,
+            claim_of_token: None,
             grant: None,
             claims: 0,
             sent: None,
@@ -124,6 +136,7 @@ impl Round {
 
     /// A claim was read. `ours` is its number where this process wrote it.
     pub fn claim_read(&mut self, at: RecordOffset, on: Option<RecordOffset>, ours: Option<u64>, now: Duration) {
+        self.reads(at);
         let sent = self.sent.filter(|sent| ours == Some(sent.number));
         if sent.is_some() {
             self.sent = None;
@@ -141,19 +154,40 @@ impl Round {
         self.fetch_before = sent.map(|sent| sent.at + FETCH_START_MAX);
     }
 
-    /// A token was read.
-    pub fn token_read(&mut self, at: RecordOffset) {
-        self.version = Some(at);
-        self.grant = None;
-        self.fetch_before = None;
-        self.unserved = false;
+    /// A token was read that was fetched under this claim. Says whether it is a new one; else it is passed over.
+    pub fn token_read(&mut self, at: RecordOffset, claim: Option<RecordOffset>) -> bool {
+        self.reads(at);
+        let is_new = match claim {
+            // A claim lies before its token: one that does not is of a log that was there before this one.
+            Some(claim) => claim < at && self.claim_of_token.is_none_or(|last| claim > last),
+            // An earlier release does not name it, but there has to be one that waits.
+            None => self.grant.is_some() || !self.caught_up,
+        };
+        if is_new {
+            self.version = Some(at);
+            self.claim_of_token = Some(claim.unwrap_or(at));
+            self.grant = None;
+            self.fetch_before = None;
+            self.unserved = false;
+        }
+        is_new
+    }
+
+    /// A log that was deleted and made anew counts from its beginning again.
+    fn reads(&mut self, at: RecordOffset) {
+        if self.last_read.replace(at).is_some_and(|last| at <= last) {
+            self.claim_of_token = None;
+        }
     }
 
     /// Our fetch has ended, with a token or without.
     pub fn fetch_ended(&mut self, now: Duration) -> Standing {
         let in_time = self.fetching.take().is_some_and(|began| now < began + self.patience);
-        let is_ours = self.grant.is_some_and(|grant| grant.is_ours);
-        if in_time && is_ours { Standing::Current } else { Standing::Late }
+        // The version is the claim while a grant stands.
+        match self.version.filter(|_| self.grant.is_some_and(|grant| grant.is_ours)) {
+            Some(claim) if in_time => Standing::Current { claim },
+            Some(_) | None => Standing::Late,
+        }
     }
 
     /// No token could be had, and who wanted it was told.
@@ -214,15 +248,23 @@ impl LogClock {
         self.0 = Some((now, timestamp_ms));
     }
 
-    /// How old a record is; none before the clock was set, and never below zero.
-    pub fn age(&self, timestamp_ms: i64, now: Duration) -> Option<Duration> {
+    /// What it shows now, milliseconds since the epoch; none before it was set.
+    pub fn shows_ms(&self, now: Duration) -> Option<i64> {
         let (then, then_ms) = self.0?;
         let since = i64::try_from(now.saturating_sub(then).as_millis()).unwrap_or(i64::MAX);
-        let age_ms = then_ms.saturating_add(since).saturating_sub(timestamp_ms);
+        Some(then_ms.saturating_add(since))
+    }
+
+    /// How old a record is; none before the clock was set, and never below zero.
+    pub fn age(&self, timestamp_ms: i64, now: Duration) -> Option<Duration> {
+        let age_ms = self.shows_ms(now)?.saturating_sub(timestamp_ms);
         Some(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)))
     }
 }
 
+#[cfg(test)]
+#[path = "sharing_old_tests.rs"]
+mod old_tests;
 #[cfg(test)]
 #[path = "sharing_tests.rs"]
 mod tests;

@@ -45,7 +45,7 @@ fn the_first_claim_on_a_version_is_granted_and_every_other_is_late() {
     assert_eq!(first.step(s(1)), Step::Fetch);
     assert_eq!(first.step(s(1)), Step::Wait(Some(s(16))), "said once");
     assert_eq!(second.step(s(1)), Step::Wait(Some(s(16))), "5 s to begin, 5 s to fetch, 5 s to write");
-    second.token_read(at(9));
+    second.token_read(at(9), Some(at(7)));
     second.satisfied();
     assert_eq!(second.step(s(100)), Step::Wait(None));
     second.want(s(3600));
@@ -79,7 +79,7 @@ fn a_fetch_that_failed_is_tried_again_under_a_new_claim() {
     assert_eq!(round.step(s(0)), claimed(1, None));
     round.claim_read(at(0), None, Some(1), s(0));
     assert_eq!(round.step(s(0)), Step::Fetch);
-    assert_eq!(round.fetch_ended(s(0)), Standing::Current);
+    assert_eq!(round.fetch_ended(s(0)), Standing::Current { claim: at(0) });
     round.satisfied();
     assert_eq!(round.step(s(1)), Step::Wait(None));
     round.want(s(3));
@@ -95,13 +95,13 @@ fn a_fetch_that_ends_too_late_or_was_overtaken_is_for_nobody() {
         assert_eq!(round.step(s(0)), Step::Fetch);
         round
     };
-    assert_eq!(fetching().fetch_ended(s(14)), Standing::Current);
+    assert_eq!(fetching().fetch_ended(s(14)), Standing::Current { claim: at(0) });
     assert_eq!(fetching().fetch_ended(s(15)), Standing::Late);
     let mut overtaken = fetching();
     overtaken.claim_read(at(1), Some(at(0)), None, s(1));
     assert_eq!(overtaken.fetch_ended(s(2)), Standing::Late);
     let mut overtaken = fetching();
-    overtaken.token_read(at(2));
+    overtaken.token_read(at(2), Some(at(1)));
     assert_eq!(overtaken.fetch_ended(s(2)), Standing::Late);
     let mut silent = fetching();
     assert_eq!(silent.step(s(15)), claimed(2, Some(0)), "a fetch that never ends does not end all fetching");
@@ -129,7 +129,7 @@ fn a_log_that_does_not_answer_is_told() {
 fn a_token_makes_every_claim_before_it_late() {
     let mut round = wanting();
     assert_eq!(round.step(s(0)), claimed(1, None));
-    round.token_read(at(4));
+    round.token_read(at(4), Some(at(3)));
     round.claim_read(at(5), None, Some(1), s(1));
     assert_eq!(round.step(s(1)), claimed(2, Some(4)), "the token was not handed over: a new claim, on it");
 }
@@ -149,7 +149,7 @@ fn ages_are_counted_on_the_brokers_clock() {
 #[derive(Clone, Copy, Debug)]
 enum Written {
     Claim { worker: usize, life: u64, number: u64, on: Option<RecordOffset> },
-    Token { fetched_ms: u64, fetch: u64 },
+    Token { fetched_ms: u64, fetch: u64, claim: RecordOffset },
 }
 
 /// One process: the engine's desk and the round, on a log that it reads with a delay of its own.
@@ -233,8 +233,8 @@ impl Fleet {
                     let ours = (by == index && life == worker.life).then_some(number);
                     worker.round.claim_read(offset, on, ours, now);
                 }
-                Written::Token { fetched_ms, fetch } => {
-                    worker.round.token_read(offset);
+                Written::Token { fetched_ms, fetch, claim } => {
+                    assert!(worker.round.token_read(offset, Some(claim)), "it is new");
                     let age = Duration::from_millis(now_ms.saturating_sub(fetched_ms));
                     if let Some(left) = self.lifetime.checked_sub(age).filter(|left| !left.is_zero()) {
                         worker.hand_over(fetch, left, now);
@@ -256,8 +256,8 @@ impl Fleet {
         let worker = &mut self.workers[index];
         if worker.fetch_ends_ms.is_some_and(|ends| ends <= now_ms) {
             worker.fetch_ends_ms = None;
-            if worker.round.fetch_ended(now) == Standing::Current {
-                self.log.push((now_ms, Written::Token { fetched_ms: now_ms, fetch: worker.fetch }));
+            if let Standing::Current { claim } = worker.round.fetch_ended(now) {
+                self.log.push((now_ms, Written::Token { fetched_ms: now_ms, fetch: worker.fetch, claim }));
                 worker.hand_over(worker.fetch, self.lifetime, now);
             }
         }

@@ -14,7 +14,7 @@ fn a_fetch_of_another_that_fails_is_told_to_those_who_wait() {
     round.claim_read(at(3), Some(at(2)), None, s(3));
     round.want(s(4));
     assert_eq!(round.step(s(4)), Step::Wait(Some(s(18))), "what was before it asked is told no more");
-    round.token_read(at(4));
+    round.token_read(at(4), Some(at(2)));
     round.claim_read(at(5), Some(at(4)), None, s(5));
     assert_eq!(round.step(s(5)), Step::Wait(Some(s(20))), "the first claim after a token is a renewal");
 }

@@ -3,9 +3,13 @@
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use order_sync::kafka::producer::{Outgoing, Producer};
+use order_sync::sandbox::{Sandbox, SandboxOptions};
+
 use crate::run::{Site, produce, sandbox, terminate};
 use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
+use crate::tokens_shared::records;
 
 fn is_ready(site: &Site) -> bool {
     site.get("/readyz").is_some_and(|(status, _)| status == 200)
@@ -55,4 +59,36 @@ fn real_kafka_workers_of_one_group_fetch_one_token_between_them() {
         assert!(!log.contains("0801") && !log.contains("canary"), "{log}");
     }
     assert_eq!(sandbox.report().violations_total, 0);
+}
+
+/// Whoever may write to the token topic can append what lies there already: it is told once, and believed by nobody.
+#[test]
+fn real_kafka_an_old_token_that_is_appended_again_is_told_once_and_believed_by_nobody() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("tokens-again", 1, &[]);
+    let group = RealKafka::name("token-again");
+    // It is renewed when half of it is over.
+    let options = SandboxOptions { token_lifetime: Duration::from_secs(20), ..SandboxOptions::default() };
+    let sandbox = Sandbox::start(options).unwrap();
+    let issued = || sandbox.report().tokens_issued.values().sum::<u64>();
+    let site = Site::with(&kafka.brokers, &topic, &sandbox.base_url(), "");
+    let mut worker = spawn(&site, &group);
+    eventually("it has a token", || is_ready(&site));
+    let tokens = format!("{group}.tokens");
+    let is_token = |(key, _): &(String, Vec<u8>)| key.ends_with("/token");
+    let (key, old) = records(&kafka.brokers, &tokens).into_iter().find(is_token).unwrap();
+    eventually("it has another one", || {
+        issued() == 2 && records(&kafka.brokers, &tokens).iter().filter(|r| is_token(r)).count() == 2
+    });
+    let producer = Producer::connect(&kafka.brokers).unwrap();
+    for _ in 0..3 {
+        let copy = Outgoing { partition: Some(0), key: Some(key.as_bytes()), value: Some(&old), ..Outgoing::default() };
+        producer.send(&tokens, copy).unwrap();
+    }
+    producer.flush().unwrap();
+    eventually("it has the next one", || issued() == 3);
+    let log = site.log();
+    assert_eq!(log.matches("passed over a shared token").count(), 1, "{log}");
+    assert_eq!(log.matches("took over an access token").count(), 0, "{log}");
+    assert_eq!(terminate(&mut worker), Some(0));
 }

@@ -12,7 +12,7 @@ use order_sync::douyin::OutcomeTable;
 use order_sync::http::{GroupMail, GroupReader, GroupTokens, HttpEdge};
 use order_sync::order::{AppId, OrderType, TimeUnit};
 use order_sync::record::RecordOffset;
-use order_sync::sync::ports::{Attempts as _, Closed, Inbox, Input, TokenFrom, TokenGeneration};
+use order_sync::sync::ports::{AttemptStart, Attempts as _, Closed, Inbox, Input, Ticket, TokenFrom, TokenGeneration};
 use order_sync::sync::token_log::{LogEntry, TokenLog, TokenLogReader as _};
 use tokio::runtime::Runtime;
 
@@ -176,6 +176,53 @@ fn the_age_of_a_token_that_is_read_is_taken_off_its_life() {
     worker.ask(OTHER_APP, 0);
     worker.appends("tt0002/claim");
     assert!(worker.inputs.try_recv().is_err(), "one whose life is over is not used at all");
+}
+
+/// The broker gives a copy of a record a time of its own; the token is as old as before.
+#[test]
+fn a_copy_of_a_token_lives_no_longer_than_the_token() {
+    let (platform, token) = with_a_token();
+    let worker = Worker::start(&platform, &secret());
+    worker.read("tt0001/token", &token, 2, WRITTEN_MS + 109 * MINUTE_MS);
+    worker.catch_up(3, WRITTEN_MS + 110 * MINUTE_MS);
+    let (_, left, _) = worker.token();
+    // It was fetched a moment after the first worker's clock was set.
+    assert!(left <= Duration::from_secs(630) && left > Duration::from_secs(570), "{left:?}");
+}
+
+/// Whoever may write to the log can append what lies there already; nobody is told of an older token for that.
+#[test]
+fn an_old_token_that_is_appended_again_displaces_no_newer_one() {
+    let (platform, old) = with_a_token();
+    let mut worker = Worker::start(&platform, &secret());
+    worker.read("tt0001/token", &old, 2, WRITTEN_MS);
+    worker.catch_up(3, WRITTEN_MS);
+    assert_eq!(worker.token().0, 1);
+    worker.ask(APP, 1);
+    let claim = worker.appends("tt0001/claim");
+    let closed = platform.gate.lock().unwrap();
+    worker.read("tt0001/claim", &claim, 4, WRITTEN_MS);
+    // While another is fetched, and afterwards.
+    worker.read("tt0001/token", &old, 5, WRITTEN_MS);
+    drop(closed);
+    let new = worker.appends("tt0001/token");
+    let (generation, _, from) = worker.token();
+    assert_eq!((generation, from), (2, TokenFrom::Platform));
+    let mut second = Worker::start(&platform, &secret());
+    second.read("tt0001/token", &old, 5, WRITTEN_MS);
+    for (offset, token) in [(6, &new), (7, &old)] {
+        worker.read("tt0001/token", token, offset, WRITTEN_MS);
+        second.read("tt0001/token", token, offset, WRITTEN_MS);
+    }
+    second.catch_up(8, WRITTEN_MS);
+    assert_eq!(second.token().0, 1);
+    second.edge.start(AttemptStart { ticket: Ticket(1), app_id: AppId::new(APP), request: b"{}".as_slice().into() });
+    assert!(matches!(second.inputs.recv_timeout(PATIENCE), Ok(Input::Attempted { .. })));
+    let pushed = platform.server.pushes().pop().unwrap();
+    assert!(String::from_utf8(pushed.body).unwrap().contains("token-2"), "nor of the copy that came first");
+    worker.ask(OTHER_APP, 0);
+    worker.appends("tt0002/claim");
+    assert!(worker.inputs.try_recv().is_err(), "it is told of nothing else");
 }
 
 /// The engine asks with an older token in hand than the one that it is just being told of: that is no wish for another.

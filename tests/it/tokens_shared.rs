@@ -174,22 +174,27 @@ impl Fleet {
 
     /// Every record of the topic: key and value.
     fn records(&self) -> Vec<(String, Vec<u8>)> {
-        let consumer: BaseConsumer = rdkafka::ClientConfig::new()
-            .set("bootstrap.servers", &self.kafka.brokers)
-            .set("group.id", "looks")
-            .set("enable.partition.eof", "true")
-            .create()
-            .unwrap();
-        let mut list = rdkafka::TopicPartitionList::new();
-        list.add_partition_offset(&self.kafka.token_topic(), 0, rdkafka::Offset::Beginning).unwrap();
-        consumer.assign(&list).unwrap();
-        let mut records = Vec::new();
-        while let Ok(message) = consumer.poll(Duration::from_secs(20)).unwrap() {
-            let key = String::from_utf8(message.key().unwrap().to_vec()).unwrap();
-            records.push((key, message.payload().unwrap().to_vec()));
-        }
-        records
+        records(&self.kafka.brokers, &self.kafka.token_topic())
     }
+}
+
+/// Everything that lies in a token topic.
+pub(crate) fn records(brokers: &str, topic: &str) -> Vec<(String, Vec<u8>)> {
+    let consumer: BaseConsumer = rdkafka::ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "looks")
+        .set("enable.partition.eof", "true")
+        .create()
+        .unwrap();
+    let mut list = rdkafka::TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, rdkafka::Offset::Beginning).unwrap();
+    consumer.assign(&list).unwrap();
+    let mut records = Vec::new();
+    while let Ok(message) = consumer.poll(Duration::from_secs(20)).unwrap() {
+        let key = String::from_utf8(message.key().unwrap().to_vec()).unwrap();
+        records.push((key, message.payload().unwrap().to_vec()));
+    }
+    records
 }
 
 fn contains(bytes: &[u8], part: &str) -> bool {

@@ -25,5 +25,7 @@ pub use delivery::{
 };
 pub use intake::{CommitFailed, IntakePaused, IntakeResumed};
 pub use partition::{OwedByUnknownApp, PartitionAssigned, PartitionRevoked, RetentionPass};
-pub use token::{TokenNotTaken, TokenRecordIgnored, TokenResult, TokenShared, TokenTopicBack, TokenTopicGone};
+pub use token::{
+    TokenNotTaken, TokenRecordIgnored, TokenRecordOld, TokenResult, TokenShared, TokenTopicBack, TokenTopicGone,
+};
 pub use worker::{ShutdownFinished, ShutdownStarted, WorkerFailed, WorkerStarted};

@@ -82,6 +82,27 @@ impl TokenRecordIgnored<'_> {
     }
 }
 
+/// A record of the token topic holds a token that is older than the one before it.
+#[derive(Debug)]
+pub struct TokenRecordOld<'a> {
+    /// The app.
+    pub app_id: &'a AppId,
+    /// Where it lies.
+    pub offset: RecordOffset,
+}
+
+impl TokenRecordOld<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        warn!(
+            app_id = %self.app_id,
+            offset = self.offset.get(),
+            "passed over a shared token that is not newer than the one before it: a worker was late, or somebody has \
+             appended a copy; let nobody but the workers write to the topic (said once until the next new token)"
+        );
+    }
+}
+
 /// The topic of shared tokens was deleted.
 #[derive(Debug)]
 pub struct TokenTopicGone<'a> {
