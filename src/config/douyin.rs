@@ -128,8 +128,9 @@ pub(super) const SECTION: Section = Section {
             kind: Kind::Text,
             absent: Absent::Nothing("\"/run/tokens/{app_id}\""),
             doc: "A file in which another program always keeps the app's token: the token alone, or \
-                  {\"access_token\": \"…\"}. It is read again when it changes. `{app_id}` in it becomes the app's id, and \
-                  has to be there with more than one app.",
+                  {\"access_token\": \"…\"}. It is looked at every second; another token in it is used at once, and a \
+                  suspended app probed with it. `{app_id}` in it becomes the app's id, and has to be there with more \
+                  than one app.",
         },
         Key {
             name: "share_tokens",

@@ -25,7 +25,7 @@ use crate::douyin::OutcomeTable;
 use crate::douyin::token::Refused;
 use crate::douyin::verdict::{Break, Exchange, Verdict};
 use crate::order::AppId;
-use crate::sync::ports::{AttemptStart, Attempts, Inbox, Input, TokenFrom, TokenGeneration};
+use crate::sync::ports::{AttemptStart, Attempts, Inbox, Input, TokenGeneration};
 
 /// The path of the push under `douyin.base_url` (douyin-api §1).
 const PUSH_PATH: &str = "/api/apps/order/v2/push";
@@ -151,8 +151,9 @@ async fn fetch_token(shared: Arc<Shared>, app_id: AppId) {
     };
     let input = match shared.tokens.fetch(&slot.app).await {
         Ok(fetched) => {
+            let from = shared.tokens.from(slot.token.differs(&fetched.token));
             let token = slot.token.replace(fetched.token);
-            Input::TokenFetched { app_id: app_id.clone(), token, lifetime: fetched.lifetime, from: TokenFrom::Platform }
+            Input::TokenFetched { app_id: app_id.clone(), token, lifetime: fetched.lifetime, from }
         }
         Err(refusal) => refused(refusal),
     };

@@ -14,6 +14,7 @@ use crate::config::{APP_ID, App, Douyin, Secret};
 use crate::douyin::OutcomeTable;
 use crate::douyin::token::{Fault, Fetched, Refused, TokenKind, judge_served, judge_token, request_body};
 use crate::douyin::verdict::{Exchange, Judgement, Verdict};
+use crate::sync::ports::TokenFrom;
 
 /// The rule that suspends an app whose secret cannot be read.
 const SECRET_RULE: &str = "secret_unreadable";
@@ -77,6 +78,14 @@ impl TokenSource {
                 judge_served(self.kind, &self.ask(url, app).await?, &self.table)
             }
             Place::File(_) => token_file::fetch(self.file(app).unwrap_or_default()).await,
+        }
+    }
+
+    /// Whom a token that was fetched is from.
+    pub(super) fn from(&self, is_other: bool) -> TokenFrom {
+        match self.place {
+            Place::Platform(_) => TokenFrom::Platform,
+            Place::Server(_) | Place::File(_) => TokenFrom::Company { is_other },
         }
     }
 

@@ -59,6 +59,11 @@ impl TokenCell {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether the current token is another one, or none.
+    pub(super) fn differs(&self, text: &SecretString) -> bool {
+        self.current().is_none_or(|token| token.text() != text.expose_secret().as_bytes())
+    }
+
     /// Makes `text` the current token. Each fetch is a new generation, even where the platform gave the same text
     /// again (`stable_client_token` does).
     pub(super) fn replace(&self, text: SecretString) -> TokenGeneration {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::edge::Shared;
@@ -46,10 +46,9 @@ pub(super) async fn watch(shared: Arc<Shared>, app_id: AppId, path: PathBuf) {
         looks.tick().await;
         let (Ok(fetched), Some(slot)) = (fetch(path.clone()).await, shared.apps.get(&app_id)) else { continue };
         // The first one is asked for, and a file that cannot be read is told to who asks.
-        let Some(current) = slot.token.current() else { continue };
-        if current.text() != fetched.token.expose_secret().as_bytes() {
+        if slot.token.current().is_some() && slot.token.differs(&fetched.token) {
             let token = slot.token.replace(fetched.token);
-            let from = TokenFrom::Platform;
+            let from = TokenFrom::Company { is_other: true };
             let input = Input::TokenFetched { app_id: app_id.clone(), token, lifetime: fetched.lifetime, from };
             if shared.inbox.send(input).is_err() {
                 return;
@@ -86,6 +85,8 @@ fn read(path: &Path) -> Result<SecretString, String> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     fn check(content: &str, expect: Result<&str, &str>) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::acceptance::Acceptance;
-use super::circuit::{Cause, Failure, Fate, Tried};
+use super::circuit::{Cause, CircuitState, Failure, Fate, Tried};
 use super::circuit_evidence::OrderPrint;
 use super::deliver::{Flight, Whose};
 use super::doubt::{Belief, DOUBT_WAIT};
@@ -228,6 +228,8 @@ impl Engine {
             event::TokenNotTaken { app_id: &desk.app_id, generation: answered.token.0, why: &why }.emit();
         }
         match refusal {
+            // Of a suspended app the newer one may be what it waits for: it is probed with that at once.
+            Refusal::UseNewer if desk.circuit.state() == CircuitState::Suspended => self.try_in_turn(answered.lane),
             Refusal::UseNewer | Refusal::Wait => {
                 desk.circuit.told_nothing(started, now.mono);
                 self.try_in_turn(answered.lane);

@@ -315,6 +315,13 @@ impl Circuit {
         }
     }
 
+    /// Somebody has done something about what the app is suspended for: the next probe tells whether it was that.
+    pub fn probe_at_once(&mut self, now: Duration) {
+        if let Phase::Suspended { probe_at, .. } = &mut self.phase {
+            *probe_at = now.min(*probe_at);
+        }
+    }
+
     fn half_open(&mut self, now: Duration) {
         let until = now + self.rules.ramp_interval;
         self.phase = Phase::HalfOpen { permits: RAMP_FIRST, until, good: 0, failed: 0 };

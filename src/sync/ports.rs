@@ -43,6 +43,11 @@ pub enum TokenFrom {
     Platform,
     /// Another worker of the group, which shared it.
     Group,
+    /// This worker, from a file or a server of the company's own.
+    Company {
+        /// Whether its text is another one than before.
+        is_other: bool,
+    },
 }
 
 /// Everything of one partition that one commit makes durable together.

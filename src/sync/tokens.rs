@@ -28,9 +28,14 @@ impl Engine {
         let desk = &mut self.desks[index];
         desk.token.fetched(token, lifetime, now.mono);
         desk.circuit.token_came(now.mono);
+        if from == (TokenFrom::Company { is_other: true }) {
+            desk.circuit.probe_at_once(now.mono);
+        }
         self.progress += 1;
         match from {
-            TokenFrom::Platform => event::TokenFetched { app_id, generation: token.0, lifetime }.emit(&self.meters),
+            TokenFrom::Platform | TokenFrom::Company { .. } => {
+                event::TokenFetched { app_id, generation: token.0, lifetime }.emit(&self.meters);
+            }
             TokenFrom::Group => event::TokenShared { app_id, generation: token.0, lifetime }.emit(&self.meters),
         }
         self.tell_circuit(index, now.mono);

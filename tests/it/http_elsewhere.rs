@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use order_sync::config::Secret;
-use order_sync::sync::ports::{Input, TokenGeneration};
+use order_sync::order::AppId;
+use order_sync::sync::ports::{Attempts as _, Input, TokenFrom, TokenGeneration};
 
-use crate::http_harness::{Harness, douyin};
-use crate::http_server::{Reply, Seen, Server, accepted, answer};
+use crate::http_harness::{APP, Harness, douyin};
+use crate::http_server::{Reply, Seen, Server, accepted, answer, token};
 
 fn served(seen: &Seen) -> Reply {
     match seen.line.as_str() {
@@ -51,6 +52,24 @@ fn a_token_server_is_asked_instead_of_the_platform() {
     check("/refusing", Err("verdict: Retry"));
 }
 
+/// What is asked for tells whether it is another token; of the platform's, each is.
+#[test]
+fn who_gives_a_token_is_told_and_whether_it_is_another_one() {
+    let check = |path: Option<&str>, expect: [TokenFrom; 2]| {
+        let server = Server::start(|seen| if seen.is_token() { token("0801") } else { served(seen) });
+        let mut settings = douyin(&server.url());
+        settings.token_url = path.map(|path| format!("{}{path}", server.url()));
+        let mut harness = Harness::new(&settings, Secret::Inline("s3cret".into()));
+        for expect in expect {
+            harness.edge.fetch_token(&AppId::new(APP), TokenGeneration(0));
+            let Input::TokenFetched { from, .. } = harness.input() else { panic!("no token") };
+            assert_eq!(from, expect);
+        }
+    };
+    check(Some("/platform"), [true, false].map(|is_other| TokenFrom::Company { is_other }));
+    check(None, [TokenFrom::Platform; 2]);
+}
+
 #[test]
 fn a_token_file_is_read_again_when_it_changes() {
     let server = Server::start(served);
@@ -66,8 +85,8 @@ fn a_token_file_is_read_again_when_it_changes() {
     harness.answered();
     assert_eq!(pushed_with(&server), "first-0801");
     std::fs::write(&file, r#"{"access_token":"second-0801"}"#).unwrap();
-    let Input::TokenFetched { token, .. } = harness.input() else { panic!("nobody asked, and it is told") };
-    assert_eq!(token, TokenGeneration(2));
+    let Input::TokenFetched { token, from, .. } = harness.input() else { panic!("nobody asked, and it is told") };
+    assert_eq!((token, from), (TokenGeneration(2), TokenFrom::Company { is_other: true }));
     harness.answered();
     assert_eq!(pushed_with(&server), "second-0801");
     // Gone, or half written: the last token stays in use.

@@ -90,7 +90,7 @@ impl Worker {
                 Input::TokenFetched { token, lifetime, from, .. } => {
                     self.desk.fetched(token, lifetime, now);
                     match from {
-                        TokenFrom::Platform => self.from_platform += 1,
+                        TokenFrom::Platform | TokenFrom::Company { .. } => self.from_platform += 1,
                         TokenFrom::Group => self.from_group += 1,
                     }
                 }

@@ -7,7 +7,7 @@ use order_sync::douyin::token::{Fault, Refused};
 use order_sync::douyin::verdict::{Exchange, Judgement, Verdict};
 use order_sync::order::{AppId, DeadLetterReason};
 use order_sync::sync::Ended;
-use order_sync::sync::ports::{AttemptStart, Input};
+use order_sync::sync::ports::{AttemptStart, Input, TokenFrom, TokenGeneration};
 
 use super::evidence::order_of;
 use super::world::{Scene, World, answer, event, ok};
@@ -186,6 +186,35 @@ fn a_refused_token_is_no_evidence_of_an_outage() {
     assert!(world.letters.is_empty());
     world.run_with_latency(130 * S, 250 * MS, &mut |_| ok());
     assert_eq!((world.owed_in_store(), world.letters.len()), (0, 0));
+}
+
+/// The company's file or server comes to hold another token, after three were refused, or while a probe is under way with the
+/// one before: it is tried at once. Where it is the same as before, that is no reason.
+#[test]
+fn another_token_of_the_companys_is_a_probe_at_once() {
+    for (is_other, in_probe) in [(true, false), (true, true), (false, false)] {
+        let (mut world, source) = World::with_partition(&Scene::default());
+        world.produce(&source, &orders(300));
+        let mut refusing = |_: &AttemptStart| answer(200, r#"{"err_code":40002,"err_msg":"token"}"#);
+        world.run_with_latency(S, 250 * MS, &mut refusing);
+        while world.app("tt1").circuit != "suspended" {
+            world.run_with_latency(S, 250 * MS, &mut refusing);
+        }
+        while in_probe && world.asked.lock().unwrap().attempts.is_empty() {
+            world.answer_tokens();
+            world.pass(S);
+            world.turn();
+        }
+        world.answer_tokens();
+        let app_id = AppId::new("tt1");
+        let next = world.tokens[&app_id] + 1;
+        let (token, lifetime, from) = (TokenGeneration(next), 7_200 * S, TokenFrom::Company { is_other });
+        world.handle(Input::TokenFetched { app_id: app_id.clone(), token, lifetime, from });
+        assert_eq!(world.answer_attempts(&mut refusing), usize::from(in_probe));
+        world.tokens.insert(app_id, next);
+        world.run_with_latency(10 * S, 250 * MS, &mut |_| ok());
+        assert_eq!(world.owed_in_store() == 0, is_other, "{in_probe}");
+    }
 }
 
 /// One order is told that the token or the app's name is wrong, again and again; all others are accepted. It is that order's
