@@ -36,7 +36,7 @@ pub struct Changelog {
     topic: String,
     /// Sees what is committed, and offsets that no transaction is about to change.
     committed: BaseConsumer<Chatter>,
-    /// Sees everything that was written.
+    /// Sees everything that was written, and the last offset that was committed, whatever a transaction is about to do.
     uncommitted: BaseConsumer<Chatter>,
     /// How long nothing may come, by what has come before.
     silence: Duration,
@@ -85,13 +85,13 @@ impl Changelog {
     }
 
     /// What the group's offsets of these topics tell. Where one is not told, nothing is: a partition that this user may not ask
-    /// about need not be one without an offset.
+    /// about need not be one without an offset. An open transaction changes nothing of it, and in a group at work one always is.
     pub fn group_offsets(&self, topics: &BTreeMap<String, Option<i32>>) -> Result<GroupOffsets, PortError> {
         let mut list = TopicPartitionList::new();
         for (topic, count) in topics {
             list.add_partition_range(topic, 0, count.unwrap_or(1) - 1);
         }
-        let found = lookup::committed_of_each(&self.committed, &list)
+        let found = lookup::committed_of_each(&self.uncommitted, &list)
             .map_err(|e| port_error("cannot learn the group's offsets", &e))?;
         let mut offsets = GroupOffsets::default();
         for element in found.elements() {

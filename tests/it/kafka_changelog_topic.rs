@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use order_sync::kafka::changelog::{Changelog, GroupOffsets};
 use order_sync::kafka::topics::{Ensured, Topics};
 use order_sync::sync::ports::PortError;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::support::kafka::{eventually, settings};
 use crate::support::real_kafka::RealKafka;
@@ -51,4 +55,30 @@ fn real_kafka_a_changelog_is_made_once_and_must_fit() {
     forbidden.create_topics = false;
     let Err(PortError::Fatal(words)) = topics.ensure_changelog(&forbidden, || Ok(None)) else { panic!("made") };
     assert!(words.contains("cleanup.policy=compact") && words.contains("--partitions 3"), "{words}");
+}
+
+/// A group at work has a transaction open at every moment: whoever starts beside it learns what was committed, and waits for none.
+#[test]
+fn real_kafka_what_a_group_has_committed_is_known_under_an_open_transaction() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("open", 1, &[]);
+    let config = settings(&kafka.brokers, &RealKafka::name("open"), &[&topic]);
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &kafka.brokers).set("group.id", &config.group_id);
+    let group: BaseConsumer = client.create().unwrap();
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &kafka.brokers).set("transactional.id", &config.group_id);
+    let producer: BaseProducer = client.create().unwrap();
+    let wait = Duration::from_secs(20);
+    producer.init_transactions(wait).unwrap();
+    let (changelog, topics) = (Changelog::connect(&config).unwrap(), [(topic.clone(), Some(1))].into());
+    let found = || changelog.group_offsets(&topics).unwrap();
+    for (next, then) in [(3, GroupOffsets::default()), (5, GroupOffsets { any: true, noted: Vec::new() })] {
+        producer.begin_transaction().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&topic, 0, Offset::Offset(next)).unwrap();
+        producer.send_offsets_to_transaction(&list, &group.group_metadata().unwrap(), wait).unwrap();
+        assert_eq!(found(), then, "it is not committed yet");
+        producer.commit_transaction(wait).unwrap();
+    }
 }

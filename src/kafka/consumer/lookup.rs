@@ -69,11 +69,10 @@ fn coordinator_not_ready(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-/// Whether the error of a single partition passes by itself: a transaction is about to change its offset, the broker has not
-/// heard of it yet, or the coordinator is not ready, which old brokers tell of each.
+/// Whether the error of a single partition passes by itself: the broker has not heard of it yet, or the coordinator is not ready,
+/// which old brokers tell of each.
 fn passes_soon(code: RDKafkaErrorCode) -> bool {
-    coordinator_not_ready(code)
-        || matches!(code, RDKafkaErrorCode::UnstableOffsetCommit | RDKafkaErrorCode::UnknownTopicOrPartition)
+    coordinator_not_ready(code) || code == RDKafkaErrorCode::UnknownTopicOrPartition
 }
 
 /// The end of each partition, as a reader of committed records sees it: one request per broker.
