@@ -54,7 +54,8 @@ fn line(told: Told) -> String {
         }
         Told::LeftOut { source } => {
             format!(
-                "{source}: left out, as kafka.topics does not name its topic; its states stay in this directory alone"
+                "{source}: left out, as kafka.topics does not name its topic; its states stay in this directory alone: keep \
+                 it, and run this again once the topic is back"
             )
         }
         Told::Left { source, next: None, group } => {

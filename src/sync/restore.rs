@@ -10,6 +10,8 @@ use std::time::Duration;
 use super::cache::Cache;
 use super::changelog::{ChangelogRecord, Gathered};
 use super::changelog_id::ChangelogId;
+use super::checkpoint_age::{is_ahead, is_older};
+use super::last_copy;
 use super::last_position::last_position;
 use super::log_ports::{ChangelogExtent, ChangelogSource, Checkpoint, ReadTo};
 use super::ports::{Epoch, PortError, Position, StateReader as _};
@@ -23,8 +25,6 @@ use crate::telemetry::{Meters, event};
 pub const BATCH_BYTES: usize = 4 << 20;
 /// How long the group's offset and the changelog may differ before that is taken for what it is.
 const DIFFERENCE_MAX: Duration = Duration::from_secs(15);
-/// How far ahead of this clock a checkpoint may have been written by another one.
-const CLOCKS_DIFFER_MS: i64 = 3_600_000;
 /// How often a long restore says how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(5);
 
@@ -152,7 +152,12 @@ impl Restore {
     }
 
     /// Where to read from. What the store holds must be what the changelog said up to there, and nothing less.
-    fn place(&mut self, site: &RestoreSite, extent: ChangelogExtent, now: RestoreNow) -> Result<NextOffset, PortError> {
+    fn place(
+        &mut self,
+        site: &mut RestoreSite,
+        extent: ChangelogExtent,
+        now: RestoreNow,
+    ) -> Result<NextOffset, PortError> {
         let store = site.cache.store();
         self.claim = None;
         let reason = match store.checkpoint(&self.source)? {
@@ -175,6 +180,7 @@ impl Restore {
             },
             None => "it has none, or only a part",
         };
+        last_copy::keep(site, &self.source, extent, reason)?;
         self.forget(site, extent, reason)
     }
 
@@ -309,35 +315,15 @@ impl Restore {
     }
 }
 
-/// Whether `written_ms` lies so far back that half of `kept` has passed: clocks differ, and the broker's time decides.
-fn is_older(written_ms: i64, kept: Duration, now_ms: i64) -> bool {
-    now_ms.saturating_sub(written_ms) > half_ms(kept)
-}
-
-/// Whether `written_ms` lies further ahead of now than clocks may differ: an hour, or half of `kept` where that is less.
-///
-/// What is compared are two readings of wall clocks, of whoever wrote the checkpoint and of this process, which may run on
-/// another machine. A writer that was ahead by `a` makes a checkpoint look younger by `a`: one that [`is_older`] lets pass is
-/// at most half of `kept` and `a` old, so that up to half of `kept` nothing is missed. One that was further ahead hides any
-/// age, and is known by it as long as its time has not come. An hour is more than clocks under NTP, or one that was set
-/// back a little, come to; what it costs to be wrong is one reading of the changelog from its start.
-///
-/// Not seen is one whose time has come by now: its writer must have been ahead by more than half of `kept`, and the store
-/// away until then.
-fn is_ahead(written_ms: i64, kept: Duration, now_ms: i64) -> bool {
-    written_ms.saturating_sub(now_ms) > half_ms(kept).min(CLOCKS_DIFFER_MS)
-}
-
-fn half_ms(kept: Duration) -> i64 {
-    i64::try_from(kept.as_millis() / 2).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 #[path = "restore_batch_tests.rs"]
 mod batch_tests;
 #[cfg(test)]
 #[path = "restore_clock_tests.rs"]
 mod clock_tests;
+#[cfg(test)]
+#[path = "restore_copy_tests.rs"]
+mod copy_tests;
 #[cfg(test)]
 #[path = "restore_group_tests.rs"]
 mod group_tests;

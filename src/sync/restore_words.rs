@@ -14,6 +14,15 @@ pub(super) fn not_ours(topic: &str, source: &TopicPartition, stands: NextOffset,
     ))
 }
 
+/// That the changelog has nothing of a partition whose states the store has, and would lose.
+pub(super) fn last_copy(topic: &str, source: &TopicPartition, next: NextOffset, reason: &str) -> PortError {
+    PortError::Fatal(format!(
+        "the store has {source} up to offset {next}, and the changelog {topic} has nothing of it, so that this may be the last copy \
+         and stays as it is. The store itself cannot be gone on from: {reason}. `order-sync store rebase` writes what the store \
+         has into the changelog, and says where it may not; if it is not wanted, give the worker an empty directory"
+    ))
+}
+
 /// That the group's offset and the position in the changelog are not equal.
 pub(super) fn difference(
     topic: &str,
