@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
@@ -14,6 +14,7 @@ use super::consumer::lookup;
 use super::failure::{asking_error, describe, port_error};
 use super::status::Status;
 use super::transactions::PARTITIONS_NOTE;
+use super::unjoined::Unjoined;
 use super::wait::drain;
 use crate::config::{self, StartFrom};
 use crate::record::{NextOffset, TopicPartition};
@@ -35,9 +36,9 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Changelog {
     topic: String,
     /// Sees what is committed, and offsets that no transaction is about to change.
-    committed: BaseConsumer<Chatter>,
+    committed: Unjoined,
     /// Sees everything that was written, and the last offset that was committed, whatever a transaction is about to do.
-    uncommitted: BaseConsumer<Chatter>,
+    uncommitted: Unjoined,
     /// How long nothing may come, by what has come before.
     silence: Duration,
     /// What was read last, where there is more of it: it stays assigned.
@@ -67,7 +68,7 @@ pub struct GroupOffsets {
 impl Changelog {
     /// Makes the readers; talks to nobody yet.
     pub fn connect(config: &config::Kafka) -> Result<Self, PortError> {
-        let open = |isolation: &str| -> Result<BaseConsumer<Chatter>, PortError> {
+        let open = |isolation: &str| -> Result<Unjoined, PortError> {
             client::reader(config)?
                 .set("isolation.level", isolation)
                 // A restore reads one partition as fast as it can.

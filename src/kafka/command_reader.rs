@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio_util::sync::CancellationToken;
 
-use super::chatter::Chatter;
 use super::command_ends::EndsWatch;
 use super::command_feed::Ask;
 use super::command_places::{Queue, Unplaced};
@@ -20,6 +19,7 @@ use super::command_records::{Attached, CommandRecords};
 use super::consumer::lookup;
 use super::failure::{Halt, asking_error, describe, port_error};
 use super::status::{Problem, Status};
+use super::unjoined::Unjoined;
 use crate::config::StartFrom;
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::sync::command::{Read, read};
@@ -40,7 +40,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Reader {
     pub(super) topic: String,
-    pub(super) consumer: BaseConsumer<Chatter>,
+    pub(super) consumer: Unjoined,
     pub(super) records: CommandRecords,
     /// Knows what was executed.
     pub(super) store: Arc<dyn StateReader>,

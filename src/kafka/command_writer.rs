@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
@@ -17,6 +17,7 @@ use super::consumer::lookup;
 use super::failure::{describe, port_error};
 use super::producer::Outgoing;
 use super::status::Status;
+use super::unjoined::Unjoined;
 use crate::config;
 use crate::record::TopicPartition;
 use crate::sync::changelog::ChangelogKey;
@@ -92,7 +93,7 @@ pub struct Told {
 pub struct OutcomeWatch {
     topic: String,
     sources: Vec<String>,
-    consumer: BaseConsumer<Chatter>,
+    consumer: Unjoined,
 }
 
 impl OutcomeWatch {
@@ -101,7 +102,7 @@ impl OutcomeWatch {
         let topic = config.changelog_topic.clone();
         let doing = |e: &KafkaError| port_error(&format!("cannot read {topic}"), e);
         let made = client::reader(config)?.create_with_context(Chatter::new(config, Status::new()));
-        let consumer: BaseConsumer<Chatter> = made.map_err(|e| doing(&e))?;
+        let consumer: Unjoined = made.map_err(|e| doing(&e))?;
         let places: Vec<_> = partitions.iter().map(|n| TopicPartition::new(topic.as_str(), *n)).collect();
         // The last stable offset: the transaction that executes a command begins behind it.
         let ends = lookup::ends(&consumer, &places).map_err(|e| doing(&e))?;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
@@ -14,7 +14,9 @@ use super::client::{self, ASK_TIMEOUT};
 use super::consumer::lookup;
 use super::failure::port_error;
 use super::status::Status;
+use super::transaction_start::start;
 use super::transactions::{TRANSACTION_TIMEOUT, add_offset};
+use super::unjoined::Unjoined;
 use crate::config::{self, StartFrom};
 use crate::record::{NextOffset, TopicPartition};
 use crate::sync::changelog::ChangelogRecord;
@@ -34,7 +36,7 @@ pub struct RebaseLog {
     group_id: String,
     /// None after a step that did not come back.
     producer: RefCell<Option<Writer>>,
-    group: BaseConsumer<Chatter>,
+    group: Unjoined,
 }
 
 impl RebaseLog {
@@ -44,8 +46,8 @@ impl RebaseLog {
         let producer: Writer = client::transactions(config, &id, TRANSACTION_TIMEOUT)?
             .create()
             .map_err(|e| port_error("cannot make a producer", &e))?;
-        let doing = "transactions cannot begin";
-        let producer = step(doing, producer, |producer| producer.init_transactions(STEP))?;
+        let (doing, asked) = ("transactions cannot begin", config.changelog_topic.clone());
+        let producer = step(doing, producer, move |producer| start(producer, &asked, STEP))?;
         let group = client::reader(config)?
             .create_with_context(Chatter::new(config, Status::new()))
             .map_err(|e| port_error("cannot make a reader", &e))?;

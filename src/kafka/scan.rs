@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
@@ -15,6 +15,7 @@ use super::consumer::lookup;
 use super::failure::{describe, port_error};
 use super::status::Status;
 use super::topics::Topics;
+use super::unjoined::Unjoined;
 use super::{client, convert};
 use crate::config::{self, StartFrom};
 use crate::record::{NextOffset, Record, RecordOffset, TopicPartition};
@@ -35,7 +36,7 @@ const RECORDS_PER_LOOK: u32 = 512;
 /// The reader.
 pub struct Scanner {
     topics: Topics,
-    consumer: BaseConsumer<Chatter>,
+    consumer: Unjoined,
     stop: CancellationToken,
 }
 

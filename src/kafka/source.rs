@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
@@ -14,6 +14,7 @@ use super::chatter::Chatter;
 use super::consumer::lookup;
 use super::failure::port_error;
 use super::status::Status;
+use super::unjoined::Unjoined;
 use super::wait::drain;
 use super::{client, convert};
 use crate::config::{self, StartFrom};
@@ -25,7 +26,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The reader. Records of one partition in ascending order are read without starting anew each time.
 pub struct SourceTopics {
-    consumer: BaseConsumer<Chatter>,
+    consumer: Unjoined,
     /// What is being read, and the offset that comes next.
     at: Option<(TopicPartition, NextOffset)>,
     /// Ends a read early.

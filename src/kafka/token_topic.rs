@@ -19,6 +19,7 @@ use super::client;
 use super::failure::{describe, port_error};
 use super::status::{Problem, Status};
 use super::topics::Topics;
+use super::unjoined::Unjoined;
 use crate::config;
 use crate::record::RecordOffset;
 use crate::sync::ports::PortError;
@@ -72,7 +73,7 @@ impl TokenTopic {
         // The topic may be compacted, or made anew: whatever is there is read from its beginning. A long wait is no
         // delay, as the broker answers as soon as there is a record.
         reading.set("auto.offset.reset", "earliest").set("fetch.wait.max.ms", "500");
-        let consumer: BaseConsumer<Chatter> = reading
+        let consumer: Unjoined = reading
             .create_with_context(Chatter::new(config, status))
             .map_err(|e| port_error("cannot make the reader of shared tokens", &e))?;
         begin(&consumer, &topic).map_err(|e| port_error(&format!("cannot read topic {topic}"), &e))?;

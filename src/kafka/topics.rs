@@ -2,6 +2,7 @@
 //! changelog is in `changelog_topic.rs`; what each of its own is made with, and has to keep, in `own_topics.rs`.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -25,6 +26,8 @@ pub struct Topics {
     asker: BaseProducer<Chatter>,
     client: ClientConfig,
     chatter: Chatter,
+    /// Reads settings and makes topics. It takes a tenth of a second to end, so that one does for all questions.
+    admin: Mutex<Option<Arc<AdminClient<Chatter>>>>,
     missing: Missing,
 }
 
@@ -65,7 +68,7 @@ impl Topics {
         let asker = client
             .create_with_context(chatter.clone())
             .map_err(|e| port_error("cannot make a client that asks about topics", &e))?;
-        Ok(Self { asker, client, chatter, missing: Missing::Made })
+        Ok(Self { asker, client, chatter, admin: Mutex::default(), missing: Missing::Made })
     }
 
     /// Makes nothing from here on: what is missing is told.
@@ -77,6 +80,7 @@ impl Topics {
     /// Nothing is asked for a while: takes in what the client was told meanwhile.
     pub(super) fn rest(&self) {
         drain_producer(&self.asker);
+        self.leave_admin();
     }
 
     /// The cluster's id; `None` while no broker answers, or where it has none.
@@ -131,6 +135,7 @@ impl Topics {
     /// "Transport failure" is all that a question is answered with; a wrong password or certificate is told beside it.
     fn with_reason(&self, error: &PortError) -> PortError {
         self.asker.poll(REASON_TIMEOUT);
+        self.leave_admin();
         let said = self.chatter.status().problems();
         let words = |words: &str| said.first().map_or_else(|| words.to_owned(), |reason| format!("{words}: {reason}"));
         match error {
@@ -215,9 +220,20 @@ impl Topics {
         })
     }
 
-    pub(super) fn admin(&self) -> Result<AdminClient<Chatter>, PortError> {
+    pub(super) fn admin(&self) -> Result<Arc<AdminClient<Chatter>>, PortError> {
+        let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(admin) = &*admin {
+            return Ok(Arc::clone(admin));
+        }
         let made = self.client.create_with_context(self.chatter.clone());
-        made.map_err(|e| port_error("cannot make an admin client", &e))
+        let made = Arc::new(made.map_err(|e| port_error("cannot make an admin client", &e))?);
+        *admin = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// Nobody reads what the library tells an admin client: it is kept for no time in which brokers may be away.
+    fn leave_admin(&self) {
+        self.admin.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// How many replicas each partition of a topic has.

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::producer::BaseProducer;
 
 use super::chatter::Chatter;
 use super::client;
 use super::failure::{describe, port_error};
 use super::status::Status;
+use super::transaction_start::start;
 use super::transactions::TRANSACTION_TIMEOUT;
 use crate::config;
 use crate::sync::ports::PortError;
@@ -25,7 +26,7 @@ pub fn ask(config: &config::Kafka, id: &str) -> Result<(), PortError> {
     let producer: BaseProducer<Chatter> = client::transactions(config, id, TRANSACTION_TIMEOUT)?
         .create_with_context(Chatter::new(config, Status::new()))
         .map_err(|e| port_error("cannot make a client that asks about transactions", &e))?;
-    producer.init_transactions(ASK).map_err(|error| judge(config, &error))
+    start(&producer, &config.changelog_topic, ASK).map_err(|error| judge(config, &error))
 }
 
 fn judge(config: &config::Kafka, error: &KafkaError) -> PortError {

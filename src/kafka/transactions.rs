@@ -19,6 +19,7 @@ use super::failure::port_error;
 use super::filling::{FillError, fill};
 use super::spans::{Fallen, Spans};
 use super::transaction_judge::TransactionJudge;
+use super::transaction_start::start;
 use super::transaction_time::TransactionTime;
 use super::wait::{drain_producer, serve};
 use super::{changelog_topic, client};
@@ -78,8 +79,8 @@ impl Transactions {
             let producer: BaseProducer<Ends> = client::transactions(&self.config, self.judge.id(), self.time.whole())?
                 .create_with_context(ends)
                 .map_err(|e| port_error("cannot make the producer of commits", &e))?;
-            let doing = "transactions cannot begin";
-            let (producer, begun) = self.call(doing, producer, BaseProducer::init_transactions)?;
+            let (doing, topic) = ("transactions cannot begin", self.config.changelog_topic.clone());
+            let (producer, begun) = self.call(doing, producer, move |producer, step| start(producer, &topic, step))?;
             match begun {
                 Ok(()) => return Ok(producer),
                 Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTransactionTimeout) => {

@@ -15,6 +15,7 @@ use super::chatter::Chatter;
 use super::client;
 use super::failure::port_error;
 use super::status::Status;
+use super::transaction_start::start;
 use super::transactions::TRANSACTION_TIMEOUT;
 use super::wait::serve;
 use crate::config;
@@ -77,7 +78,7 @@ fn is_denied(config: &config::Kafka, id: &str, others: &[&str]) -> Result<bool, 
     let producer: BaseProducer<Chatter> = client
         .create_with_context(Chatter::new(config, Status::new()))
         .map_err(|e| port_error("cannot make a client that asks about rights", &e))?;
-    producer.init_transactions(ASK).map_err(|e| port_error("transactions cannot begin", &e))?;
+    start(&producer, &config.changelog_topic, ASK).map_err(|e| port_error("transactions cannot begin", &e))?;
     producer.begin_transaction().map_err(|e| port_error("a transaction cannot begin", &e))?;
     let denied = topics_are_denied(config, &producer, others);
     // The next producer of this id ends it where this one does not.
