@@ -15,6 +15,9 @@ use crate::run::{Site, produce, sandbox};
 use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
 
+/// Cases that run side by side.
+const AT_ONCE: usize = 4;
+
 /// Exit code and output of `order-sync topics`.
 fn topics(site: &Site, words: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_order-sync"));
@@ -27,6 +30,13 @@ fn run(site: &Site) -> Option<i32> {
     let mut worker = site.spawn(&["--until-caught-up"]);
     eventually("the worker ends", || worker.try_wait().unwrap().is_some());
     worker.wait().unwrap().code()
+}
+
+/// Runs all cases, some at a time: most of their time they wait for brokers.
+fn side_by_side<C: Sync>(cases: &[C], check: impl Fn(&C) + Sync) {
+    for some in cases.chunks(AT_ONCE) {
+        std::thread::scope(|scope| some.iter().for_each(|case| drop(scope.spawn(|| check(case)))));
+    }
 }
 
 /// A group that has been at work.
@@ -42,8 +52,8 @@ fn worked(kafka: &RealKafka) -> (Site, SandboxHandle) {
 #[test]
 fn real_kafka_a_lost_topic_of_commands_or_dead_letters_is_told_and_only_made_by_who_is_asked_to() {
     let Some(kafka) = RealKafka::shared() else { return };
-    let (site, _sandbox) = worked(kafka);
-    for what in ["commands", "dead-letters"] {
+    side_by_side(&["commands", "dead-letters"], |what| {
+        let (site, _sandbox) = worked(kafka);
         let topic = format!("{}.{what}", site.group());
         let missing = || topics(&site, &["check"]).1.contains(&format!("topic {topic} does not exist, but "));
         let refused = |known_by: &str| {
@@ -63,7 +73,7 @@ fn real_kafka_a_lost_topic_of_commands_or_dead_letters_is_told_and_only_made_by_
         let (code, words) = topics(&site, &["create"]);
         assert!(code == Some(0) && words.contains(&format!("created  {topic}: ")), "{words}");
         assert_eq!(run(&site), Some(0), "{}", site.log());
-    }
+    });
 }
 
 #[test]
@@ -112,8 +122,9 @@ fn real_kafka_a_setting_that_loses_something_is_a_fault_and_run_refuses_it_or_wa
     let Some(kafka) = RealKafka::shared() else { return };
     let source = kafka.topic("settings", 1, &[]);
     let sandbox = sandbox(Duration::ZERO);
+    let platform = sandbox.base_url();
     let check = |topic: &str, setting: (&str, &str), expected: (&str, &str), code: i32| {
-        let site = Site::new(&kafka.brokers, &source, &sandbox.base_url());
+        let site = Site::new(&kafka.brokers, &source, &platform);
         faulty(kafka, &site, topic, &[setting]);
         let name = format!("{}.{topic}", site.group());
         let (is, wanted) = expected;
@@ -132,43 +143,50 @@ fn real_kafka_a_setting_that_loses_something_is_a_fault_and_run_refuses_it_or_wa
     };
     let inherited = |value: &str| format!("{value} (the brokers' default: the topic sets none)");
     let (small, policy, never) = ("4259840 or more", "cleanup.policy", "-1");
-    let changelog = [("delete", "compact"), ("compact,delete", "compact")];
-    for (value, wanted) in changelog {
-        check("changelog", (policy, value), (value, wanted), 7);
-    }
-    check("changelog", ("max.message.bytes", "1048588"), ("1048588", small), 0);
-    check("changelog", ("delete.retention.ms", "1000"), ("1000", "604800000 or more"), 0);
+    let (week, small_one, much) = (inherited("604800000"), ("1048588", small), ("1000000", never));
+    let room = ("max.message.bytes", "1048588");
+    let mut cases = vec![
+        ("changelog", (policy, "delete"), ("delete", "compact"), 7),
+        ("changelog", (policy, "compact,delete"), ("compact,delete", "compact"), 7),
+        ("changelog", room, small_one, 0),
+        ("changelog", ("delete.retention.ms", "1000"), ("1000", "604800000 or more"), 0),
+        ("tokens", (policy, "delete"), ("delete", "compact"), 0),
+        ("tokens", ("message.timestamp.type", "CreateTime"), ("CreateTime", "LogAppendTime"), 0),
+    ];
     for topic in ["dead-letters", "commands"] {
-        check(topic, ("retention.ms", ""), (&inherited("604800000"), never), 0);
-        check(topic, (policy, "compact"), ("compact", "delete"), 7);
-        check(topic, ("retention.bytes", "1000000"), ("1000000", never), 0);
+        cases.push((topic, ("retention.ms", ""), (&week, never), 0));
+        cases.push((topic, (policy, "compact"), ("compact", "delete"), 7));
+        cases.push((topic, ("retention.bytes", "1000000"), much, 0));
+        cases.push((topic, room, small_one, 0));
     }
-    check("dead-letters", ("max.message.bytes", "1048588"), ("1048588", small), 0);
-    check("commands", ("max.message.bytes", "1048588"), ("1048588", small), 0);
-    check("tokens", (policy, "delete"), ("delete", "compact"), 0);
-    check("tokens", ("message.timestamp.type", "CreateTime"), ("CreateTime", "LogAppendTime"), 0);
+    side_by_side(&cases, |(topic, setting, expected, code)| check(topic, *setting, *expected, *code));
 }
 
 /// It is the merchant's: nobody is kept from his work. An event says what has changed, and the last one alone is not enough.
 #[test]
 fn real_kafka_a_source_topic_that_is_compacted_is_said_and_read_all_the_same() {
     let Some(kafka) = RealKafka::shared() else { return };
-    let sandbox = sandbox(Duration::ZERO);
-    for (policy, is_said) in [("compact", true), ("compact,delete", true), ("delete", false)] {
+    let platform = sandbox(Duration::ZERO);
+    side_by_side(&[("compact", true), ("compact,delete", true), ("delete", false)], |(policy, is_said)| {
         let source = kafka.topic("merchants", 1, &[("cleanup.policy", policy)]);
         produce(kafka, &source, 3);
-        let site = Site::new(&kafka.brokers, &source, &sandbox.base_url());
+        let site = Site::new(&kafka.brokers, &source, &platform.base_url());
         let words = format!("cleanup.policy is {policy}, but should be delete: ");
         let set = format!("--alter --entity-type topics --entity-name {source} --add-config cleanup.policy=delete");
         let is_warning = |line: &str| line.contains(&words) && line.contains(&set) && line.contains(&source);
         assert_eq!(run(&site), Some(0), "{}", site.log());
         let log = site.log();
         let said = log.lines().filter(|line| is_warning(line) && line.contains("\"level\":\"WARN\"")).count();
-        assert_eq!(said, usize::from(is_said), "{policy} {log}");
+        assert_eq!(said, usize::from(*is_said), "{policy} {log}");
         let (code, told) = topics(&site, &["check"]);
         let said = told.lines().filter(|line| line.starts_with("note ") && is_warning(line)).count();
-        assert_eq!((code, said), (Some(0), usize::from(is_said)), "{policy} {told}");
-    }
+        assert_eq!((code, said), (Some(0), usize::from(*is_said)), "{policy} {told}");
+        let mut check = Command::new(env!("CARGO_BIN_EXE_order-sync"));
+        let output = check.args(["check", "--config"]).arg(site.config_file()).output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        let said = told.lines().filter(|line| line.starts_with("warning  kafka: ") && is_warning(line)).count();
+        assert_eq!((output.status.code(), said), (Some(0), usize::from(*is_said)), "{policy} {told}");
+    });
 }
 
 /// A store of this group that stands at this offset of the changelog's first partition.
@@ -250,7 +268,12 @@ fn real_kafka_topics_check_reads_well() {
 #[test]
 fn real_kafka_a_topic_that_is_deleted_under_a_worker_ends_it_with_its_name() {
     let Some(kafka) = RealKafka::shared() else { return };
-    let check = |what: &str, lines: &str| {
+    let cases = [
+        ("changelog", ""),
+        ("dead-letters", ""),
+        ("dead-letters", "exactly_once = false\n[kafka.properties]\nmessage.timeout.ms = 4000\n"),
+    ];
+    side_by_side(&cases, |(what, lines)| {
         let source = kafka.topic("deleted", 1, &[]);
         let sandbox = sandbox(Duration::ZERO);
         let site = Site::with(&kafka.brokers, &source, &sandbox.base_url(), lines);
@@ -271,8 +294,5 @@ fn real_kafka_a_topic_that_is_deleted_under_a_worker_ends_it_with_its_name() {
         assert_eq!(run(&site), Some(7), "{}", site.log());
         let words = format!("topic {topic} does not exist, but this worker's store holds positions: ");
         assert!(site.log().contains(&words), "{words} {}", site.log());
-    };
-    check("changelog", "");
-    check("dead-letters", "");
-    check("dead-letters", "exactly_once = false\n[kafka.properties]\nmessage.timeout.ms = 4000\n");
+    });
 }

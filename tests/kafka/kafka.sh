@@ -261,16 +261,12 @@ down() {
   discard
 }
 
-# Whoever is named in no rule may do everything, and the listener without passwords is for the script and the tests.
+# Whoever is named in no rule may do everything, and the listener without passwords is for the script and the tests. With a
+# rule a user may do to the topic what the rule says, and that is everything but write.
 acl() {
-  local rule=(--deny-principal "User:$user" --operation Write)
-  if [ "$action" = deny ]; then
-    # With a rule the topic's others are needed, too.
-    change_acl --add --allow-principal "User:$user" --operation All
-    change_acl --add "${rule[@]}"
-  else
-    change_acl --remove "${rule[@]}"
-  fi
+  local operation rule=(--allow-principal "User:$user")
+  for operation in Read Describe Create Delete Alter DescribeConfigs AlterConfigs; do rule+=(--operation "$operation"); done
+  if [ "$action" = deny ]; then change_acl --add "${rule[@]}"; else change_acl --remove "${rule[@]}"; fi
 }
 
 change_acl() {

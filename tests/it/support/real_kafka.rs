@@ -19,6 +19,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use super::kafka::{close, eventually};
+
 /// No answer for so long is a failure, and nothing that a busy machine, or a broker that starts again, comes to.
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 
@@ -28,6 +30,7 @@ pub struct RealKafka {
     /// The address of its `SASL_SSL` listeners, and the file of the certificate to trust; empty where it has none.
     pub secured: (String, String),
     name: String,
+    admin: OnceLock<AdminClient<DefaultClientContext>>,
 }
 
 type Started = Result<RealKafka, String>;
@@ -39,7 +42,7 @@ impl RealKafka {
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Started> = OnceLock::new();
         Self::or_say(SHARED.get_or_init(|| match std::env::var("KAFKA_BROKERS") {
-            Ok(brokers) => Ok(Self { brokers, secured: (String::new(), String::new()), name: String::new() }),
+            Ok(brokers) => Ok(Self { brokers, secured: <_>::default(), name: String::new(), admin: OnceLock::new() }),
             Err(_) => start("shared", &[]),
         }))
     }
@@ -110,7 +113,7 @@ impl RealKafka {
         assert!(made.iter().all(Result::is_ok), "{made:?}");
         // The controller has it; the broker that clients ask hears of it a little later.
         let admin = self.admin();
-        super::kafka::eventually("a topic that was created", || {
+        eventually("a topic that was created", || {
             let known = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(10));
             known.is_ok_and(|m| m.topics()[0].error().is_none() && !m.topics()[0].partitions().is_empty())
         });
@@ -213,6 +216,7 @@ impl RealKafka {
                 Err(error) => panic!("{error}"),
             }
         }
+        close(&consumer);
     }
 
     /// A group's committed offsets in a topic, by partition.
@@ -222,6 +226,7 @@ impl RealKafka {
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, Self::partitions(&consumer, topic) - 1);
         let found = consumer.committed_offsets(list, SILENCE_MAX).unwrap();
+        close(&consumer);
         let elements = found.elements();
         let known = elements.iter().map(|element| (element.partition(), element.offset()));
         known.filter_map(|(partition, offset)| Some((partition, offset.to_raw().filter(|at| *at >= 0)?))).collect()
@@ -232,8 +237,9 @@ impl RealKafka {
         i32::try_from(metadata.topics()[0].partitions().len()).unwrap()
     }
 
-    fn admin(&self) -> AdminClient<DefaultClientContext> {
-        ClientConfig::new().set("bootstrap.servers", &self.brokers).create().unwrap()
+    /// One for all tests: it takes a tenth of a second to end.
+    fn admin(&self) -> &AdminClient<DefaultClientContext> {
+        self.admin.get_or_init(|| ClientConfig::new().set("bootstrap.servers", &self.brokers).create().unwrap())
     }
 }
 
@@ -265,7 +271,7 @@ fn start(what: &str, options: &[&str]) -> Started {
     let mut lines = told.lines().map(str::to_owned);
     let mut line = || lines.next().unwrap_or_default();
     match ran.status.code() {
-        Some(0) => Ok(RealKafka { brokers: line(), secured: (line(), line()), name }),
+        Some(0) => Ok(RealKafka { brokers: line(), secured: (line(), line()), name, admin: OnceLock::new() }),
         Some(3) => Err(words),
         _ => panic!("tests/kafka/kafka.sh up failed: {words}"),
     }
