@@ -111,12 +111,14 @@ impl RealKafka {
         }
         let made = wait(self.admin().create_topics([&new], &options())).unwrap();
         assert!(made.iter().all(Result::is_ok), "{made:?}");
-        // The controller has it; the broker that clients ask hears of it a little later.
-        let admin = self.admin();
+        // The controller has it; the broker that clients ask hears of it a little later, and leads it later still.
+        let client = self.admin().inner();
         eventually("a topic that was created", || {
-            let known = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(10));
+            let known = client.fetch_metadata(Some(topic), Duration::from_secs(10));
             known.is_ok_and(|m| m.topics()[0].error().is_none() && !m.topics()[0].partitions().is_empty())
         });
+        let is_led = |partition| client.fetch_watermarks(topic, partition, Duration::from_secs(10)).is_ok();
+        eventually("a leader of each partition", || (0..partitions).all(is_led));
     }
 
     /// Gives a topic more partitions.
