@@ -8,6 +8,8 @@ use order_sync::kafka::embedded::EmbeddedBroker;
 use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::record::{Header, NextOffset};
 use order_sync::sync::ports::{Intake as _, OffsetCommits as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::support::fake_engine::FakeEngine;
 use crate::support::kafka::{at, eventually, property, settings};
@@ -195,6 +197,25 @@ fn latest_starts_at_the_end_and_a_position_wins_over_it() {
     eventually("the new and the unread", || engine.count() == 4);
     assert_eq!(engine.offsets(&at("orders", 0)), [5]);
     assert_eq!(engine.offsets(&at("orders", 1)), [2, 3, 4]);
+    consumer.stop();
+}
+
+/// Without transactions a store that was lost leaves nobody but the group to know what was not read yet.
+#[test]
+fn a_lost_store_passes_over_nothing_that_the_group_has_not_read() {
+    let broker = EmbeddedBroker::start(&[("orders", 1)]).unwrap();
+    produce(broker.brokers(), "orders", 0, 0, 5);
+    let mut config = settings(broker.brokers(), "lost", &["orders"]);
+    (config.start_from, config.exactly_once) = (StartFrom::Latest, false);
+    let mut client = ClientConfig::new();
+    let group: BaseConsumer =
+        client.set("bootstrap.servers", broker.brokers()).set("group.id", &config.group_id).create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset("orders", 0, Offset::Offset(3)).unwrap();
+    group.commit(&list, CommitMode::Sync).unwrap();
+    let engine = FakeEngine::start(ROOMY);
+    let consumer = consume(&config, &engine);
+    eventually("what was not read", || engine.offsets(&at("orders", 0)) == [3, 4]);
     consumer.stop();
 }
 

@@ -38,6 +38,12 @@ pub(super) fn decide(start: StartAt, from: StartFrom, extent: Extent) -> Result<
     }
 }
 
+/// The first offset to read of a partition that the store does not know, and of which the group has committed `group`: as the
+/// group, where `kafka.start_from` would leave out what came since.
+pub(super) fn fresh(by_setting: NextOffset, group: NextOffset, extent: Extent) -> NextOffset {
+    by_setting.min(group.max(NextOffset::new(extent.low)))
+}
+
 /// The record that the first look has to find, where it is still there; reading begins with it.
 pub(super) fn proof(start: StartAt, extent: Extent) -> Option<LastRecord> {
     match start {
@@ -113,6 +119,17 @@ mod tests {
         check(StartAt::Fresh, StartFrom::Time(1), Ok(15));
         let nothing_that_late = Extent { at_time: None, ..EXTENT };
         assert_eq!(decide(StartAt::Fresh, StartFrom::Time(1), nothing_that_late), Ok(NextOffset::new(20)));
+    }
+
+    #[test]
+    fn what_the_group_has_not_read_is_read_where_the_store_knows_nothing() {
+        let check = |by_setting, group, expect| {
+            assert_eq!(fresh(NextOffset::new(by_setting), NextOffset::new(group), EXTENT), NextOffset::new(expect));
+        };
+        check(20, 13, 13);
+        check(20, 4, 10);
+        check(10, 13, 10);
+        check(15, 17, 15);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::kafka::status::Problem;
 use crate::record::{NextOffset, TopicPartition};
 use crate::sync::last_record::LastRecord;
 use crate::sync::ports::{Assigned, Epoch, Input, PortError, StartAt};
+use crate::telemetry::event;
 
 /// Pause between two tries of a start that failed.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -160,18 +161,56 @@ impl Worker {
         }
     }
 
+    /// What the group has committed of those among these that the store does not know. With transactions a restore has seen to it.
+    fn committed_of_fresh(
+        &self,
+        extents: &BTreeMap<TopicPartition, Extent>,
+    ) -> Result<BTreeMap<TopicPartition, NextOffset>, KafkaError> {
+        let is_fresh = |source: &TopicPartition| {
+            self.store_alone && matches!(self.partitions.get(source), Some(Stage::Told { start: StartAt::Fresh, .. }))
+        };
+        let mut asked = TopicPartitionList::new();
+        for source in extents.keys().filter(|source| is_fresh(source)) {
+            asked.add_partition(&source.topic, source.partition);
+        }
+        if asked.count() == 0 {
+            return Ok(BTreeMap::new());
+        }
+        let mut committed = BTreeMap::new();
+        for element in lookup::committed_of_each(&self.consumer, &asked)?.elements() {
+            element.error()?;
+            if let Offset::Offset(next) = element.offset() {
+                let source = TopicPartition::new(element.topic(), element.partition());
+                committed.insert(source, NextOffset::new(next));
+            }
+        }
+        Ok(committed)
+    }
+
     fn begin(&mut self, extents: BTreeMap<TopicPartition, Extent>) -> Result<(), Ended> {
+        let committed = match self.committed_of_fresh(&extents) {
+            Ok(committed) => committed,
+            Err(error) => {
+                tracing::debug!(error = %describe(&error), "the group's offsets are not known yet");
+                return Ok(());
+            }
+        };
         let mut beginning = Vec::new();
         for (source, extent) in extents {
             let Some(Stage::Told { epoch, start, doubts }) = self.partitions.get_mut(&source) else { continue };
             match start::decide(*start, self.start_from, extent) {
-                Ok(next) => beginning.push(Beginning {
-                    source,
-                    epoch: *epoch,
-                    next,
-                    extent,
-                    proof: start::proof(*start, extent),
-                }),
+                Ok(by_setting) => {
+                    let (epoch, proof) = (*epoch, start::proof(*start, extent));
+                    let next = match committed.get(&source) {
+                        Some(group) => {
+                            let next = start::fresh(by_setting, *group, extent);
+                            event::StoreKnowsNothing { source: &source, group: *group, next }.emit();
+                            next
+                        }
+                        None => by_setting,
+                    };
+                    beginning.push(Beginning { source, epoch, next, extent, proof });
+                }
                 Err(Refused::BeyondEnd) if *doubts < DOUBTS => *doubts += 1,
                 Err(refused) => {
                     let Some(next) = start.position() else { continue };

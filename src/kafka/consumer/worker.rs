@@ -42,6 +42,8 @@ pub(super) struct Worker {
     pub(super) budget: Arc<IntakeBudget>,
     pub(super) topics: Vec<String>,
     pub(super) start_from: StartFrom,
+    /// Whether nothing but the store says where reading starts: without transactions.
+    pub(super) store_alone: bool,
     pub(super) revoke_timeout: Duration,
     pub(super) partitions: BTreeMap<TopicPartition, Stage>,
     /// Partitions that are being given back: ours until the engine has answered.
@@ -85,6 +87,7 @@ impl Worker {
             budget,
             topics: config.topics.clone(),
             start_from: config.start_from,
+            store_alone: !config.exactly_once,
             revoke_timeout: config.revoke_timeout,
             partitions: BTreeMap::new(),
             leaving: HashMap::new(),

@@ -32,6 +32,32 @@ impl PartitionAssigned<'_> {
     }
 }
 
+/// The store does not know a partition of which the group has committed an offset: it was lost, or is another one.
+#[derive(Debug)]
+pub struct StoreKnowsNothing<'a> {
+    /// Which partition.
+    pub source: &'a TopicPartition,
+    /// What the group has committed.
+    pub group: NextOffset,
+    /// Where reading starts.
+    pub next: NextOffset,
+}
+
+impl StoreKnowsNothing<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        warn!(
+            topic = %self.source.topic,
+            partition = self.source.partition,
+            group = self.group.get(),
+            next = self.next.get(),
+            "the store does not know a partition that this group has worked on: states, debts and stamps from before are known only as \
+             far as they follow from the events from here on, and stamps that commands gave not at all; where the store was lost, a \
+             copy of it is better than this"
+        );
+    }
+}
+
 /// A partition holds deliveries of an app that is no longer configured.
 #[derive(Debug)]
 pub struct OwedByUnknownApp<'a> {
