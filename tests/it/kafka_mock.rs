@@ -9,6 +9,9 @@ use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::record::{Header, NextOffset};
 use order_sync::sync::ports::{Intake as _, OffsetCommits as _};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::support::fake_engine::FakeEngine;
@@ -197,6 +200,29 @@ fn latest_starts_at_the_end_and_a_position_wins_over_it() {
     eventually("the new and the unread", || engine.count() == 4);
     assert_eq!(engine.offsets(&at("orders", 0)), [5]);
     assert_eq!(engine.offsets(&at("orders", 1)), [2, 3, 4]);
+    consumer.stop();
+}
+
+/// The group forgets the worker, and its coordinator takes nobody in for a while.
+#[test]
+fn a_place_in_the_group_that_is_lost_is_said_until_it_is_back() {
+    let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).unwrap();
+    cluster.create_topic("orders", 1, 1).unwrap();
+    let mut config = settings(&cluster.bootstrap_servers(), "expelled", &["orders"]);
+    property(&mut config, "heartbeat.interval.ms", "200");
+    let engine = FakeEngine::start(ROOMY);
+    let consumer = consume(&config, &engine);
+    let status = consumer.status();
+    eventually("a place in the group", || engine.holds() == 1);
+    cluster.request_errors(
+        RDKafkaApiKey::JoinGroup,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 1000],
+    );
+    cluster.request_errors(RDKafkaApiKey::Heartbeat, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID]);
+    let is_said = || status.problems().iter().any(|words| words.contains("lost its place in the group"));
+    eventually("it is said", || engine.holds() == 0 && is_said());
+    cluster.clear_request_errors(RDKafkaApiKey::JoinGroup);
+    eventually("a place again", || engine.holds() == 1 && !is_said());
     consumer.stop();
 }
 

@@ -18,6 +18,10 @@ use crate::sync::ports::Input;
 /// The engine keeps `kafka.revoke_timeout` itself; this much later it is not waited for any more.
 pub(in crate::kafka) const ENGINE_GRACE: Duration = Duration::from_millis(500);
 
+/// What is said of a place in the group that is lost, until the group gives partitions again.
+const LOST: &str = "this worker has lost its place in the group, and joins again by itself; where this lasts, the group's coordinator \
+                    takes nobody in: look at that broker's log, and at what keeps topic __consumer_offsets from being written";
+
 impl Worker {
     pub(super) fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), Ended> {
         match rebalance {
@@ -35,6 +39,8 @@ impl Worker {
                 tracing::info!(partitions = partitions.len(), lost, "the group takes partitions");
                 if lost {
                     self.company = self.company.lost();
+                    // Until the next assignment: with a coordinator that takes nobody in it may never come.
+                    self.status.raise(Problem::Group, LOST);
                 }
                 let told = self.revoke(&partitions, lost);
                 context::release(&self.consumer, &partitions);
