@@ -72,8 +72,13 @@ impl Engine {
     /// Owes the order's stored state again, under a stamp above its last.
     pub(super) fn resync(&mut self, id: PartitionId, identity: Identity, at_ms: i64) -> Result<Executed, PortError> {
         let unit = self.rules.apps.iter().find(|app| app.app_id == identity.app_id).map(|app| app.unit);
-        let (Some(unit), Some(state)) = (unit, self.stored_state(id, &identity)?) else {
+        let Some(state) = self.stored_state(id, &identity)? else {
             return Ok(Executed::refused("the order is not known in this partition"));
+        };
+        let Some(unit) = unit else {
+            let words =
+                format!("the order is here, but its app {} is not among [[apps]] of the owner", identity.app_id);
+            return Ok(Executed::refused(words));
         };
         if state.applied_offset < 0 {
             let words =

@@ -304,3 +304,22 @@ fn the_letters_own_request_is_sent_only_where_it_is_the_orders_last() {
         "mapped anew, and not what somebody wrote"
     );
 }
+
+#[test]
+fn a_resync_of_an_order_that_is_there_and_whose_app_is_not_says_which_of_both_is_missing() {
+    let both = Scene { apps: vec!["tt1", "tt2"], ..scene() };
+    let mut site = Site::over(FakeStore::default(), &both);
+    site.produce(&[event("tt2", "A", 1)]);
+    site.run(&mut |_| answer(503, ""));
+    let mut site = site.restart_with(&scene());
+    for (id, order) in [("there", "A"), ("nowhere", "B")] {
+        site.give(id, Action::Resync { app_id: AppId::new("tt2"), order_id: order.into() });
+    }
+    site.run(&mut |_| ok());
+    let check = |id, expect: &str| {
+        let done = site.done(id).unwrap();
+        assert!(done.outcome == Outcome::Refused && done.message.contains(expect), "{done:?}");
+    };
+    check("there", "its app tt2 is not among [[apps]]");
+    check("nowhere", "the order is not known in this partition");
+}
