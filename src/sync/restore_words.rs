@@ -39,8 +39,8 @@ pub(super) fn difference(
         ),
         Some(position) if group > position.get() => format!(
             "the group's offset {group} of {source} is ahead of position {position} in the changelog {topic}: states \
-             are missing there. Somebody has moved the group's offset, or the changelog has lost records; set the \
-             offset back to {position}, or restore the changelog"
+             are missing there. This group has run on without kafka.exactly_once, or somebody has moved the group's \
+             offset, or the changelog has lost records; set the offset back to {position}, or restore the changelog"
         ),
         Some(position) => format!(
             "the group's offset {group} of {source} is behind position {position} in the changelog {topic}: somebody \
