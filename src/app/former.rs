@@ -115,7 +115,7 @@ impl Standing {
         self.restore_through(store, source).map_err(|error| match error {
             PortError::Passing(_) => PortError::Passing(in_words(&error)),
             PortError::Fatal(_) | PortError::Refused(By::Kafka, _) => PortError::Refused(By::Store, in_words(&error)),
-            own @ (PortError::Damaged(_) | PortError::Refused(By::Store, _)) => own,
+            own @ (PortError::Damaged(_) | PortError::Refused(By::Store | By::StoreInUse, _)) => own,
         })
     }
 

@@ -105,7 +105,7 @@ pub fn prepare(
 
 /// Whose fault it is that nothing is prepared: the store's, where it is of another cluster.
 pub(super) fn whose(error: PortError) -> WorkerError {
-    if matches!(error, PortError::Refused(By::Store, _)) {
+    if matches!(error, PortError::Refused(By::Store | By::StoreInUse, _)) {
         WorkerError::Store(error)
     } else {
         WorkerError::Kafka(error)

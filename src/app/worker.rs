@@ -194,7 +194,7 @@ impl Site {
                 let to = log_mode::set_store_aside(&config.store, &words).map_err(WorkerError::Store)?;
                 damage::moved(&words, &to, config)
             }
-            Ended::Failed(why @ (PortError::Damaged(_) | PortError::Refused(By::Store, _))) => {
+            Ended::Failed(why @ (PortError::Damaged(_) | PortError::Refused(By::Store | By::StoreInUse, _))) => {
                 damage::advised(why, config)
             }
             Ended::Failed(error @ PortError::Refused(By::Kafka, _)) => return Err(WorkerError::Kafka(error)),

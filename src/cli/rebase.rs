@@ -23,7 +23,7 @@ pub(super) fn execute(config: &Config, behind: Behind, shell: &mut Shell) -> any
         shell.out.line(line(told)).map_err(|error| PortError::Fatal(error.to_string()))
     });
     let left = result.map_err(|error| match error {
-        PortError::Refused(By::Store, _) | PortError::Damaged(_) => exit::fail(Exit::Store, error),
+        PortError::Refused(By::Store | By::StoreInUse, _) | PortError::Damaged(_) => exit::fail(Exit::Store, error),
         error @ (PortError::Passing(_) | PortError::Fatal(_) | PortError::Refused(By::Kafka, _)) => {
             exit::fail(Exit::Kafka, error)
         }

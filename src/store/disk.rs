@@ -255,7 +255,7 @@ fn from_sled(path: &Path, doing: &str, error: &sled::Error) -> PortError {
     let shown = path.display();
     match error {
         locked if is_locked(locked) => PortError::Refused(
-            By::Store,
+            By::StoreInUse,
             format!(
                 "store directory {shown} is in use by another process; stop that one, or give this worker a directory of \
              its own in [store] path"

@@ -23,6 +23,8 @@ pub enum PortError {
 pub enum By {
     /// The store's disk.
     Store,
+    /// Another process, which has the store open.
+    StoreInUse,
     /// The brokers.
     Kafka,
 }

@@ -1,6 +1,11 @@
 //! `order-sync check` against a platform and a Kafka that are there, and against ones that are not.
 
+use order_sync::config;
 use order_sync::kafka::topics::Topics;
+use order_sync::record::{NextOffset, TopicPartition};
+use order_sync::store::{Owner, SledStore};
+use order_sync::sync::log_ports::{CacheStore as _, CacheWrite};
+use order_sync::sync::ports::Position;
 
 use super::cli_frame::order_sync;
 
@@ -61,6 +66,28 @@ fn a_directory_that_cannot_be_made_is_a_fault_of_the_store() {
     let (code, text) = check(&folder, &settings("127.0.0.1:1", "\"orders\""), &["--offline"]);
     assert_eq!(code, 6, "{text}");
     assert!(text.contains("FAULT    store: store cannot be written: "), "{text}");
+}
+
+#[test]
+fn a_store_that_is_in_use_is_no_fault_and_is_not_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings("127.0.0.1:1", "\"orders\"");
+    // A cache of another changelog: once it may be looked at, that is a fault.
+    let store = config::Store { path: folder.path().join("store"), cache_bytes: 32 << 20, retain: None };
+    let owner = Owner { group_id: "shop".into(), cluster_id: None, changelog: Some("other".into()), now_ms: 0 };
+    let held = SledStore::open(&store, &owner).unwrap();
+    let position = Some(Position::before(NextOffset::new(1)));
+    let (states, owed, settled, letters, commands) = Default::default();
+    let source = TopicPartition::new("orders", 0);
+    let write = CacheWrite { source, states, owed, settled, letters, commands, position, checkpoint: None };
+    held.write(vec![write]).unwrap();
+    let (code, text) = check(&folder, &settings, &["--offline"]);
+    assert_eq!(code, 0, "{text}");
+    let expected = ["warning  store: store is in use by another process", "what it holds was not looked at"];
+    assert!(expected.iter().all(|words| text.contains(words)), "{text}");
+    drop(held);
+    let (code, text) = check(&folder, &settings, &["--offline"]);
+    assert!(code == 6 && text.contains("FAULT    store: "), "{code} {text}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::app::{damage, settings};
 use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::store::{self, Owner, SledStore};
+use crate::sync::ports::{By, PortError};
 
 /// Gives the store where there is one that can be used: whose cluster it is of is told when brokers are reached.
 pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Option<SledStore>> {
@@ -33,6 +34,15 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
         Err(error) => {
             report.fault("store", damage::advised(error, config).to_string(), Exit::Store)?;
             Ok(None)
+        // A check beside the worker that it is for is what a rollout begins with.
+        Err(PortError::Refused(By::StoreInUse, _)) => {
+            let message = format!(
+                "{shown} is in use by another process, as it is while its worker runs: what it holds was not looked at, nor \
+                 whether it fits these settings. A second worker needs a directory of its own in [store] path"
+            );
+            report.warn("store", message)?;
+            Ok(None)
+        }
         }
     }
 }
