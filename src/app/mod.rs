@@ -14,6 +14,7 @@ pub mod rebase;
 mod rebase_look;
 mod rebase_plan;
 mod rebased;
+pub mod retired;
 pub mod settings;
 pub mod skip_lost;
 mod threads;

@@ -15,7 +15,7 @@ use super::health::{Phase, WorkerHealth};
 use super::local_mode;
 use super::log_mode::{self, Closing};
 use super::topics::{self, Own, Prepared, Preparing};
-use super::{damage, settings, threads};
+use super::{damage, retired, settings, threads};
 use crate::config::Config;
 use crate::douyin::OutcomeTable;
 use crate::http::{GroupMail, GroupTokens, HttpEdge};
@@ -157,6 +157,7 @@ impl Site {
             Prepared::Ready { cluster_id: None } => {}
             Prepared::Stopped => return Ok(Ended::Stopped(Drained::default())),
         }
+        retired::warn(&store, &config.kafka.topics);
         let (queue, inputs) = runner::queue(config.delivery.max_in_flight + QUEUE_BESIDE_ATTEMPTS);
         let inbox: Arc<dyn Inbox> = Arc::clone(&queue) as Arc<dyn Inbox>;
         let budget = Arc::new(IntakeBudget::new(INTAKE_BYTES));

@@ -10,6 +10,7 @@ use super::shell::Shell;
 use crate::app::beginnings::{self, Lost};
 use crate::app::damage;
 use crate::app::rebase::Behind;
+use crate::app::retired;
 use crate::app::skip_lost::Skip;
 use crate::app::worker::wall_ms;
 use crate::config::{self, Config, Need};
@@ -84,7 +85,8 @@ Examples:
 const CHECK_HELP: &str = "\
 The worker that uses the store must not run meanwhile. Nothing is changed. With --output json
 one object per partition. Where the changelog has lost its beginning, that is said on stderr for each
-partition, with whether this store holds what is gone.
+partition, with whether this store holds what is gone; so is what it owes of a topic that kafka.topics does not
+name, as nobody pushes that until the topic is there again.
 
 Exit codes: 6 there is no store, it is in use, cannot be read, or is of another cluster or changelog than the settings;
 7 the changelog has lost its beginning, and this store does not hold what is gone.
@@ -238,6 +240,9 @@ fn check(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
             render::note(lost.words_for(stands));
             exit = if lost.is_known_to(stands) { exit } else { Exit::Kafka };
         }
+    }
+    for unread in retired::owed(&store, &config.kafka.topics) {
+        render::note(unread.words());
     }
     if shell.output() == Output::Text {
         let regime = store.changelog().map_or_else(

@@ -11,7 +11,8 @@ use order_sync::store::{Owner, SledStore};
 use order_sync::sync::log_ports::{CacheStore as _, CacheWrite, Checkpoint};
 use order_sync::sync::ports::Position;
 
-use crate::run::{Site, produce, sandbox};
+use crate::run::{Site, produce, sandbox, terminate};
+use crate::support::NOBODY;
 use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
 
@@ -295,4 +296,38 @@ fn real_kafka_a_topic_that_is_deleted_under_a_worker_ends_it_with_its_name() {
         let words = format!("topic {topic} does not exist, but this worker's store holds positions: ");
         assert!(site.log().contains(&words), "{words} {}", site.log());
     });
+}
+
+#[test]
+fn real_kafka_what_is_owed_of_a_topic_that_was_taken_out_is_told_and_pushed_when_it_is_back() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let (topic, other) = (kafka.topic("out", 1, &[]), kafka.topic("left", 1, &[]));
+    let pushes = produce(kafka, &topic, 3);
+    let sandbox = sandbox(Duration::ZERO);
+    let site = Site::new(&kafka.brokers, &topic, &sandbox.base_url());
+    let mut worker = site.spawn(&["--set", &format!("douyin.base_url=http://{NOBODY}")]);
+    let owed = format!("\norder_sync_owed_deliveries{{app_id=\"tt1\"}} {pushes}\n");
+    eventually("all of it is owed", || site.get("/metrics").is_some_and(|(_, text)| text.contains(&owed)));
+    assert_eq!(terminate(&mut worker), Some(0), "{}", site.log());
+    let without = format!("kafka.topics=[\"{other}\"]");
+    let mut worker = site.spawn(&["--until-caught-up", "--set", &without]);
+    eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+    assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", site.log());
+    let log = site.log();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("a topic that is not in kafka.topics")).collect();
+    let fields = [format!("\"topic\":\"{topic}\""), format!("\"owed\":{pushes}"), "\"level\":\"WARN\"".to_owned()];
+    assert!(told.len() == 1 && fields.iter().all(|field| told[0].contains(field)), "{log}");
+    let words = format!("deliveries that this store owes of topic {topic}: {pushes}. It is not in kafka.topics");
+    for (command, words) in [(&["store", "check"][..], &*words), (&["check", "--offline"], &format!("store: {words}"))]
+    {
+        let says = |args: &[&str]| {
+            let mut order_sync = Command::new(env!("CARGO_BIN_EXE_order-sync"));
+            let output = order_sync.args(command).arg("--config").arg(site.config_file()).args(args).output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{command:?}");
+            String::from_utf8([output.stdout, output.stderr].concat()).unwrap().contains(words)
+        };
+        assert!(says(&["--set", &without]) && !says(&[]), "{command:?}");
+    }
+    assert_eq!(run(&site), Some(0), "{}", site.log());
+    assert_eq!(sandbox.report().applied, u64::try_from(pushes).unwrap());
 }

@@ -24,6 +24,9 @@ One line per part: ok, warning, FAULT or skipped, and what to do. The first faul
 2 settings, 6 store, 7 Kafka, 1 the platform. With --output json one object per line:
   {\"part\", \"outcome\": \"ok\" | \"warning\" | \"fault\" | \"skipped\", \"message\"}
 
+It may be run beside the worker. The store is in use then, which is a warning, and what it holds
+is not looked at. What the store owes of a topic that kafka.topics does not name is a warning, too.
+
 A token is fetched for each app. On the platform that retires the app's older tokens after
 5 minutes; running workers fetch a new one by themselves, other programs may not.
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::report::Report;
-use crate::app::{damage, settings};
+use crate::app::{damage, retired, settings};
 use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::store::{self, Owner, SledStore};
@@ -29,11 +29,11 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
     match opened.and_then(|store| store.check_units(&settings::units(config)).map(|()| store)) {
         Ok(store) => {
             report.ok("store", format!("{shown} opens, and no other process has it"))?;
+            for unread in retired::owed(&store, &config.kafka.topics) {
+                report.warn("store", unread.words())?;
+            }
             Ok(Some(store))
         }
-        Err(error) => {
-            report.fault("store", damage::advised(error, config).to_string(), Exit::Store)?;
-            Ok(None)
         // A check beside the worker that it is for is what a rollout begins with.
         Err(PortError::Refused(By::StoreInUse, _)) => {
             let message = format!(
@@ -43,6 +43,9 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
             report.warn("store", message)?;
             Ok(None)
         }
+        Err(error) => {
+            report.fault("store", damage::advised(error, config).to_string(), Exit::Store)?;
+            Ok(None)
         }
     }
 }

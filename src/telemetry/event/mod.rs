@@ -24,7 +24,9 @@ pub use delivery::{
     TokenRefused,
 };
 pub use intake::{CommitFailed, IntakePaused, IntakeResumed};
-pub use partition::{OwedByUnknownApp, PartitionAssigned, PartitionRevoked, RetentionPass, StoreKnowsNothing};
+pub use partition::{
+    OwedByUnknownApp, OwedOfUnreadTopic, PartitionAssigned, PartitionRevoked, RetentionPass, StoreKnowsNothing,
+};
 pub use token::{
     TokenNotTaken, TokenRecordIgnored, TokenRecordOld, TokenResult, TokenShared, TokenTopicBack, TokenTopicGone,
 };

@@ -82,6 +82,27 @@ impl OwedByUnknownApp<'_> {
     }
 }
 
+/// The store owes deliveries of a topic that is not among the source topics.
+#[derive(Debug)]
+pub struct OwedOfUnreadTopic<'a> {
+    /// Which topic.
+    pub topic: &'a str,
+    /// How many deliveries of it the store owes.
+    pub owed: usize,
+}
+
+impl OwedOfUnreadTopic<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        warn!(
+            topic = self.topic,
+            owed = self.owed,
+            "this worker's store owes deliveries of a topic that is not in kafka.topics; none of them is pushed until it is \
+             there again"
+        );
+    }
+}
+
 /// The group took a partition back.
 #[derive(Debug)]
 pub struct PartitionRevoked<'a> {
