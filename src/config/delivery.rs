@@ -57,8 +57,9 @@ pub(super) const SECTION: Section = Section {
             name: "requests_per_second",
             kind: Kind::Number(1, 1_000_000),
             absent: Absent::Nothing("100"),
-            doc: "Attempts per second and app. When left out: no limit but max_in_flight. Set it to what the platform \
-                  has granted the app.",
+            doc: "Attempts per second and app. When left out: no limit but max_in_flight. It holds for each worker: N \
+                  workers of a group may send N times as much, so set it to what the platform has granted the app, divided \
+                  by the number of workers.",
         },
         Key {
             name: "initial_interval",
