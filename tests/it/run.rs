@@ -16,6 +16,7 @@ use crate::reference::{App, Input, Settings, fold_log};
 use crate::support::NOBODY;
 use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
+use crate::support::running::Running;
 
 const SECRET: &str = "canary-secret-5a1f";
 
@@ -66,18 +67,18 @@ impl Site {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
-    pub fn spawn(&self, args: &[&str]) -> Child {
+    pub fn spawn(&self, args: &[&str]) -> Running {
         self.start(Command::new(env!("CARGO_BIN_EXE_order-sync")), args)
     }
 
     /// The same behind words of a shell, which set limits.
-    pub fn spawn_behind(&self, shell: &str, args: &[&str]) -> Child {
+    pub fn spawn_behind(&self, shell: &str, args: &[&str]) -> Running {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{shell}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_order-sync")]);
         self.start(command, args)
     }
 
-    fn start(&self, mut command: Command, args: &[&str]) -> Child {
+    fn start(&self, mut command: Command, args: &[&str]) -> Running {
         let log = std::fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
         command
             .args(["run", "--config"])
@@ -85,9 +86,8 @@ impl Site {
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap()
+            .stderr(log);
+        Running(command.spawn().unwrap())
     }
 
     /// The admin address as a URL.

@@ -2,7 +2,7 @@
 //! and nothing is lost.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::Duration;
 
 use order_sync::sandbox::SandboxHandle;
@@ -10,6 +10,7 @@ use order_sync::sandbox::SandboxHandle;
 use crate::run::{Site, produce, sandbox, terminate};
 use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
+use crate::support::running::Running;
 use crate::support::sled_damage::{holds, misnumber_all_pages, misnumber_later_pages};
 
 /// A file may have about 1 MiB: a store can be begun in it, and not filled. To the writer it is a disk that is full.
@@ -38,7 +39,7 @@ impl World {
         self.ends(self.site.spawn_behind(SMALL_DISK, args), STORE);
     }
 
-    fn ends(&self, mut worker: Child, code: i32) {
+    fn ends(&self, mut worker: Running, code: i32) {
         eventually("the worker ends", || worker.try_wait().unwrap().is_some());
         assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", self.site.log());
     }

@@ -1,7 +1,7 @@
 //! `check` and `run` against a real Kafka that wants TLS and a password, with the settings that users write.
 
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::Duration;
 
 use order_sync::sandbox::SandboxHandle;
@@ -9,6 +9,7 @@ use order_sync::sandbox::SandboxHandle;
 use crate::run::{Site, produce, sandbox, terminate};
 use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
+use crate::support::running::Running;
 
 const WRONG: &str = "canary-wrong-password";
 
@@ -104,7 +105,7 @@ struct Rights {
 }
 
 impl Rights {
-    fn ends_with(&self, code: i32, mut worker: Child) {
+    fn ends_with(&self, code: i32, mut worker: Running) {
         eventually("the worker ends", || worker.try_wait().unwrap().is_some());
         assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", self.site.log());
     }

@@ -1,6 +1,6 @@
 //! Real workers of one group that share a token: one fetch at the sandbox, whoever comes and goes.
 
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::Duration;
 
 use order_sync::kafka::producer::{Outgoing, Producer};
@@ -9,13 +9,14 @@ use order_sync::sandbox::{Sandbox, SandboxOptions};
 use crate::run::{Site, produce, sandbox, terminate};
 use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
+use crate::support::running::Running;
 use crate::tokens_shared::records;
 
 fn is_ready(site: &Site) -> bool {
     site.get("/readyz").is_some_and(|(status, _)| status == 200)
 }
 
-fn spawn(site: &Site, group: &str) -> Child {
+fn spawn(site: &Site, group: &str) -> Running {
     let group = format!("kafka.group_id={group}");
     site.spawn(&["--set", &group, "--set", "douyin.share_tokens=true"])
 }
@@ -30,7 +31,7 @@ fn real_kafka_workers_of_one_group_fetch_one_token_between_them() {
     // A killed member is waited for as long as its session lasts.
     let short = "properties = { \"session.timeout.ms\" = 6000 }";
     let sites: Vec<Site> = (0..2).map(|_| Site::with(&kafka.brokers, &topic, &sandbox.base_url(), short)).collect();
-    let mut workers: Vec<Child> = sites.iter().map(|site| spawn(site, &group)).collect();
+    let mut workers: Vec<Running> = sites.iter().map(|site| spawn(site, &group)).collect();
     eventually("both have a token", || sites.iter().all(is_ready));
     assert_eq!(issued(), 1, "one fetched for both");
     let pushes = u64::try_from(produce(kafka, &topic, 50)).unwrap();

@@ -1,6 +1,5 @@
 //! Eight workers of one group, as users run them, under a steady stream of events: the sandbox counts their tokens.
 
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use order_sync::app::demo::{LogRecord, LogSpec, generate};
@@ -10,6 +9,7 @@ use order_sync::sandbox::{Sandbox, SandboxHandle, SandboxOptions};
 
 use crate::run::{Site, terminate};
 use crate::support::real_kafka::RealKafka;
+use crate::support::running::Running;
 
 const WORKERS: usize = 8;
 /// Tokens are renewed when half of it is over.
@@ -27,7 +27,7 @@ struct Fleet {
     topic: String,
     sandbox: SandboxHandle,
     sites: Vec<Site>,
-    workers: Vec<Child>,
+    workers: Vec<Running>,
     producer: Producer,
     records: std::vec::IntoIter<LogRecord>,
 }
@@ -66,7 +66,7 @@ impl Fleet {
         fleet
     }
 
-    fn spawn(&self, worker: usize) -> Child {
+    fn spawn(&self, worker: usize) -> Running {
         self.sites[worker].spawn(&["--set", &format!("kafka.group_id={}", self.group)])
     }
 
@@ -147,16 +147,6 @@ fn has_token(text: &str) -> bool {
 fn a_token_is_told_from_a_time() {
     assert!(has_token(r#"{"access_token":"0801121abc"}"#) && has_token("token=0801121abc"));
     assert!(!has_token(r#"{"timestamp":"2026-11-26T00:54:19.080110Z"}"#) && !has_token("00:54:19.120801Z"));
-}
-
-impl Drop for Fleet {
-    /// Nobody is left running, whatever failed.
-    fn drop(&mut self) {
-        for worker in &mut self.workers {
-            drop(worker.kill());
-            drop(worker.wait());
-        }
-    }
 }
 
 #[test]

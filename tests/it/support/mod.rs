@@ -5,6 +5,7 @@ pub mod heard;
 pub mod kafka;
 pub mod raw_produce;
 pub mod real_kafka;
+pub mod running;
 pub mod sled_damage;
 
 /// An address where nobody listens: no test is given a port below 1024.
