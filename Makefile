@@ -17,8 +17,8 @@ build: ## build the release binary, target/release/order-sync
 demo: ## show the whole thing: broker, worker and sandbox on this machine, in seconds after the build
 	$(CARGO) run $(LOCKED) -- demo
 
-# Most of the tests wait for brokers: on two cores four at a time take a seventh less than three, and those half of what two take.
-test: export RUST_TEST_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo $$n || echo 4)
+# Most of the tests wait for brokers: on two cores three at a time take half of the time that two take; with four some starve.
+test: export RUST_TEST_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 3 ] && echo $$n || echo 3)
 test: ## run every test; those with a real Kafka say what they skip (ORDER_SYNC_REQUIRE_KAFKA=1: skipping fails)
 	$(CARGO) test $(LOCKED)
 

@@ -18,20 +18,23 @@ const COORDINATOR_PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before it is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// The group's committed offsets of these partitions. What concerns one of them alone, an error too, is told with it.
+/// The group's committed offsets of these partitions. What concerns one of them alone, an error too, is told with it. A transaction
+/// that is open on one takes all of the time that there is, and who restores has to say so: it is not asked again for that.
 pub(in crate::kafka) fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &TopicPartitionList,
 ) -> KafkaResult<TopicPartitionList> {
-    ask_committed(consumer, partitions, |_| false)
+    ask_committed(consumer, partitions, coordinator_not_ready, |_| false)
 }
 
-/// As [`committed`], for those who wait for each: where the error of one may pass, all are asked for again.
+/// As [`committed`], for those who wait for each: where the error of one may pass, all are asked for again; so they are where the
+/// time is up, in which librdkafka may have asked who the coordinator is, and nothing else.
 pub(in crate::kafka) fn committed_of_each<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &TopicPartitionList,
 ) -> KafkaResult<TopicPartitionList> {
-    ask_committed(consumer, partitions, |found| {
+    let is_unanswered = |code| coordinator_not_ready(code) || code == RDKafkaErrorCode::OperationTimedOut;
+    ask_committed(consumer, partitions, is_unanswered, |found| {
         let is_to_pass = |error: &KafkaError| error.rdkafka_error_code().is_some_and(passes_soon);
         found.elements().iter().any(|element| element.error().is_err_and(|error| is_to_pass(&error)))
     })
@@ -40,6 +43,7 @@ pub(in crate::kafka) fn committed_of_each<C: ConsumerContext>(
 fn ask_committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &TopicPartitionList,
+    is_unanswered: impl Fn(RDKafkaErrorCode) -> bool,
     is_partial: impl Fn(&TopicPartitionList) -> bool,
 ) -> KafkaResult<TopicPartitionList> {
     let deadline = Instant::now() + COORDINATOR_PATIENCE;
@@ -48,7 +52,7 @@ fn ask_committed<C: ConsumerContext>(
         let found = consumer.committed_offsets(partitions.clone(), left.min(ASK_TIMEOUT));
         left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ASK_AGAIN);
         let again = match &found {
-            Err(error) => error.rdkafka_error_code().is_some_and(coordinator_not_ready),
+            Err(error) => error.rdkafka_error_code().is_some_and(&is_unanswered),
             Ok(found) => is_partial(found),
         };
         if !again || left.is_zero() {
@@ -58,14 +62,13 @@ fn ask_committed<C: ConsumerContext>(
     }
 }
 
-/// Whether the coordinator is not there yet: by its own word, or by librdkafka's, which asks who it is until the time is up.
+/// Whether the coordinator is not there yet.
 fn coordinator_not_ready(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
         RDKafkaErrorCode::NotCoordinator
             | RDKafkaErrorCode::CoordinatorNotAvailable
             | RDKafkaErrorCode::CoordinatorLoadInProgress
-            | RDKafkaErrorCode::OperationTimedOut
     )
 }
 
@@ -237,7 +240,7 @@ mod tests {
             let (consumer, partitions) = reader(&cluster);
             let began = Instant::now();
             let found = std::thread::scope(|scope| {
-                let asks = scope.spawn(|| committed(&consumer, &partitions));
+                let asks = scope.spawn(|| committed_of_each(&consumer, &partitions));
                 if let Some(wait) = named_after {
                     while began.elapsed() < wait {
                         std::thread::park_timeout(ASK_AGAIN);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use order_sync::app::worker::wall_ms;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::Value;
 
 use super::fleet::Fleet;
@@ -80,12 +81,40 @@ pub const SLOW_COMMITS: [&str; 3] = [
     "--set=kafka.commit_interval=1s",
 ];
 
+/// How often a broker looks for transactions whose time is up, and how long after such a look a worker is stopped: one that has begun
+/// since then has its 10 s until the look after the next one, and the other worker is given the partition long before that.
+const LOOKS_EVERY_MS: u128 = 10_000;
+const STOPPED_AFTER_MS: std::ops::Range<u128> = 4_000..6_000;
+
+/// When the broker has looked for transactions whose time is up: a short one is left open until it has ended that.
+pub fn looked(kafka: &RealKafka) -> Instant {
+    let topic = kafka.topic("looks", 1, &[]);
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &kafka.brokers).set("transactional.id", &topic);
+    let producer: BaseProducer = config.set("transaction.timeout.ms", "3000").create().unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
+    producer.begin_transaction().unwrap();
+    producer.send(BaseRecord::to(&topic).partition(0).key("a").payload("a")).unwrap();
+    let ends = Ends::new(kafka, topic, 0);
+    eventually("a transaction is open", || {
+        producer.poll(Duration::ZERO);
+        ends.open_at().is_some()
+    });
+    eventually("its time is up", || ends.open_at().is_none());
+    Instant::now()
+}
+
 /// Stops a worker in the midst of a transaction, which stays open. Says when.
-fn stop_in_transaction(worker: &Child, ends: &Ends) -> u64 {
+fn stop_in_transaction(worker: &Child, ends: &Ends, looked: Instant) -> u64 {
     let since = Instant::now();
     let mut tries = 0;
     loop {
         assert!(since.elapsed() < PATIENCE, "no transaction was caught in {tries} tries");
+        let is_time = STOPPED_AFTER_MS.contains(&(looked.elapsed().as_millis() % LOOKS_EVERY_MS));
+        if !is_time {
+            std::thread::park_timeout(Duration::from_millis(5));
+            continue;
+        }
         if ends.open_at().is_none() {
             continue;
         }
@@ -107,7 +136,7 @@ fn stop_in_transaction(worker: &Child, ends: &Ends) -> u64 {
 impl Fleet<'_> {
     /// The first worker is stopped in a transaction that stays open; the other one takes its partitions over. Until the
     /// transaction is decided it restores nothing of the partition and pushes nothing of it.
-    pub fn take_over_from_one_in_a_transaction(&mut self, then: Then) {
+    pub fn take_over_from_one_in_a_transaction(&mut self, then: Then, looked: Instant) {
         let stage = self.stage;
         let moved = || said(stage, "assigned a partition").into_iter().filter(|(_, times)| *times > 1).count();
         eventually("the second worker has its half", || moved() == stage.expected.len() / 2);
@@ -117,7 +146,7 @@ impl Fleet<'_> {
         let (before, kept) = (restored(), i32::try_from(partition).unwrap());
         let from_ms = wall_ms();
         let ends = Ends::new(self.kafka, format!("{}.changelog", stage.group), kept);
-        let stopped_ms = stop_in_transaction(&self.workers[0], &ends);
+        let stopped_ms = stop_in_transaction(&self.workers[0], &ends, looked);
         self.say("worker 0", &format!("stopped in a transaction on partition {partition}"));
         if then == Then::Dies {
             self.workers[0].kill().unwrap();

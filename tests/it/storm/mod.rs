@@ -109,13 +109,14 @@ fn real_kafka_a_takeover_waits_for_the_transaction_that_a_stopped_worker_ends_la
 
 fn take_over(then: Then) {
     let Some(kafka) = RealKafka::shared() else { return };
+    let looked = held::looked(kafka);
     let storm = Storm { partitions: 4, poison: 0, ..storm(6_000, 100) };
     let stage = Stage::set(kafka, &storm);
     let mut fleet = Fleet::start(kafka, &stage, 0, storm.seed);
     fleet.grow(&SLOW_COMMITS);
     stage.wait_for_applied(&mut fleet.workers, 0.05);
     fleet.grow(&[]);
-    fleet.take_over_from_one_in_a_transaction(then);
+    fleet.take_over_from_one_in_a_transaction(then, looked);
     oracle::check(kafka, &stage, &fleet.end());
 }
 
