@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use order_sync::app::demo::{LogSpec, generate};
@@ -20,6 +21,20 @@ use crate::support::running::Running;
 
 const SECRET: &str = "canary-secret-5a1f";
 
+/// A loopback address that nobody listens on, below the ports that connections are given: one of those could be a connection's by the
+/// time that the worker comes to it, or comes back to it after a kill.
+fn address_to_listen_on() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let (first, ports) = (std::process::id().wrapping_mul(97), 10_000);
+    loop {
+        let port = 21_000 + first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % ports;
+        let address = format!("127.0.0.1:{port}");
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
+}
+
 pub struct Site {
     home: TempDir,
     admin: String,
@@ -34,7 +49,7 @@ impl Site {
     /// The same with further lines of `[kafka]`.
     pub fn with(brokers: &str, topic: &str, platform: &str, kafka: &str) -> Self {
         let home = TempDir::new().unwrap();
-        let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let admin = address_to_listen_on();
         let group = RealKafka::name("run-group");
         let config = format!(
             "[kafka]\nbrokers = \"{brokers}\"\ngroup_id = \"{group}\"\ntopics = [\"{topic}\"]\n{kafka}\n\
