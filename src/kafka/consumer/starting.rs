@@ -153,12 +153,16 @@ impl Worker {
                 )
             }
             Err(error) => {
-                let words = format!("{one} cannot be started yet: {}", describe(&error));
-                self.status.raise(Problem::Partition(one.to_string()), words);
+                self.cannot_start(one, &error);
                 self.watch.suspect();
                 Ok(())
             }
         }
+    }
+
+    fn cannot_start(&self, source: &TopicPartition, error: &KafkaError) {
+        let words = format!("{source} cannot be started yet: {}", describe(error));
+        self.status.raise(Problem::Partition(source.to_string()), words);
     }
 
     /// What the group has committed of those among these that the store does not know. With transactions a restore has seen to it.
@@ -166,12 +170,11 @@ impl Worker {
         &self,
         extents: &BTreeMap<TopicPartition, Extent>,
     ) -> Result<BTreeMap<TopicPartition, NextOffset>, KafkaError> {
-        let is_fresh = |source: &TopicPartition| {
-            self.store_alone && matches!(self.partitions.get(source), Some(Stage::Told { start: StartAt::Fresh, .. }))
-        };
         let mut asked = TopicPartitionList::new();
-        for source in extents.keys().filter(|source| is_fresh(source)) {
-            asked.add_partition(&source.topic, source.partition);
+        for source in extents.keys().filter(|_| self.store_alone) {
+            if let Some(Stage::Told { start: StartAt::Fresh, .. }) = self.partitions.get(source) {
+                asked.add_partition(&source.topic, source.partition);
+            }
         }
         if asked.count() == 0 {
             return Ok(BTreeMap::new());
@@ -191,7 +194,9 @@ impl Worker {
         let committed = match self.committed_of_fresh(&extents) {
             Ok(committed) => committed,
             Err(error) => {
-                tracing::debug!(error = %describe(&error), "the group's offsets are not known yet");
+                for source in extents.keys() {
+                    self.cannot_start(source, &error);
+                }
                 return Ok(());
             }
         };
