@@ -317,11 +317,11 @@ fn fits(
                 warn(&words);
                 return Ok(Tells::Nothing);
             }
-            Looked::Seen { lapses, .. } => {
+            Looked::Seen { lapses, faults, .. } => {
                 let (refused, warned): (Vec<_>, Vec<_>) =
                     lapses.iter().partition(|lapse| lapse.weight == Weight::Refused);
-                for lapse in warned {
-                    warn(&lapse.words());
+                for words in faults.into_iter().chain(warned.iter().map(|lapse| lapse.words())) {
+                    warn(&words);
                 }
                 if !refused.is_empty() {
                     let words: Vec<_> = refused.iter().map(|lapse| lapse.words()).collect();

@@ -47,7 +47,9 @@ A topic that does not fit, or is missing for `check`, ends with exit code 7; so 
 is missing, as the partitions of all others follow from it. A setting that does not fit has a line
 of its own, in JSON with \"setting\", \"is\", \"wanted\" and the \"command\" that sets it. Which settings
 are looked at, and which of them `run` refuses: docs/delivery-semantics.md. A partition of the changelog
-that has lost its beginning has a line of its own, too, with what to do. Of a source topic that is compacted
+that has lost its beginning has a line of its own, too, with what to do; so has a topic of which partitions take no
+record just now, as too few of their replicas are in sync or none leads, the brokers' own __transaction_state and
+__consumer_offsets among them where this user may look at them. Of a source topic that is compacted
 a note says which events get lost.
 
 Examples:
@@ -127,6 +129,9 @@ pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
         Command::Check => not_lost(&topics, &kafka, filled, loss),
     };
     if kafka.exactly_once {
+        for (topic, words) in topics.look_at_brokers(&kafka).map_err(|error| exit::fail(Exit::Kafka, error))? {
+            told.line(&Line { topic, outcome: "fault", message: &words, lapse: None })?;
+        }
         told.tell(OwnTopic::Changelog, topics.ensure_changelog(&kafka, loss))?;
         told.tell(OwnTopic::Commands, not_lost(Filled::Commands).and_then(|()| topics.ensure_commands(&kafka)))?;
     }
@@ -162,9 +167,9 @@ impl Told<'_> {
         let (outcome, message) = match ensured {
             Ok(Ensured::Created(partitions)) => ("created", format!("was made with {partitions} partitions")),
             Ok(Ensured::Present(partitions)) => match self.topics.look(self.kafka, own) {
-                Ok(Looked::Seen { lapses, notes }) => {
-                    let lost = self.lost(own, partitions);
-                    return self.tell_looked(topic, partitions, &lost, &lapses, &notes);
+                Ok(Looked::Seen { lapses, mut faults, notes }) => {
+                    faults.extend(self.lost(own, partitions));
+                    return self.tell_looked(topic, partitions, &faults, &lapses, &notes);
                 }
                 Ok(Looked::Unseen(words)) => ("fault", words),
                 Err(error) => ("fault", error.to_string()),
@@ -190,15 +195,15 @@ impl Told<'_> {
         &mut self,
         topic: &str,
         partitions: i32,
-        lost: &[String],
+        faults: &[String],
         lapses: &[Lapse],
         notes: &[String],
     ) -> anyhow::Result<()> {
-        if lapses.is_empty() && lost.is_empty() {
+        if lapses.is_empty() && faults.is_empty() {
             let message = &format!("is there, with {partitions} partitions");
             self.line(&Line { topic, outcome: "ok", message, lapse: None })?;
         }
-        for message in lost {
+        for message in faults {
             self.line(&Line { topic, outcome: "fault", message, lapse: None })?;
         }
         for lapse in lapses {

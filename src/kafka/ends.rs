@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::ProducerContext;
 
@@ -25,6 +25,24 @@ pub(super) struct Ends {
 pub(super) struct Written {
     pub(super) changelog: Spans,
     pub(super) letters: Spans,
+    /// The first record that was not written.
+    pub(super) failed: Option<Failed>,
+}
+
+/// A record that was not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) code: RDKafkaErrorCode,
+    pub(super) topic: String,
+    pub(super) partition: i32,
+}
+
+impl Failed {
+    /// Whether it says why. Those that are given up because something else has failed do not.
+    fn is_a_reason(&self) -> bool {
+        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue, State};
+        !matches!(self.code, PurgeInflight | PurgeQueue | State)
+    }
 }
 
 impl Ends {
@@ -57,13 +75,23 @@ impl ProducerContext for Ends {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        // A record that was not written makes the transaction fail as a whole; librdkafka sees to that.
-        if let Ok(message) = result {
-            let is_state = message.topic() == self.changelog;
-            self.with(|Written { changelog, letters }| {
-                let spans = if is_state { changelog } else { letters };
-                spans.take(message.partition(), message.offset());
-            });
+        match result {
+            Ok(message) => {
+                let is_state = message.topic() == self.changelog;
+                self.with(|Written { changelog, letters, .. }| {
+                    let spans = if is_state { changelog } else { letters };
+                    spans.take(message.partition(), message.offset());
+                });
+            }
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+                let failed = Failed { code, topic: message.topic().to_owned(), partition: message.partition() };
+                if failed.is_a_reason() {
+                    self.with(|written| {
+                        written.failed.get_or_insert(failed);
+                    });
+                }
+            }
         }
     }
 }

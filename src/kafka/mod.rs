@@ -8,6 +8,7 @@ pub mod commands;
 pub mod commands_topic;
 pub mod consumer;
 pub mod convert;
+mod copies;
 pub mod dead_letters;
 pub mod embedded;
 pub mod own_topics;

@@ -3,7 +3,8 @@
 //!
 //! What counts is the value in force, whether the topic sets it or inherits it from the brokers.
 
-use super::topic_settings::{Value, set_command};
+use super::copies::Standing;
+use super::topic_settings::{Settings, Value, set_command};
 use super::topics::Topics;
 use crate::config;
 use crate::sync::ports::PortError;
@@ -206,6 +207,8 @@ pub enum Looked {
     Seen {
         /// What does not fit.
         lapses: Vec<Lapse>,
+        /// Why it takes no record just now, in words.
+        faults: Vec<String>,
         /// What is no fault but good to know, in words.
         notes: Vec<String>,
     },
@@ -222,23 +225,28 @@ impl Topics {
             Err(unseen) => return Ok(Looked::Unseen(unseen)),
         };
         let lapses = lapses(config, own, |name| settings.value(name));
-        let in_sync = settings.value("min.insync.replicas").and_then(|value| value.text.parse().ok());
-        Ok(Looked::Seen { lapses, notes: notes(own, self.replicas(&topic)?, in_sync) })
+        let Standing { faults, notes } = self.standing(&topic, &settings)?;
+        // Tokens are fetched anew where they are lost.
+        let notes = if own == OwnTopic::Tokens { Vec::new() } else { notes };
+        Ok(Looked::Seen { lapses, faults, notes })
     }
-}
 
-/// How safe what is acknowledged is: no fault, as one broker may be all there is.
-fn notes(own: OwnTopic, replicas: usize, in_sync: Option<usize>) -> Vec<String> {
-    let note = match (own, replicas) {
-        (OwnTopic::Tokens, _) => return Vec::new(),
-        (_, 1) => "it has 1 replica: what is in it is lost with the disk of its broker".to_owned(),
-        (_, _) if in_sync == Some(1) => format!(
-            "it has {replicas} replicas and min.insync.replicas=1: what one broker alone has acknowledged is lost with it; \
-             2 is usual"
-        ),
-        _ => return Vec::new(),
-    };
-    vec![note]
+    /// Which of the brokers' own topics that transactions are kept in takes no record just now, and why. One that this user
+    /// may not look at is left out.
+    pub fn look_at_brokers(&self, config: &config::Kafka) -> Result<Vec<(&'static str, String)>, PortError> {
+        let mut faults = Vec::new();
+        for topic in ["__transaction_state", "__consumer_offsets"] {
+            if let Ok(settings) = self.settings(config, topic)? {
+                faults.extend(self.standing(topic, &settings)?.faults.into_iter().map(|words| (topic, words)));
+            }
+        }
+        Ok(faults)
+    }
+
+    fn standing(&self, topic: &str, settings: &Settings) -> Result<Standing, PortError> {
+        let least = settings.value("min.insync.replicas").and_then(|value| value.text.parse().ok());
+        Ok(Standing::of(&self.copies(topic)?, least))
+    }
 }
 
 #[cfg(test)]

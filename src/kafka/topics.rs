@@ -13,6 +13,7 @@ use rdkafka::producer::{BaseProducer, Producer as _};
 use super::chatter::Chatter;
 use super::client::{self, ASK_TIMEOUT};
 use super::consumer::lookup;
+use super::copies::Copies;
 use super::failure::port_error;
 use super::own_topics::OwnTopic;
 use super::status::{Problem, Status};
@@ -236,13 +237,13 @@ impl Topics {
         self.admin.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// How many replicas each partition of a topic has.
-    pub(super) fn replicas(&self, topic: &str) -> Result<usize, PortError> {
+    /// The copies of each partition of a topic.
+    pub(super) fn copies(&self, topic: &str) -> Result<Vec<Copies>, PortError> {
         let doing = format!("cannot look up topic {topic}");
         let metadata = self.asker.client().fetch_metadata(Some(topic), ASK_TIMEOUT);
         let metadata = metadata.map_err(|error| port_error(&doing, &error))?;
         let partitions = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
-        Ok(partitions.map(|partition| partition.replicas().len()).min().unwrap_or(0))
+        Ok(partitions.map(Copies::from).collect())
     }
 
     pub(super) fn create(&self, config: &config::Kafka, own: OwnTopic, partitions: i32) -> Result<Ensured, PortError> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::ends::Failed;
 use super::failure::port_error;
 use super::write_rights;
 use crate::config;
@@ -66,8 +67,31 @@ impl TransactionJudge {
                 "{doing}: the broker takes no record of this size; set max.message.bytes of {} and {} to 4259840 or more",
                 self.config.changelog_topic, self.config.dead_letter_topic
             )),
+            Some(RDKafkaErrorCode::ConcurrentTransactions) => PortError::Passing(format!(
+                "{doing}: the brokers have not ended the transaction before it yet; where that stays so, a topic that it wrote \
+                 to has too few replicas in sync: `order-sync topics check` names it"
+            )),
             _ => port_error(doing, error),
         }
+    }
+
+    /// What it means that a record of a transaction was not written; `time` is how long the brokers had for it.
+    pub(super) fn unwritten(&mut self, doing: &str, failed: &Failed, time: Duration) -> PortError {
+        let Failed { code, topic, partition } = failed;
+        let is_late = matches!(
+            code,
+            RDKafkaErrorCode::MessageTimedOut
+                | RDKafkaErrorCode::NotEnoughReplicas
+                | RDKafkaErrorCode::NotEnoughReplicasAfterAppend
+        );
+        if !is_late {
+            return self.error(doing, &KafkaError::MessageProduction(*code));
+        }
+        PortError::Passing(format!(
+            "{doing}: partition {partition} of {topic} has not taken a record within {} s: its broker is away or too slow, or \
+             fewer of its replicas are in sync than its min.insync.replicas; `order-sync topics check` tells the latter",
+            time.as_secs()
+        ))
     }
 
     /// Rights that are taken away for a moment, as while they are being changed, are waited for; not for ever, as nothing is
@@ -97,6 +121,28 @@ impl TransactionJudge {
             self.id
         ))
     }
+}
+
+/// Whether the answer to a commit says that it never took place. librdkafka asks for an abort as well where it has no answer:
+/// a connection that ends in an error of TLS, or of its login, may have carried the commit to its end.
+pub(super) fn nothing_was_committed(error: &KafkaError) -> bool {
+    if let KafkaError::Transaction(error) = error {
+        return error.txn_requires_abort() && denies_it(error.code());
+    }
+    // The records were not all out, so the commit was not even asked for.
+    matches!(error, KafkaError::Flush(_))
+}
+
+/// Whether these are a broker's own words, and say no. What the client says by itself has a negative code, and so has a
+/// broker that does not know what went wrong.
+fn denies_it(code: RDKafkaErrorCode) -> bool {
+    let is_silence = matches!(
+        code,
+        RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::NetworkException
+            | RDKafkaErrorCode::NotEnoughReplicasAfterAppend
+    );
+    code as i32 > 0 && !is_silence
 }
 
 #[cfg(test)]

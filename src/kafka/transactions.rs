@@ -18,7 +18,7 @@ use super::ends::{Ends, Written};
 use super::failure::port_error;
 use super::filling::{FillError, fill};
 use super::spans::{Fallen, Spans};
-use super::transaction_judge::TransactionJudge;
+use super::transaction_judge::{TransactionJudge, nothing_was_committed};
 use super::transaction_start::start;
 use super::transaction_time::TransactionTime;
 use super::wait::{drain_producer, serve};
@@ -221,11 +221,9 @@ impl Transactions {
             return Err(words.into());
         }
         deliver(&producer, step);
-        if let Some(fallen) = producer.context().with(|written| fallen(transaction, &written.changelog)) {
+        if let Some(error) = self.unwritten(doing, &producer, transaction) {
             self.abort(producer);
-            return Err(
-                PortError::Refused(By::Kafka, changelog_topic::renewed(&self.config.changelog_topic, fallen)).into()
-            );
+            return Err(error.into());
         }
         let asked = self.call("a commit", producer, BaseProducer::commit_transaction);
         let (producer, committed) = asked.map_err(|error| TransactError::Unknown(error.to_string()))?;
@@ -251,6 +249,23 @@ impl Transactions {
         }
     }
 
+    /// Why a transaction must not be committed whose records have all been told of. Nobody has been asked to commit it by
+    /// then, so that it is known not to be there.
+    fn unwritten(
+        &mut self,
+        doing: &str,
+        producer: &BaseProducer<Ends>,
+        transaction: &Transaction,
+    ) -> Option<PortError> {
+        let looked = |written: &mut Written| (written.failed.take(), fallen(transaction, &written.changelog));
+        let (failed, fallen) = producer.context().with(looked);
+        if let Some(failed) = failed {
+            return Some(self.judge.unwritten(doing, &failed, self.time.whole()));
+        }
+        let renewed = |fallen| changelog_topic::renewed(&self.config.changelog_topic, fallen);
+        fallen.map(|fallen| PortError::Refused(By::Kafka, renewed(fallen)))
+    }
+
     /// Ends a transaction that was not asked to be committed, and at once: while it is open, whoever restores these
     /// partitions waits. A new producer does that however the old one feels; librdkafka's own way ends in states that take
     /// no further transaction where records were still on their way.
@@ -263,28 +278,6 @@ impl Transactions {
             }
         }
     }
-}
-
-/// Whether the answer to a commit says that it never took place. librdkafka asks for an abort as well where it has no answer:
-/// a connection that ends in an error of TLS, or of its login, may have carried the commit to its end.
-fn nothing_was_committed(error: &KafkaError) -> bool {
-    if let KafkaError::Transaction(error) = error {
-        return error.txn_requires_abort() && denies_it(error.code());
-    }
-    // The records were not all out, so the commit was not even asked for.
-    matches!(error, KafkaError::Flush(_))
-}
-
-/// Whether these are a broker's own words, and say no. What the client says by itself has a negative code, and so has a
-/// broker that does not know what went wrong.
-fn denies_it(code: RDKafkaErrorCode) -> bool {
-    let is_silence = matches!(
-        code,
-        RDKafkaErrorCode::RequestTimedOut
-            | RDKafkaErrorCode::NetworkException
-            | RDKafkaErrorCode::NotEnoughReplicasAfterAppend
-    );
-    code as i32 > 0 && !is_silence
 }
 
 /// Waits until nothing is under way; a record takes no longer than the transaction's time to be written or fail, and a step

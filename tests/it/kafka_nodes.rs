@@ -23,9 +23,9 @@ use crate::support::fake_engine::FakeEngine;
 use crate::support::kafka::{at, eventually, settings};
 use crate::support::real_kafka::RealKafka;
 
-const AWAY: i32 = 3;
+pub const AWAY: i32 = 3;
 /// A cluster of three does not go on without two of them.
-static ONE_AWAY: Mutex<()> = Mutex::new(());
+pub static ONE_AWAY: Mutex<()> = Mutex::new(());
 /// By then a client has all other connections that it wants: one that comes up lets it ask for the coordinator anew.
 const SETTLED: Duration = Duration::from_secs(14);
 /// A call that does not come back is given up after 20 s.

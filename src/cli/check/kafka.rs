@@ -76,6 +76,9 @@ pub(super) fn check(config: &Config, store: Option<SledStore>, report: &mut Repo
             settings(&asked, kafka, own, report)?;
         }
     }
+    if kafka.exactly_once {
+        brokers(&asked, kafka, report)?;
+    }
     if kafka.exactly_once && there(&kafka.changelog_topic) && there(&kafka.dead_letter_topic) {
         write_rights(kafka, report)?;
     }
@@ -85,7 +88,10 @@ pub(super) fn check(config: &Config, store: Option<SledStore>, report: &mut Repo
 /// The settings of a topic that is there; that they fit need not be said.
 fn settings(asked: &Topics, kafka: &Kafka, own: OwnTopic, report: &mut Report<'_>) -> anyhow::Result<()> {
     match asked.look(kafka, own) {
-        Ok(Looked::Seen { lapses, .. }) => {
+        Ok(Looked::Seen { lapses, faults, .. }) => {
+            for words in faults {
+                report.fault("kafka", format!("topic {}: {words}", own.name(kafka)), Exit::Kafka)?;
+            }
             for lapse in lapses {
                 report.fault("kafka", format!("topic {}: {}", lapse.topic, lapse.words()), Exit::Kafka)?;
             }
@@ -94,6 +100,18 @@ fn settings(asked: &Topics, kafka: &Kafka, own: OwnTopic, report: &mut Report<'_
         Ok(Looked::Unseen(words)) => report.warn("kafka", words),
         Err(error) => report.fault("kafka", error.to_string(), Exit::Kafka),
     }
+}
+
+/// What the brokers keep transactions in.
+fn brokers(asked: &Topics, kafka: &Kafka, report: &mut Report<'_>) -> anyhow::Result<()> {
+    let faults = match asked.look_at_brokers(kafka) {
+        Ok(faults) => faults,
+        Err(error) => return report.fault("kafka", error.to_string(), Exit::Kafka),
+    };
+    for (topic, words) in faults {
+        report.fault("kafka", format!("topic {topic} of the brokers: {words}"), Exit::Kafka)?;
+    }
+    Ok(())
 }
 
 /// Of topics that are there; asking leaves no record in them.

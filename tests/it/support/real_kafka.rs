@@ -127,9 +127,15 @@ impl RealKafka {
         wait(self.admin().create_partitions([&more], &options())).unwrap();
     }
 
-    /// Deletes a topic.
+    /// Deletes a topic, and waits until it is known to be gone: what is written to one that is made anew at once could still
+    /// go into the old one.
     pub fn delete(&self, topic: &str) {
         wait(self.admin().delete_topics(&[topic], &options())).unwrap();
+        let client = self.admin().inner();
+        eventually("a topic that was deleted", || {
+            let known = client.fetch_metadata(Some(topic), Duration::from_secs(10));
+            known.is_ok_and(|m| m.topics()[0].error().is_some() || m.topics()[0].partitions().is_empty())
+        });
     }
 
     /// Deletes a group that has no members, and its offsets with it.
