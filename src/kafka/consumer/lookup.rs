@@ -115,7 +115,8 @@ pub(in crate::kafka) fn extents<C: ConsumerContext>(
 
 /// As [`ask_once`]. While librdkafka asks anew where a topic that it knows lies, it says of each of its partitions that it is
 /// unknown; and where that answer is lost with a broker, it says so until the broker is back. A broker that is about to lead a
-/// partition, as of a topic made a moment ago, denies it at first. So they are asked again here: once, and for a while.
+/// partition, as of a topic made a moment ago, denies it at first, and one that was led by another until now knows it by a newer
+/// epoch. So they are asked again here: once, and for a while.
 fn ask<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     sources: &[TopicPartition],
@@ -127,7 +128,7 @@ fn ask<C: ConsumerContext>(
         let asked = ask_once(consumer, sources, what);
         match asked.as_ref().err().and_then(KafkaError::rdkafka_error_code) {
             Some(RDKafkaErrorCode::UnknownPartition) if !is_known => is_known = true,
-            Some(RDKafkaErrorCode::NotLeaderForPartition) if Instant::now() < deadline => {
+            Some(code) if is_of_its_leader(code) && Instant::now() < deadline => {
                 std::thread::park_timeout(ASK_AGAIN);
             }
             _ => return asked,
@@ -136,6 +137,18 @@ fn ask<C: ConsumerContext>(
             consumer.fetch_metadata(Some(topic), ASK_TIMEOUT)?;
         }
     }
+}
+
+/// Whether it says that a partition's leader has just changed: what the client knew of it is old by now.
+fn is_of_its_leader(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::FencedLeaderEpoch
+            | RDKafkaErrorCode::UnknownLeaderEpoch
+            | RDKafkaErrorCode::OffsetNotAvailable
+    )
 }
 
 /// The protocol's "offset for time" takes -1 for the end and -2 for the start, for many partitions at once.
@@ -228,7 +241,15 @@ mod tests {
             cluster.request_errors(RDKafkaApiKey::ListOffsets, answers);
             ends(&consumer, &[TopicPartition::new("orders", 0)]).map_err(|error| error.rdkafka_error_code())
         };
-        assert_eq!(after(&[RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; 4]).map(|found| found.len()), Ok(1));
+        for changed in [
+            RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+            RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+            RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
+            RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
+            RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE,
+        ] {
+            assert_eq!(after(&[changed; 4]).map(|found| found.len()), Ok(1), "{changed:?}");
+        }
         let never = after(&[RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; 1_000]);
         assert_eq!(never, Err(Some(RDKafkaErrorCode::NotLeaderForPartition)));
         let denied = after(&[RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
