@@ -5,6 +5,7 @@ pub mod beginnings;
 mod company;
 pub mod damage;
 pub mod demo;
+pub mod detach;
 mod former;
 pub mod health;
 mod local_mode;

@@ -11,6 +11,7 @@ pub mod completions;
 pub mod dead_letters;
 pub mod demo;
 mod demo_report;
+mod detach;
 mod emptiness;
 pub mod entry;
 pub mod exit;

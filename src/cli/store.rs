@@ -47,6 +47,9 @@ pub enum Command {
         #[arg(long)]
         set_back: bool,
     },
+    /// Make the store the only copy, with all that the changelog has: the way back to `kafka.exactly_once` = false
+    #[command(after_help = DETACH_HELP)]
+    Detach,
     /// Go on behind source records that were removed before they were read; states and stamps stay
     #[command(after_help = SKIP_LOST_HELP)]
     SkipLost {
@@ -73,6 +76,9 @@ rebase   for a store that was filled with kafka.exactly_once = false, or whose c
          of which the group has committed more than this store knows is left for the store that has
          it (exit code 6). Where kafka.changelog_topic has another name now, the store is brought up
          to what the old changelog knows first; where that is gone, it says what may be missing.
+detach   the other way round: for a group that goes back to kafka.exactly_once = false, with one worker.
+         Reads all that the changelog has into the store, stamps that commands have moved among it, and
+         makes it the only copy. An empty directory will do.
 skip-lost
          for workers that were away for longer than their source topic keeps records: the group goes on
          behind those that nobody has read, with the states and stamps that it has.
@@ -115,6 +121,22 @@ its old changelog knows, or a partition was left to the store that has it; 7 Kaf
 Examples:
   order-sync store rebase --config order-sync.toml --set kafka.exactly_once=true";
 
+const DETACH_HELP: &str = "\
+Run it with kafka.exactly_once = false and the kafka.changelog_topic that the group had (left out, it is
+<group>.changelog). No worker of the group may run. All that the changelog has is read into the store, whatever
+the store had; then the store is the only copy, and `run` goes on from it without transactions, with one worker. One
+that was cut off is begun again. The changelog stays as it is. To go to transactions once more, delete that topic or
+set another name, and run `order-sync store rebase`.
+
+Refused where the group's offset and the position in the changelog differ, and while an app is paused, as there are
+no commands without transactions. Commands that no worker has executed by then are executed by nobody.
+
+Exit codes: 2 with kafka.exactly_once; 6 the store cannot be used, is of another cluster or changelog, or is the only
+copy already; 7 Kafka, or the changelog is not there or does not fit.
+
+Examples:
+  order-sync store detach --config order-sync.toml --set kafka.exactly_once=false";
+
 const SKIP_LOST_HELP: &str = "\
 For a partition that begins behind the group's position: the topic's retention, or kafka-delete-records, took
 records before any worker had read them, and `run` refuses to go on. No worker of the group may run (with
@@ -148,13 +170,14 @@ struct Line<'a> {
 /// Runs `order-sync store`.
 pub fn execute(args: &Args, shell: &mut Shell) -> anyhow::Result<Exit> {
     let config = shell.config(Need::Run)?;
-    // The only command that may do without one.
-    if !matches!(args.command, Command::SkipLost { .. }) {
+    // The only commands that may do without one.
+    if !matches!(args.command, Command::SkipLost { .. } | Command::Detach) {
         check_is_there(&config)?;
     }
     match args.command {
         Command::Check => check(&config, shell),
         Command::Rebuild => rebuild(&config, shell),
+        Command::Detach => super::detach::execute(&config, shell),
         Command::SkipLost { dry_run } => {
             super::skip_lost::execute(&config, if dry_run { Skip::Look } else { Skip::Do }, shell)
         }
@@ -176,6 +199,11 @@ pub(super) fn check_is_there(config: &Config) -> anyhow::Result<()> {
 pub(super) fn owner(config: &Config) -> Owner {
     let changelog = config.kafka.exactly_once.then(|| config.kafka.changelog_topic.clone());
     Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: wall_ms() }
+}
+
+/// The same of a store that is a cache, whatever the settings say.
+pub(super) fn cache_owner(config: &Config) -> Owner {
+    Owner { changelog: Some(config.kafka.changelog_topic.clone()), ..owner(config) }
 }
 
 /// The cluster that the settings lead to; an error while no broker answers.

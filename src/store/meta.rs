@@ -137,9 +137,9 @@ impl Meta {
         self.stored.changelog.as_deref()
     }
 
-    /// Makes the store a cache of this changelog.
-    pub(super) fn adopt_changelog(&mut self, disk: &Disk, topic: &str) -> Result<(), PortError> {
-        self.stored.changelog = Some(topic.to_owned());
+    /// Makes the store a cache of this changelog, or of none.
+    pub(super) fn set_changelog(&mut self, disk: &Disk, topic: Option<&str>) -> Result<(), PortError> {
+        self.stored.changelog = topic.map(str::to_owned);
         self.write(disk)
     }
 
@@ -173,7 +173,8 @@ impl Meta {
             ),
             (Some(has), None) => format!(
                 "store directory {shown} is a cache of the changelog {has}, and kafka.exactly_once is false: its states may \
-                 be behind. Set kafka.exactly_once to true again"
+                 be behind. Set kafka.exactly_once to true again; or, to go back for good, stop every worker and have `order-sync \
+                 store detach` make this store the only copy"
             ),
             (Some(has), Some(is)) => format!(
                 "store directory {shown} is a cache of the changelog {has}, and kafka.changelog_topic is {is}: set it back, \

@@ -101,7 +101,13 @@ impl SledStore {
     /// nothing there: what the store has is read anew from this one.
     pub fn adopt_changelog(&self, topic: &str) -> Result<(), PortError> {
         self.drop_checkpoints()?;
-        lock(&self.shared.meta).adopt_changelog(&self.shared.disk, topic)
+        lock(&self.shared.meta).set_changelog(&self.shared.disk, Some(topic))
+    }
+
+    /// From now on the store is no cache, but the only copy of what it holds.
+    pub fn become_only_copy(&self) -> Result<(), PortError> {
+        self.drop_checkpoints()?;
+        lock(&self.shared.meta).set_changelog(&self.shared.disk, None)
     }
 
     /// Refuses the store where it belongs to another cluster; one that knew none remembers this one.

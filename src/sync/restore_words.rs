@@ -24,7 +24,7 @@ pub(super) fn last_copy(topic: &str, source: &TopicPartition, next: NextOffset, 
 }
 
 /// That the group's offset and the position in the changelog are not equal.
-pub(super) fn difference(
+pub fn difference(
     topic: &str,
     source: &TopicPartition,
     group: Option<NextOffset>,

@@ -53,7 +53,7 @@ impl StoreKnowsNothing<'_> {
             next = self.next.get(),
             "the store does not know a partition that this group has worked on: states, debts and stamps from before are known only as \
              far as they follow from the events from here on, and stamps that commands gave not at all; where the store was lost, a \
-             copy of it is better than this"
+             copy of it is better than this; where the group had transactions before, so is `order-sync store detach`"
         );
     }
 }

@@ -3,6 +3,7 @@
 mod came_back;
 mod commands;
 mod dead_letters;
+mod detached;
 mod fixture;
 mod importing;
 mod killed;
