@@ -44,7 +44,8 @@ pub(super) const SECTION: Section = Section {
             name: "max_owed",
             kind: Kind::Number(1, 1_000_000_000),
             absent: Absent::Default("1000000"),
-            doc: "Deliveries owed before reading from Kafka pauses. They lie on disk, about the size of a request each.",
+            doc: "Deliveries owed before reading from Kafka pauses. They lie on disk, about the size of a request each. Until \
+                  all partitions of a worker are restored, it pauses where one owes a tenth of its share.",
         },
         Key {
             name: "max_buffered_bytes",

@@ -136,6 +136,7 @@ impl Engine {
         self.desks[app].lanes -= usize::from(after == AfterHead::Empty);
         self.feed.settled();
         if let Some(partition) = self.partitions.get_mut(&partition) {
+            partition.owed.entry(app).and_modify(|owed| *owed -= 1);
             partition.overlay.settle(key, acceptance);
         }
         if after == AfterHead::Next {

@@ -62,6 +62,7 @@ impl Engine {
                 position,
                 inbox: VecDeque::new(),
                 overlay: Overlay::default(),
+                owed: BTreeMap::new(),
                 left: BTreeMap::new(),
                 stranded: BTreeMap::new(),
                 commanded: Commanded::default(),
@@ -120,6 +121,8 @@ impl Engine {
         }
         self.take_accepted_codes();
         self.tell_pauses(id);
+        // What it owes counts before anything more is folded.
+        self.hold_intake();
         event::PartitionAssigned { source: &source, position: start.position(), owed }.emit();
         Ok(start)
     }

@@ -7,13 +7,18 @@ use super::desk::Desk;
 use super::engine::Engine;
 use super::intake::IntakeBudget;
 use super::last_record::LastRecord;
-use super::partition::PartitionId;
+use super::overlay::Layer;
+use super::partition::{Partition, PartitionId, Phase};
 use super::ports::PortError;
 use super::rules::{FOLD_SLICE, Now};
+use crate::order::AppId;
 use crate::order::fold::FoldAs;
 use crate::record::Record;
 use crate::telemetry::meters::IntakeLimit;
 use crate::telemetry::{Meters, Outcome, event};
+
+/// While partitions are being restored, one that runs may owe this part of its share of `max_owed`.
+const RESTORING_PART: usize = 10;
 
 /// What came of folding a record.
 pub(super) enum Folding<T> {
@@ -129,14 +134,11 @@ impl Engine {
     /// Holds the consumer back while too much is buffered or owed, and lets it go on well below that.
     pub(super) fn hold_intake(&mut self) {
         let buffered = self.buffered_bytes();
-        // What a suspended or paused app owes counts against disk alone: it must not stand in the way of the others.
-        let counts = |app: usize| self.desks[app].circuit.cause().is_none();
-        let owed: usize = (0..self.desks.len()).filter(|app| counts(*app)).map(|app| self.desks[app].owed).sum();
-        let owed = owed.saturating_sub(self.rests_of(counts));
-        let (max_bytes, max_owed) = (self.rules.max_buffered_bytes, self.rules.max_owed);
+        let (owed, max_owed) = self.owed_and_bound();
+        let max_bytes = self.rules.max_buffered_bytes;
         let was = self.intake_is_full();
         hold(&mut self.held_by_bytes, IntakeLimit::Bytes, buffered, max_bytes, max_bytes / 2, &self.meters);
-        hold(&mut self.held_by_owed, IntakeLimit::Owed, owed, max_owed, max_owed - max_owed / 10, &self.meters);
+        hold(&mut self.held_by_owed, IntakeLimit::Owed, owed, max_owed, max_owed - max_owed.div_ceil(10), &self.meters);
         let is = self.intake_is_full();
         if was == is {
             return;
@@ -147,6 +149,40 @@ impl Engine {
         } else {
             self.ports.intake.resume(&sources);
         }
+    }
+
+    /// What is owed and where intake pauses. What a partition owes is known when it is restored: until all are, none of those
+    /// that run may come to owe more than a tenth of its share. Else each start in an outage would go beyond `max_owed` by
+    /// what it takes in before it knows.
+    fn owed_and_bound(&self) -> (usize, usize) {
+        // What a suspended or paused app owes counts against disk alone: it must not stand in the way of the others.
+        let suspended: Vec<bool> = self.desks.iter().map(|desk| desk.circuit.cause().is_some()).collect();
+        let (mut owed, mut most_of_one, mut restoring) = (0, 0, false);
+        for partition in self.partitions.values() {
+            let of_one = self.owed_of(partition, &suspended);
+            owed += of_one;
+            most_of_one = most_of_one.max(of_one);
+            restoring |= partition.phase == Phase::Restoring;
+        }
+        let of_one = (self.rules.max_owed / RESTORING_PART / self.partitions.len().max(1)).max(1);
+        if restoring && owed < self.rules.max_owed { (most_of_one, of_one) } else { (owed, self.rules.max_owed) }
+    }
+
+    /// What a partition owes, committed or not, of apps that are neither suspended nor paused.
+    fn owed_of(&self, partition: &Partition, suspended: &[bool]) -> usize {
+        let apps = self.desks.iter().enumerate();
+        let rests: Vec<(usize, &AppId)> = apps
+            .filter(|(app, desk)| suspended[*app] || partition.commanded.paused.contains(&desk.app_id))
+            .map(|(app, desk)| (app, &desk.app_id))
+            .collect();
+        let committed = partition.owed.iter().filter(|(app, _)| !rests.iter().any(|(rests, _)| rests == *app));
+        let folded = |layer: &Layer| {
+            if rests.is_empty() {
+                return layer.owed().len();
+            }
+            layer.owed().iter().filter(|(key, _)| !rests.iter().any(|(_, id)| **id == key.identity.app_id)).count()
+        };
+        committed.map(|(_, owed)| owed).sum::<usize>() + partition.overlay.layers().map(folded).sum::<usize>()
     }
 
     /// Whether the next cut is as large as it should be, and has to wait for the one under way or for a way to the brokers

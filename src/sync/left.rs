@@ -36,6 +36,9 @@ impl Engine {
         // What an app owes that is no longer configured stays in the store; the assignment has said so.
         let Some(app) = self.desks.iter().position(|desk| desk.app_id == identity.app_id) else { return };
         self.desks[app].owed += 1;
+        if let Some(held) = self.partitions.get_mut(&partition) {
+            *held.owed.entry(app).or_default() += 1;
+        }
         let desk = &self.desks[app];
         let full = desk.room(self.rules.max_lanes) == 0;
         if (full || desk.left > 0 || self.is_paused(partition, app))

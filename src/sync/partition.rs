@@ -35,7 +35,9 @@ pub struct Partition {
     pub inbox: VecDeque<Record>,
     /// What is folded and not committed.
     pub overlay: Overlay,
-    /// What is left to the store, by the app's place in the config.
+    /// Deliveries that are committed and not settled, by the app's place in the config.
+    pub owed: BTreeMap<usize, usize>,
+    /// What of them is left to the store, by the app's place in the config.
     pub left: BTreeMap<usize, Left>,
     /// Deliveries owed by apps that are not configured: they stay in the store, and nobody tries them.
     pub stranded: BTreeMap<AppId, usize>,

@@ -55,14 +55,8 @@ impl Engine {
 
     /// Deliveries that rest, of all paused apps.
     pub(super) fn rests(&self) -> usize {
-        self.rests_of(|_| true)
-    }
-
-    /// Those of the paused apps that are asked for.
-    pub(super) fn rests_of(&self, asked: impl Fn(usize) -> bool) -> usize {
-        let rests = |(id, app): (PartitionId, &usize)| asked(*app) && self.is_paused(id, *app);
-        let left = self.partitions.values().flat_map(|p| p.left.iter().map(|(app, left)| (p.id, app, left.count)));
-        left.filter(|(id, app, _)| rests((*id, app))).map(|(_, _, count)| count).sum()
+        let left = self.partitions.values().flat_map(|p| p.left.iter().map(|(app, left)| (p.id, *app, left.count)));
+        left.filter(|(id, app, _)| self.is_paused(*id, *app)).map(|(_, _, count)| count).sum()
     }
 
     /// In how many partitions an app is paused.

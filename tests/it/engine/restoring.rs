@@ -7,7 +7,7 @@ use order_sync::sync::engine::Ended;
 use order_sync::sync::ports::{Epoch, Input, PortError, StartAt};
 
 use super::fakes::FakeStore;
-use super::world::{Scene, Truth, World, event, ok};
+use super::world::{Scene, Truth, World, answer, event, ok};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -232,4 +232,34 @@ fn a_commit_that_failed_for_a_partition_that_has_left_holds_nothing_up() {
     world.handle(Input::Committed(Err(PortError::Passing("has moved on".to_owned()))));
     world.run(20 * S, &mut |_| ok());
     assert_eq!(world.stamps("B").len(), 1, "what is left is taken up");
+}
+
+/// Starts again and again in an outage, partitions coming in another order each time, with as much to read as may be: what
+/// each finds to be owed counts before more is taken in.
+#[test]
+fn restarts_in_an_outage_do_not_add_up_beyond_what_may_be_owed() {
+    let scene = Scene { truth: Truth::Changelog, max_owed: 1000, ..Scene::default() };
+    let store = FakeStore::default();
+    let sources: Vec<_> = (0..4).map(|n| TopicPartition::new("orders", n)).collect();
+    for start in 0..8 {
+        let mut world = World::new(&scene, store.clone());
+        for source in &sources {
+            assert_eq!(world.assign(source, 100_000), StartAt::Later);
+        }
+        for turn in 0..sources.len() {
+            let place = (start + turn) % sources.len();
+            let (epoch, source) = (place as u64 + 1, &sources[place]);
+            restored(&mut world, epoch, source, Ok(()));
+            let at = world.position_in_store(source).unwrap_or(0);
+            world.read_on(epoch, source, at);
+            let orders: Vec<_> = (at..at + 1500).map(|n| event("tt1", &format!("O{place}-{n}"), 1)).collect();
+            world.produce_in(Epoch(epoch), source, &orders);
+            for _ in 0..20 {
+                world.turn();
+            }
+        }
+        world.run(S, &mut |_| answer(500, ""));
+        let owed = world.owed_in_store();
+        assert!((1000..=1100 + 64).contains(&owed), "{owed} are owed after start {start}");
+    }
 }

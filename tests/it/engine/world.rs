@@ -134,6 +134,13 @@ impl World {
         self.handle(Input::Started { epoch, source: source.clone(), at: NextOffset::new(0), high_watermark });
     }
 
+    /// The same of a partition of an earlier assignment, at its position.
+    pub fn read_on(&mut self, epoch: u64, source: &TopicPartition, at: i64) {
+        self.next_offset.insert(source.clone(), at);
+        let (epoch, at, high_watermark) = (Epoch(epoch), NextOffset::new(at), NextOffset::new(at + 100_000));
+        self.handle(Input::Started { epoch, source: source.clone(), at, high_watermark });
+    }
+
     pub fn handle(&mut self, input: Input) {
         self.engine.handle(input, self.now);
     }
