@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::order::DeadLetterReason;
+use crate::order::event::named_app;
 use crate::record::{RecordOffset, TopicPartition};
 use crate::sync::scan::Seen;
 
@@ -50,8 +52,10 @@ pub struct LetterRow {
     pub id: LetterId,
     /// The reason code; one that this release does not know stands as it is.
     pub reason: Box<str>,
-    /// The app, where it is known.
+    /// The app, where it is one of the worker's.
     pub app_id: Option<Box<str>>,
+    /// The app that the event names, where that is why it was set aside: no header has it, as it is none of the worker's.
+    pub foreign_app: Option<Box<str>>,
     /// The order, where it could be read.
     pub order_id: Option<Box<str>>,
     /// The delivery's stamp.
@@ -81,6 +85,7 @@ impl LetterRow {
             id: LetterId { source: TopicPartition::new("", 0), offset: RecordOffset::new(0) },
             reason: Box::default(),
             app_id: None,
+            foreign_app: None,
             order_id: None,
             update_time: None,
             err_code: None,
@@ -111,7 +116,15 @@ impl LetterRow {
         });
         let source = TopicPartition { topic: topic?, partition: partition? };
         row.id = LetterId { source, offset: RecordOffset::new(offset?) };
+        if row.app_id.is_none() && *row.reason == *DeadLetterReason::UnknownApp.as_str() {
+            row.foreign_app = seen.value().and_then(named_app).map(Into::into);
+        }
         (!row.reason.is_empty()).then_some(row)
+    }
+
+    /// The app as far as it can be read: the worker's, or the one that the event names.
+    pub fn app(&self) -> Option<&str> {
+        self.app_id.as_deref().or(self.foreign_app.as_deref())
     }
 
     /// Time of the last failure, milliseconds since the epoch; where it cannot be read, when the letter was written.
@@ -124,6 +137,36 @@ impl LetterRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Header, Record};
+
+    /// No header names an app that is none of the worker's; the event that the letter holds does.
+    #[test]
+    fn an_app_that_is_not_configured_is_read_from_the_event() {
+        let check = |reason: &str, header: Option<&str>, value: &str, expect: Option<&str>| {
+            let header = header.map(|app| ("order-sync.app-id", app));
+            let place = [("__connect.errors.topic", "orders"), ("__connect.errors.partition", "3")];
+            let rest = [("__connect.errors.offset", "5"), ("order-sync.reason", reason)];
+            let headers = place.into_iter().chain(rest).chain(header);
+            let record = Record {
+                offset: RecordOffset::new(9),
+                timestamp_ms: None,
+                key: None,
+                value: Some(value.as_bytes().into()),
+                headers: headers
+                    .map(|(name, value)| Header { name: name.into(), value: Some(value.as_bytes().into()) })
+                    .collect(),
+            };
+            let row = LetterRow::read(&(3, record)).unwrap();
+            assert_eq!((row.app(), row.app_id.as_deref()), (expect, header.map(|(_, app)| app)), "{value}");
+        };
+        let named = r#"{"order_id":"o1","app_id":"tt9"}"#;
+        check("unknown_app", None, named, Some("tt9"));
+        check("unknown_app", None, r#"{"order_id":"o1"}"#, None);
+        check("unknown_app", None, r#"{"app_id":9}"#, None);
+        check("unknown_app", None, &format!(r#"{{"app_id":"{}"}}"#, "x".repeat(65)), None);
+        check("incomplete_order", Some("tt1"), named, Some("tt1"));
+        check("malformed_event", None, named, None);
+    }
 
     #[test]
     fn ids_read_back() {

@@ -57,7 +57,7 @@ impl Filter {
         (self.ids.is_empty() || self.ids.contains(&row.id))
             && among(&self.reasons, Some(&row.reason))
             && among(&self.orders, row.order_id.as_deref())
-            && among(&self.apps, row.app_id.as_deref())
+            && among(&self.apps, row.app())
             && self.topic.as_deref().is_none_or(|topic| topic == &*row.id.source.topic)
             && self.partition.is_none_or(|partition| partition == row.id.source.partition)
             && (self.err_codes.is_empty() || row.err_code.is_some_and(|code| self.err_codes.contains(&code)))

@@ -53,6 +53,7 @@ fn gone_on() -> Foresight<'static> {
 /// A letter of the event at offset 2, which was folded under this stamp, or never.
 fn letter(state: LetterState, update_time: Option<i64>) -> Listed {
     let row = LetterRow {
+        foreign_app: None,
         id: LetterId { source: source(), offset: RecordOffset::new(2) },
         reason: "invalid_event".into(),
         app_id: Some("tt1".into()),

@@ -14,6 +14,8 @@ use super::value::{AppId, EventTime, OrderType, Sequence, Status};
 pub const EVENT_ID_BYTES_MAX: usize = 128;
 /// The greatest length of an `order_id` in bytes; the least is 1.
 pub const ORDER_ID_BYTES_MAX: usize = 64;
+/// The greatest length of an app's id in bytes, as the settings take it.
+const APP_ID_BYTES_MAX: usize = 64;
 
 /// One immutable fact about one order.
 #[derive(Clone, Debug)]
@@ -50,6 +52,12 @@ pub struct EventRules {
 pub fn decode<'a>(value: &'a [u8], rules: &EventRules, now_ms: i64) -> Result<OrderEvent<'a>, Fault> {
     let mut envelope = Envelope::read(value).map_err(malformed)?;
     envelope.judge(rules, now_ms).map_err(|fault| envelope.name(fault, rules))
+}
+
+/// The app that a value names, whether it is configured or not; `None` where none can be read, or it is too long for one.
+pub fn named_app(value: &[u8]) -> Option<String> {
+    let envelope = Envelope::read(value).ok()?;
+    text(envelope.app_id.as_ref()?, APP_ID_BYTES_MAX).map(Cow::into_owned)
 }
 
 impl<'a> Envelope<'a> {

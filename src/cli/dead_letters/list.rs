@@ -158,7 +158,7 @@ fn row(listed: &Listed) -> Vec<String> {
         printable(&row.id.to_string()),
         printable(&row.reason),
         listed.state().as_str().to_owned(),
-        text(row.app_id.as_deref()),
+        text(row.app()),
         text(row.order_id.as_deref()),
         row.err_code.map_or_else(|| "-".to_owned(), |code| code.to_string()),
         row.attempts.to_string(),
@@ -173,7 +173,7 @@ pub(super) fn line(listed: &Listed) -> Line<'_> {
         id: row.id.to_string(),
         reason: &row.reason,
         status: listed.state().as_str(),
-        app_id: row.app_id.as_deref(),
+        app_id: row.app(),
         order_id: row.order_id.as_deref(),
         update_time: row.update_time,
         err_code: row.err_code,
@@ -236,7 +236,7 @@ impl GroupBy {
         match self {
             Self::Reason => listed.row.reason.to_string(),
             Self::Status => listed.state().as_str().to_owned(),
-            Self::App => listed.row.app_id.as_deref().map_or_else(none, str::to_owned),
+            Self::App => listed.row.app().map_or_else(none, str::to_owned),
             Self::Topic => listed.row.id.source.topic.to_string(),
             Self::ErrCode => listed.row.err_code.map_or_else(none, |code| code.to_string()),
         }

@@ -224,7 +224,7 @@ fn tell(plan: &[Planned], shell: &mut Shell) -> std::io::Result<()> {
                 "will": prospect.will.as_str(),
                 "message": prospect.words,
                 "status": listed.state().as_str(),
-                "app_id": listed.row.app_id,
+                "app_id": listed.row.app(),
                 "order_id": listed.row.order_id,
                 "update_time": listed.row.update_time,
             }))

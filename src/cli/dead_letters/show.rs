@@ -154,7 +154,7 @@ fn json(shown: &mut Shown) -> serde_json::Value {
         "stage": letter.text("__connect.errors.stage"),
         "status": shown.state.as_str(),
         "status_at": shown.state_at_ms.map(crate::cli::times::rfc3339),
-        "app_id": row.app_id,
+        "app_id": row.app(),
         "order_id": row.order_id,
         "update_time": row.update_time,
         "err_code": row.err_code,

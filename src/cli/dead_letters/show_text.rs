@@ -77,7 +77,7 @@ fn head(shown: &Shown) -> String {
         ("do", words.map(|words| words.action.to_owned())),
         ("status", Some(status(shown))),
         ("times", Some(times_in_words(row.times))),
-        ("app", row.app_id.as_deref().map(str::to_owned)),
+        ("app", row.app().map(str::to_owned)),
         ("order", row.order_id.as_deref().map(str::to_owned)),
         ("stamp", row.update_time.map(|stamp| format!("update_time {stamp}"))),
         ("failed", Some(failed)),
