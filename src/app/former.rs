@@ -130,7 +130,7 @@ impl Standing {
             group: Arc::from(self.kafka().group_id.as_str()),
             tombstones_kept: self.tombstones_kept,
             batch_bytes: BATCH_BYTES,
-            units: settings::units(&self.config),
+            units: Arc::new(settings::units(&self.config).into()),
         };
         let mut restore = Restore::new(Epoch(1), source.clone());
         let began = Instant::now();

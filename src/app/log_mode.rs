@@ -20,7 +20,7 @@ use crate::sync::log_ports::{Patience, TransactionLog as _};
 use crate::sync::ports::{Closed, Inbox, PortError};
 use crate::sync::restore::{BATCH_BYTES, RestoreSite};
 use crate::sync::restore_thread::{RestoreThread, RestoreThreads};
-use crate::sync::units::Units;
+use crate::sync::units::UnitsInForce;
 use crate::telemetry::{Meters, event};
 
 /// Restores side by side at most: the records that each has fetched and gathered were measured at 40 MB.
@@ -122,7 +122,7 @@ pub(super) fn commit(
 /// The restores, and the threads that they run on: as many as there are cores, up to a few.
 pub(super) fn restore(
     config: &config::Kafka,
-    units: &Units,
+    units: &Arc<UnitsInForce>,
     cache: &Cache,
     meters: &Meters,
     inbox: &Arc<dyn Inbox>,
@@ -140,7 +140,7 @@ pub(super) fn restore(
             group: Arc::from(config.group_id.as_str()),
             tombstones_kept,
             batch_bytes: BATCH_BYTES,
-            units: units.clone(),
+            units: Arc::clone(units),
         };
         let (thread, run) = RestoreThread::new(site, Arc::clone(inbox), wall_ms);
         restores.push(thread);

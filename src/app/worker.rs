@@ -39,6 +39,7 @@ use crate::sync::rules::End;
 use crate::sync::runner::{self, Queue};
 use crate::sync::status::{Status, StatusBoard};
 use crate::sync::sweep::{SweepThread, Sweeper};
+use crate::sync::units::UnitsInForce;
 use crate::telemetry::{Meters, event};
 
 /// Bytes of records that may be under way from the consumer to the engine.
@@ -142,7 +143,8 @@ impl Site {
         let owner = Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: wall_ms() };
         let unusable = |error| WorkerError::Store(damage::advised(error, config));
         let mut store = log_mode::open_store(&config.store, &owner).map_err(unusable)?;
-        store.agree_units(&settings::units(config)).map_err(unusable)?;
+        let units = Arc::new(UnitsInForce::from(settings::units(config)));
+        units.tell_change_from(&store.agree_units(units.all()).map_err(unusable)?);
         self.say("waiting for Kafka: the topics have not been seen yet");
         let own = if config.douyin.share_tokens { Own::WithTokens } else { Own::WithoutTokens };
         let used = store.has_positions().map_err(unusable)?;
@@ -166,7 +168,7 @@ impl Site {
         let closing = Closing::default();
         let (sweeper, sweeping) = self.sweeper(&store, &inbox)?;
         let parts = if config.kafka.exactly_once {
-            match self.log_parts(&consumer, store, &inbox, &closing)? {
+            match self.log_parts(&consumer, store, &units, &inbox, &closing)? {
                 Some(parts) => parts,
                 None => return Ok(Ended::Stopped(Drained::default())),
             }
@@ -299,6 +301,7 @@ impl Site {
         &self,
         consumer: &Consumer,
         store: SledStore,
+        units: &Arc<UnitsInForce>,
         inbox: &Arc<dyn Inbox>,
         closing: &Closing,
     ) -> Result<Option<Parts>, WorkerError> {
@@ -311,8 +314,7 @@ impl Site {
         let cache = Cache::new(Arc::new(store), self.options.meters.clone());
         let (commits, committers) =
             log_mode::commit(kafka, (transactions, &cache), self.letters()?, closing.clone(), inbox)?;
-        let units = settings::units(&self.options.config);
-        let (restore, restorers) = log_mode::restore(kafka, &units, &cache, &self.options.meters, inbox)?;
+        let (restore, restorers) = log_mode::restore(kafka, units, &cache, &self.options.meters, inbox)?;
         let threads = committers.into_iter().chain(restorers).collect();
         Ok(Some(Parts { reader: Arc::new(cache), commits, restore: Some(restore), threads }))
     }

@@ -77,9 +77,10 @@ pub(super) const SECTION: Section = Section {
             name: "update_time_unit",
             kind: Kind::Word(&["seconds", "milliseconds"]),
             absent: Absent::Default("\"seconds\""),
-            doc: "The unit of update_time, in which the platform compares states. Never go back from milliseconds to \
-                  seconds: every later state would look older than those already pushed. `run` refuses it once an \
-                  order has a stamp in milliseconds.",
+            doc: "The unit of update_time, in which the platform compares states. It can go from seconds to \
+                  milliseconds, on all workers together (docs/upgrading.md), which is told by a WARN line. Never go back \
+                  from milliseconds to seconds: every later state would look older than those already pushed. `run` \
+                  refuses it once an order has a stamp in milliseconds.",
         },
     ],
 };

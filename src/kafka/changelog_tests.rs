@@ -15,7 +15,6 @@ use crate::sync::cache::Cache;
 use crate::sync::changelog::ChangelogKey;
 use crate::sync::ports::{Epoch, Position, StateReader as _};
 use crate::sync::restore::{BATCH_BYTES, Restore, RestoreNow, RestoreSite, Step};
-use crate::sync::units::Units;
 use crate::telemetry::Meters;
 
 /// The library says so about three times a second that no broker answers, to clients that nobody asks anything of, too.
@@ -123,7 +122,7 @@ fn a_restore_pauses_where_nothing_more_comes_and_goes_on_from_there() {
         group: "group".into(),
         tombstones_kept: Duration::from_secs(3600),
         batch_bytes: BATCH_BYTES,
-        units: Units::new(),
+        units: Arc::default(),
     };
     let (mut restore, began) = (Restore::new(Epoch(1), source.clone()), Instant::now());
     loop {

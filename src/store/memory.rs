@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::units::{self, Units};
-use crate::order::{AppId, Identity, OrderState, TimeUnit};
+use crate::order::{AppId, Identity, OrderState};
 use crate::record::{RecordOffset, TopicPartition};
 use crate::sync::changelog::LetterStatus;
 use crate::sync::command::CommandDone;
@@ -229,10 +229,10 @@ impl StateWriter for MemoryStore {
 }
 
 impl UnitLedger for MemoryStore {
-    fn agree_units(&mut self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError> {
+    fn agree_units(&mut self, units: &Units) -> Result<Units, PortError> {
         let mut content = self.content();
         let has_milliseconds = |app_id: &AppId| Ok(content.partitions.values().any(|p| p.has_milliseconds(app_id)));
-        content.units = units::agree(&content.units, units, has_milliseconds)?;
-        Ok(())
+        let agreed = units::agree(&content.units, units, has_milliseconds)?;
+        Ok(std::mem::replace(&mut content.units, agreed))
     }
 }

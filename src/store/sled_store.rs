@@ -2,7 +2,7 @@
 //!
 //! It keeps what it is given and decides nothing. Words for what lies where are in `keys`, `chunk` and `owed_log`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -12,9 +12,9 @@ use super::keys;
 use super::letters::{self, LetterIndex, LetterPlan};
 use super::meta::{Meta, Owner};
 use super::owed_log::{self, OwedLog};
-use super::units;
+use super::units::{self, Units};
 use crate::config;
-use crate::order::{AppId, Identity, OrderState, TimeUnit, UpdateTime};
+use crate::order::{AppId, Identity, OrderState, UpdateTime};
 use crate::record::{RecordOffset, TopicPartition};
 use crate::sync::changelog::LetterStatus;
 use crate::sync::command::CommandDone;
@@ -80,10 +80,11 @@ impl SledStore {
         lock(&self.shared.meta).store_id().to_owned()
     }
 
-    /// Whether [`UnitLedger::agree_units`] would take these units. Nothing is remembered by asking.
-    pub fn check_units(&self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError> {
+    /// Whether [`UnitLedger::agree_units`] would take these units; gives back what it would. Nothing is remembered by asking.
+    pub fn check_units(&self, units: &Units) -> Result<Units, PortError> {
         let meta = lock(&self.shared.meta);
-        units::agree(meta.units(), units, |app_id| self.has_milliseconds(app_id)).map(drop)
+        units::agree(meta.units(), units, |app_id| self.has_milliseconds(app_id))?;
+        Ok(meta.units().clone())
     }
 
     /// The changelog that it is a cache of; `None` where it is the only copy.
@@ -309,10 +310,12 @@ impl StateReader for SledStore {
 }
 
 impl UnitLedger for SledStore {
-    fn agree_units(&mut self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError> {
+    fn agree_units(&mut self, units: &Units) -> Result<Units, PortError> {
         let mut meta = lock(&self.shared.meta);
-        let agreed = units::agree(meta.units(), units, |app_id| self.has_milliseconds(app_id))?;
-        meta.set_units(&self.shared.disk, agreed)
+        let before = meta.units().clone();
+        let agreed = units::agree(&before, units, |app_id| self.has_milliseconds(app_id))?;
+        meta.set_units(&self.shared.disk, agreed)?;
+        Ok(before)
     }
 }
 

@@ -3,7 +3,6 @@
 //! Every port that waits is blocking and is called from the commit thread or says so; the engine thread itself only
 //! calls what answers at once.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -20,8 +19,9 @@ pub use super::port_error::{By, PortError};
 pub use super::position::Position;
 use super::statuses::OpenLetters;
 use super::sweep::Swept;
+use super::units::Units;
 use crate::douyin::verdict::Exchange;
-use crate::order::{AppId, Identity, OrderState, TimeUnit};
+use crate::order::{AppId, Identity, OrderState};
 use crate::record::{NextOffset, Record, RecordOffset, TopicPartition};
 
 /// Counts assignments of this process: work of an older epoch is dropped wherever it turns up.
@@ -115,8 +115,9 @@ pub trait StateWriter: OrderCount + Send {
 /// The apps' units, remembered by the store.
 pub trait UnitLedger: Send {
     /// Checks the configured units against the stamps in the store, and remembers them. A change that would make a
-    /// stamp go back (milliseconds to seconds, where one in milliseconds is there) is refused with words.
-    fn agree_units(&mut self, units: &BTreeMap<AppId, TimeUnit>) -> Result<(), PortError>;
+    /// stamp go back (milliseconds to seconds, where one in milliseconds is there) is refused with words. Gives back the
+    /// units that were remembered.
+    fn agree_units(&mut self, units: &Units) -> Result<Units, PortError>;
 }
 
 /// Writes dead letters. Called from the commit thread.

@@ -11,13 +11,14 @@ use super::cache::Cache;
 use super::changelog::{ChangelogRecord, Gathered};
 use super::changelog_id::ChangelogId;
 use super::checkpoint_age::{is_ahead, is_older};
+use super::fold_settings::FoldSettings;
 use super::last_copy;
 use super::last_position::last_position;
 use super::log_ports::{ChangelogExtent, ChangelogSource, Checkpoint, ReadTo};
 use super::ports::{Epoch, PortError, Position, StateReader as _};
 use super::recent::cache_write;
 use super::restore_words::{beginning_lost, check_group, difference, not_ours, unreadable};
-use super::units::{self, Units};
+use super::units::UnitsInForce;
 use crate::record::{NextOffset, TopicPartition};
 use crate::telemetry::{Meters, event};
 
@@ -48,6 +49,8 @@ pub struct Restore {
     /// What the store says, until a position in the changelog has borne it out.
     claim: Option<Claim>,
     began: Option<Duration>,
+    /// By which settings it was folded last, as far as the changelog says so.
+    folded_by: Option<Arc<FoldSettings>>,
     /// Since when the group's offset and the changelog have been seen to differ.
     differs: Option<Duration>,
     said: Duration,
@@ -104,14 +107,15 @@ pub struct RestoreSite {
     /// So much is gathered before it is written to the store.
     pub batch_bytes: usize,
     /// The apps' units of `update_time`: a stamp that would go back is refused.
-    pub units: Units,
+    pub units: Arc<UnitsInForce>,
 }
 
 impl Restore {
     /// A restore that has not begun.
     pub fn new(epoch: Epoch, source: TopicPartition) -> Self {
         let (said, told) = (Duration::ZERO, String::new());
-        Self { epoch, source, stage: Stage::Ask, claim: None, began: None, differs: None, said, told, orders: 0 }
+        let (stage, claim, folded_by, began, differs) = (Stage::Ask, None, None, None, None);
+        Self { epoch, source, stage, claim, folded_by, began, differs, said, told, orders: 0 }
     }
 
     /// Goes on for a while. An error ends the worker with its words.
@@ -124,6 +128,9 @@ impl Restore {
         match result {
             Ok(Step::Done) => {
                 let took = now.mono.saturating_sub(began);
+                if let Some(by) = &self.folded_by {
+                    site.units.tell_change_from(&by.units());
+                }
                 event::Restored { source: &self.source, orders: self.orders, took }.emit();
                 Ok(Step::Done)
             }
@@ -214,6 +221,13 @@ impl Restore {
         Ok(Step::More)
     }
 
+    fn say_how_far(&mut self, now: RestoreNow, at: NextOffset, until: NextOffset) {
+        if now.mono.saturating_sub(self.said) >= SAY_EVERY {
+            event::RestoreProgress { source: &self.source, at, until, orders: self.orders }.emit();
+            self.said = now.mono;
+        }
+    }
+
     fn read(
         &mut self,
         site: &mut RestoreSite,
@@ -222,14 +236,13 @@ impl Restore {
         at: NextOffset,
         until: NextOffset,
     ) -> Result<Step, PortError> {
-        if now.mono.saturating_sub(self.said) >= SAY_EVERY {
-            event::RestoreProgress { source: &self.source, at, until, orders: self.orders }.emit();
-            self.said = now.mono;
-        }
+        self.say_how_far(now, at, until);
         let RestoreSite { changelog, cache, meters, topic, group: ours, batch_bytes, units, .. } = site;
         let (source, orders, claim) = (&self.source, &mut self.orders, &mut self.claim);
+        let folded_by = &mut self.folded_by;
         let (mut gathered, mut is_other) = (Gathered::default(), false);
-        let mut write = |gathered: Gathered, changelog: Option<NextOffset>| {
+        let mut write = |mut gathered: Gathered, changelog: Option<NextOffset>| {
+            *folded_by = gathered.folded_by.take().or(folded_by.take());
             if let Some(position) = &gathered.position {
                 check_group(topic, source, position, ours)?;
             }
@@ -240,7 +253,7 @@ impl Restore {
                 }
                 *claim = None;
             }
-            units::check(units, &gathered)?;
+            units.check(&gathered)?;
             let count = u64::try_from(gathered.states.len()).unwrap_or(u64::MAX);
             *orders += count;
             meters.store().restored(count);

@@ -3,11 +3,19 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::douyin::{GoodsEntryType, TextPolicy, TicketLists};
 use crate::order::{AppId, TimeUnit, UpdateTime};
 use crate::store::MemoryStore;
+use crate::sync::changelog::SettingsFrom;
+use crate::sync::fold_settings::{AppFolding, FoldedBy};
 use crate::sync::log_fakes::{FakeLog, identity, part, source};
 use crate::sync::log_ports::{CacheStore as _, Transaction};
 use crate::sync::ports::By;
+use crate::sync::units::Units;
+
+fn units(unit: TimeUnit) -> Arc<UnitsInForce> {
+    Arc::new(Units::from([(AppId::new("tt1"), unit)]).into())
+}
 
 /// Each record is a batch of its own.
 fn site(log: &FakeLog, store: &MemoryStore) -> RestoreSite {
@@ -19,7 +27,7 @@ fn site(log: &FakeLog, store: &MemoryStore) -> RestoreSite {
         group: "g".into(),
         tombstones_kept: Duration::from_secs(1000),
         batch_bytes: 1,
-        units: [(AppId::new("tt1"), TimeUnit::Seconds)].into(),
+        units: units(TimeUnit::Seconds),
     }
 }
 
@@ -28,7 +36,11 @@ fn run(log: &FakeLog, store: &MemoryStore) -> Result<Step, PortError> {
 }
 
 fn run_at(site: &mut RestoreSite) -> Result<Step, PortError> {
-    let mut restore = Restore::new(Epoch(1), source(0));
+    run_of(site, 0)
+}
+
+fn run_of(site: &mut RestoreSite, partition: i32) -> Result<Step, PortError> {
+    let mut restore = Restore::new(Epoch(1), source(partition));
     let now = RestoreNow { mono: Duration::ZERO, wall_ms: 1_800_000_000_000 };
     loop {
         match restore.step(site, now)? {
@@ -178,7 +190,7 @@ fn stamps_in_milliseconds_are_not_gone_back_from_by_an_empty_store() {
         part.position.removed_stamps = [(AppId::new("tt1"), UpdateTime(removed))].into();
         log.content().write(&Transaction { parts: vec![part], ..Transaction::default() }, true);
         let mut site = site(&log, &store);
-        site.units = [(AppId::new("tt1"), unit)].into();
+        site.units = units(unit);
         let result = run_at(&mut site);
         match result {
             Err(PortError::Refused(By::Store, words)) => {
@@ -193,4 +205,54 @@ fn stamps_in_milliseconds_are_not_gone_back_from_by_an_empty_store() {
     check(1_700_000_000, milliseconds, TimeUnit::Seconds, true);
     check(1_700_000_000, 1_700_000_000, TimeUnit::Seconds, false);
     check(milliseconds, milliseconds, TimeUnit::Milliseconds, false);
+}
+
+fn folded_by(update_time_unit: TimeUnit) -> SettingsFrom {
+    let app = AppFolding { update_time_unit, client_key: None, order_types: Vec::new() };
+    let settings = FoldSettings {
+        release: "1".into(),
+        max_clock_skew_ms: 0,
+        text: TextPolicy::Truncate,
+        ticket_lists: TicketLists::Text,
+        goods_entry_type: GoodsEntryType::String,
+        apps: [(AppId::new("tt1"), app)].into(),
+    };
+    SettingsFrom { next: NextOffset::new(0), commands: None, before: None, by: FoldedBy::new(settings) }
+}
+
+/// What two partitions were folded by last is told by the changelog alone: a change to milliseconds is said once, and not where
+/// they were folded by milliseconds since, nor where the app still has seconds.
+#[test]
+fn an_empty_store_learns_from_the_changelog_that_the_unit_has_changed() {
+    use TimeUnit::{Milliseconds, Seconds};
+    let check = |units_then: &[TimeUnit], now: TimeUnit, expect: usize| {
+        let (log, store) = (FakeLog::default(), MemoryStore::new());
+        for (number, unit) in (1_u32..).zip(units_then) {
+            for partition in 0..2 {
+                let name = format!("{partition}-{number}");
+                let mut part = part(partition, 1, u64::from(number), &name, i64::from(number), &[]);
+                part.settings = Some(folded_by(*unit));
+                log.content().write(&Transaction { parts: vec![part], ..Transaction::default() }, true);
+            }
+        }
+        let said = Said::default();
+        let subscriber = tracing_subscriber::fmt().json().with_writer({
+            let said = said.clone();
+            move || said.clone()
+        });
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            let mut site = site(&log, &store);
+            site.units = units(now);
+            for partition in 0..2 {
+                assert!(matches!(run_of(&mut site, partition), Ok(Step::Done)));
+            }
+        });
+        let text = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+        let warned = text.lines().filter(|line| line.contains("\"WARN\"") && line.contains("update_time_unit"));
+        assert_eq!(warned.filter(|line| line.contains("\"app_id\":\"tt1\"")).count(), expect, "{units_then:?}: {text}");
+    };
+    check(&[Seconds], Milliseconds, 1);
+    check(&[Seconds, Milliseconds], Milliseconds, 0);
+    check(&[Seconds], Seconds, 0);
+    check(&[], Milliseconds, 0);
 }

@@ -29,7 +29,7 @@ pub(super) fn world() -> World {
         group: "g".into(),
         tombstones_kept: Duration::from_secs(1000),
         batch_bytes: BATCH_BYTES,
-        units: Units::new(),
+        units: Arc::default(),
     };
     World { log, store, site, restore: Restore::new(Epoch(1), source(0)), now }
 }

@@ -160,7 +160,6 @@ mod tests {
     use crate::sync::changelog::ChangelogRecord;
     use crate::sync::log_ports::{ChangelogExtent, ChangelogSource, ReadTo};
     use crate::sync::ports::{Closed, PortError};
-    use crate::sync::units::Units;
     use crate::telemetry::Meters;
 
     type Visit<'v> = dyn FnMut(&ChangelogRecord) -> Result<(), PortError> + 'v;
@@ -207,7 +206,7 @@ mod tests {
             group: "g".into(),
             tombstones_kept: Duration::from_secs(1000),
             batch_bytes: 1,
-            units: Units::new(),
+            units: Arc::default(),
         };
         let (mut restorer, run) = RestoreThread::new(site, Arc::new(Deaf), || 0);
         let thread = std::thread::spawn(run);

@@ -2,10 +2,11 @@
 
 use order_sync::config;
 use order_sync::kafka::topics::Topics;
+use order_sync::order::{AppId, TimeUnit};
 use order_sync::record::{NextOffset, TopicPartition};
 use order_sync::store::{Owner, SledStore};
 use order_sync::sync::log_ports::{CacheStore as _, CacheWrite};
-use order_sync::sync::ports::Position;
+use order_sync::sync::ports::{Position, UnitLedger as _};
 
 use super::cli_frame::order_sync;
 
@@ -118,4 +119,26 @@ fn a_missing_dead_letter_topic_comes_with_the_command_that_run_names() {
     let (code, text) = check(&folder, &settings, &[]);
     assert_eq!(code, 7, "{text}");
     assert!(text.contains(&format!("Create it: {command}\n")), "{text}\n{command}");
+}
+
+/// A change to milliseconds cannot be undone: it is told before it is made, as often as it is asked.
+#[test]
+fn a_unit_that_changes_to_milliseconds_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let seconds = settings("127.0.0.1:1", "\"orders\"");
+    let milliseconds = seconds.replace("client_key", "update_time_unit = \"milliseconds\"\nclient_key");
+    let store = config::Store { path: folder.path().join("store"), cache_bytes: 32 << 20, retain: None };
+    let changelog = Some("shop.changelog".into());
+    let mut made =
+        SledStore::open(&store, &Owner { group_id: "shop".into(), cluster_id: None, changelog, now_ms: 0 }).unwrap();
+    made.agree_units(&[(AppId::new("tt1"), TimeUnit::Seconds)].into()).unwrap();
+    drop(made);
+    let is_told = |text: &str| text.contains("warning  store: app tt1: update_time_unit has changed");
+    for (settings, expect) in [(&milliseconds, true), (&milliseconds, true), (&seconds, false)] {
+        let (code, text) = check(&folder, settings, &["--offline"]);
+        assert_eq!((code, is_told(&text)), (0, expect), "{text}");
+    }
+    std::fs::remove_dir_all(&store.path).unwrap();
+    let (code, text) = check(&folder, &milliseconds, &["--offline"]);
+    assert!(code == 0 && !is_told(&text), "it knows what the store knows: {text}");
 }

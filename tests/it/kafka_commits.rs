@@ -18,7 +18,6 @@ use order_sync::sync::log_ports::{CacheStore as _, ChangelogSource as _, Transac
 use order_sync::sync::overlay::Overlay;
 use order_sync::sync::ports::{By, Epoch, PortError, Position, StateReader as _};
 use order_sync::sync::restore::{BATCH_BYTES, Restore, RestoreNow, RestoreSite, Step};
-use order_sync::sync::units::Units;
 use order_sync::telemetry::Meters;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -102,7 +101,7 @@ impl Site {
             group: self.config.group_id.as_str().into(),
             tombstones_kept: Duration::from_secs(3600),
             batch_bytes: BATCH_BYTES,
-            units: Units::new(),
+            units: Arc::default(),
         };
         (site, store)
     }

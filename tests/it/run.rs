@@ -256,6 +256,23 @@ fn run_waits_for_a_broker_says_so_and_ends_when_told() {
 }
 
 #[test]
+fn run_says_once_that_the_unit_has_changed_to_milliseconds() {
+    let sandbox = sandbox(Duration::ZERO);
+    let site = Site::new(NOBODY, "orders", &sandbox.base_url());
+    let seconds = std::fs::read_to_string(site.config_file()).unwrap();
+    let milliseconds = seconds.replace("client_key", "update_time_unit = \"milliseconds\"\nclient_key");
+    for (settings, expect) in [(&seconds, 0), (&milliseconds, 1), (&milliseconds, 1)] {
+        std::fs::write(site.config_file(), settings).unwrap();
+        let mut worker = site.spawn(&[]);
+        eventually("the store is open", || site.get("/readyz").is_some_and(|(_, body)| body.contains("Kafka")));
+        assert_eq!(terminate(&mut worker), Some(0), "{}", site.log());
+        let (log, words) = (site.log(), "update_time_unit has changed from seconds to milliseconds");
+        let told = log.lines().filter(|line| line.contains("WARN") && line.contains(words)).count();
+        assert_eq!(told, expect, "{log}");
+    }
+}
+
+#[test]
 fn run_refuses_a_store_that_is_in_use() {
     let sandbox = sandbox(Duration::ZERO);
     let site = Site::new(NOBODY, "orders", &sandbox.base_url());

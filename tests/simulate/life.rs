@@ -110,7 +110,7 @@ impl Life {
             group: "g".into(),
             tombstones_kept: if settings.compacts { TOMBSTONES_KEPT } else { Duration::from_secs(24 * 60 * 60) },
             batch_bytes: 600,
-            units: order_sync::sync::units::Units::new(),
+            units: Arc::default(),
         };
         Self {
             worker,

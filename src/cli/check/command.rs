@@ -24,6 +24,10 @@ One line per part: ok, warning, FAULT or skipped, and what to do. The first faul
 2 settings, 6 store, 7 Kafka, 1 the platform. With --output json one object per line:
   {\"part\", \"outcome\": \"ok\" | \"warning\" | \"fault\" | \"skipped\", \"message\"}
 
+Of update_time_unit it knows what the store remembers: going back from milliseconds to seconds is a
+fault, a change to milliseconds a warning. With an empty directory only the changelog knows, which
+`run` reads and this does not.
+
 It may be run beside the worker. The store is in use then, which is a warning, and what it holds
 is not looked at. What the store owes of a topic that kafka.topics does not name is a warning, too.
 

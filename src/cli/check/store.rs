@@ -8,6 +8,7 @@ use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::store::{self, Owner, SledStore};
 use crate::sync::ports::{By, PortError};
+use crate::sync::units::{TO_MILLISECONDS, to_milliseconds};
 
 /// Gives the store where there is one that can be used: whose cluster it is of is told when brokers are reached.
 pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Option<SledStore>> {
@@ -19,16 +20,26 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) -> anyhow::Result<
         return Ok(None);
     }
     if !store::is_here(path) {
-        report.ok("store", format!("{shown} holds no store yet and can be written; `run` makes one"))?;
+        report.ok(
+            "store",
+            format!(
+                "{shown} holds no store yet and can be written; `run` makes one. Whether update_time_unit goes with the stamps \
+                 that a changelog holds is seen by `run` alone"
+            ),
+        )?;
         return Ok(None);
     }
     // The time is a new store's birthday, and this one is not new.
     let changelog = config.kafka.exactly_once.then(|| config.kafka.changelog_topic.clone());
     let owner = Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: 0 };
     let opened = SledStore::open(&config.store, &owner);
-    match opened.and_then(|store| store.check_units(&settings::units(config)).map(|()| store)) {
-        Ok(store) => {
+    let units = settings::units(config);
+    match opened.and_then(|store| Ok((store.check_units(&units)?, store))) {
+        Ok((before, store)) => {
             report.ok("store", format!("{shown} opens, and no other process has it"))?;
+            for app_id in to_milliseconds(&before, &units) {
+                report.warn("store", format!("app {app_id}: {TO_MILLISECONDS}"))?;
+            }
             for unread in retired::owed(&store, &config.kafka.topics) {
                 report.warn("store", unread.words())?;
             }

@@ -8,10 +8,12 @@ use foldhash::fast::RandomState;
 
 use super::key::{ChangelogKey, KeyError};
 use super::record::ChangelogRecord;
+use super::settings::SettingsFrom;
 use super::status::LetterStatus;
 use crate::order::{Identity, OrderState};
 use crate::record::RecordOffset;
 use crate::sync::command::CommandDone;
+use crate::sync::fold_settings::FoldSettings;
 use crate::sync::owed::{Owed, OwedKey};
 use crate::sync::ports::Position;
 use crate::sync::statuses::{STATUS_BYTES, Statuses};
@@ -32,6 +34,8 @@ pub struct Gathered {
     pub commands: BTreeMap<Box<str>, CommandDone>,
     /// Where the partition stands.
     pub position: Option<Position>,
+    /// By which settings it was folded last, where they were read and can be: they are no part of a store.
+    pub folded_by: Option<Arc<FoldSettings>>,
     bytes: usize,
 }
 
@@ -99,7 +103,10 @@ impl Gathered {
                 return Err(GatherError::Value { key: "command", why: "an outcome is never removed".to_owned() });
             }
             // No worker goes by what others have folded by; the position says whether they are to be written anew.
-            (ChangelogKey::Settings(_), _) => {}
+            (ChangelogKey::Settings(_), value) => {
+                let settings = value.and_then(|value| SettingsFrom::decode(value).ok());
+                self.folded_by = settings.map(|from| from.by.settings).or(self.folded_by.take());
+            }
             (ChangelogKey::Letter(offset), value) => {
                 let status = value.map(LetterStatus::decode).transpose().map_err(|e| bad("letter", &e))?;
                 self.put_letter(offset, status);

@@ -26,6 +26,7 @@ pub use delivery::{
 pub use intake::{CommitFailed, IntakePaused, IntakeResumed};
 pub use partition::{
     OwedByUnknownApp, OwedOfUnreadTopic, PartitionAssigned, PartitionRevoked, RetentionPass, StoreKnowsNothing,
+    UnitChanged,
 };
 pub use token::{
     TokenNotTaken, TokenRecordIgnored, TokenRecordOld, TokenResult, TokenShared, TokenTopicBack, TokenTopicGone,

@@ -82,6 +82,22 @@ impl OwedByUnknownApp<'_> {
     }
 }
 
+/// An app's stamps go on in another unit than before.
+#[derive(Debug)]
+pub struct UnitChanged<'a> {
+    /// The app.
+    pub app_id: &'a AppId,
+    /// What that means.
+    pub words: &'a str,
+}
+
+impl UnitChanged<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        warn!(app_id = %self.app_id, "{}", self.words);
+    }
+}
+
 /// The store owes deliveries of a topic that is not among the source topics.
 #[derive(Debug)]
 pub struct OwedOfUnreadTopic<'a> {
