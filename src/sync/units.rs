@@ -65,9 +65,10 @@ pub fn to_milliseconds<'a>(before: &'a Units, after: &'a Units) -> impl Iterator
 }
 
 /// What a change to milliseconds means.
-pub const TO_MILLISECONDS: &str = "update_time_unit has changed from seconds to milliseconds, which nothing undoes once an order is pushed so: to the \
-     platform every stamp in seconds is older then, and it ignores those pushes in silence. All workers of the group must have \
-     it: one with seconds is refused the partitions that have stamps in milliseconds, and stops (docs/upgrading.md)";
+pub const TO_MILLISECONDS: &str = "update_time_unit has changed from seconds to milliseconds, which nothing undoes once \
+     an order is pushed so: to the platform every stamp in seconds is older then, and it ignores those pushes in silence. All \
+     workers of the group must have it: one with seconds is refused the partitions that have stamps in milliseconds, and \
+     stops (docs/upgrading.md)";
 
 /// That an app would go back to seconds, and what to do; `held` is where its stamps in milliseconds are.
 pub fn back_to_seconds(app_id: &AppId, held: &str) -> String {
