@@ -199,7 +199,7 @@ impl Engine {
 
     /// Whether what is not committed soon will be dropped.
     fn is_urgent(&self) -> bool {
-        !self.leaving.is_empty() || !self.is_running()
+        !self.leaving.is_empty() || !self.is_running() || self.gone.is_some()
     }
 
     /// A commit has ended: its debts are due, or it is tried again.

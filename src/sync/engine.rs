@@ -13,6 +13,7 @@ use super::cycle::CommitCycle;
 use super::deliver::Flight;
 use super::desk::Desk;
 use super::feed::Feed;
+use super::gone::Gone;
 use super::intake::IntakeBudget;
 use super::lane::Lanes;
 use super::orphans::Orphans;
@@ -131,6 +132,8 @@ pub struct Engine {
     pub(super) held_by_owed: bool,
     pub(super) ever_assigned: bool,
     pub(super) mode: Mode,
+    /// Set once source records were removed unread: what is at hand is made durable, and then it ends.
+    pub(super) gone: Option<Gone>,
     /// Partitions that left while it drained, with results that were not committed.
     pub(super) left_undrained: usize,
     pub(super) board: Arc<StatusBoard>,
@@ -182,6 +185,7 @@ impl Engine {
             held_by_owed: false,
             ever_assigned: false,
             mode: Mode::Running,
+            gone: None,
             left_undrained: 0,
             board,
             next_status: Duration::ZERO,
@@ -213,6 +217,7 @@ impl Engine {
             Input::Swept(swept) => self.swept(swept, now),
             Input::Commands(input) => self.commands(input),
             Input::Failed(error) => self.fail(error),
+            Input::RecordsGone(words) => self.records_gone(words, now),
             Input::Shutdown => self.shut_down(now),
         }
     }
@@ -263,7 +268,8 @@ impl Engine {
     }
 
     fn shut_down(&mut self, now: Now) {
-        if self.is_running() {
+        // What records that are gone leave to be done is done first; it has a deadline of its own, no longer than this one.
+        if self.is_running() && self.gone.is_none() {
             self.mode = Mode::Draining { deadline: now.mono + self.rules.shutdown_timeout };
         }
     }

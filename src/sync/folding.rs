@@ -34,7 +34,10 @@ impl Engine {
         if self.fold_queue.is_empty() || self.intake_is_full() || self.next_cut_is_full() || !self.is_running() {
             return false;
         }
-        let allowed = self.feed.allowance(self.ahead(), self.rules.max_in_flight, now.mono);
+        let allowed = match self.gone {
+            Some(_) => FOLD_SLICE,
+            None => self.feed.allowance(self.ahead(), self.rules.max_in_flight, now.mono),
+        };
         let folded = self.fold_some(allowed, now);
         self.feed.spend(folded);
         folded == FOLD_SLICE && !self.fold_queue.is_empty()
@@ -126,9 +129,10 @@ impl Engine {
         Ok(Folding::Done(()))
     }
 
-    /// Whether nothing more may be folded: too much memory is not committed, or too much is owed.
+    /// Whether nothing more may be folded: too much memory is not committed, or too much is owed. What may be gone from its
+    /// topic is folded whatever is owed.
     pub(super) fn intake_is_full(&self) -> bool {
-        self.held_by_bytes || self.held_by_owed
+        self.held_by_bytes || (self.held_by_owed && self.gone.is_none())
     }
 
     /// Holds the consumer back while too much is buffered or owed, and lets it go on well below that.

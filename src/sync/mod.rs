@@ -27,6 +27,7 @@ pub mod fold_settings;
 pub mod folding;
 pub mod followers;
 pub mod give_up;
+mod gone;
 pub mod intake;
 pub mod judging;
 pub mod lane;

@@ -342,6 +342,8 @@ pub enum Input {
     Commands(CommandInput),
     /// An edge cannot go on; the worker stops with these words.
     Failed(PortError),
+    /// Source records were removed before they were read: what came is committed, then the worker stops with these words.
+    RecordsGone(String),
     /// Drain and stop.
     Shutdown,
 }

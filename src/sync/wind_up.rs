@@ -15,6 +15,7 @@ impl Engine {
     /// Ends the engine where it is time.
     pub(super) fn wind_up(&mut self, now: Now) {
         match self.mode {
+            Mode::Running if self.gone.is_some() => self.end_as_gone(now),
             Mode::Running => {
                 if self.rules.end == End::WhenCaughtUp && self.is_caught_up() {
                     self.mode = Mode::Ended(Some(Ended::CaughtUp(self.left())));
@@ -38,7 +39,8 @@ impl Engine {
                 let last_call = deadline.saturating_sub(self.last_commit());
                 Some(if now.mono < last_call { last_call } else { deadline })
             }
-            Mode::Running | Mode::Ended(_) => None,
+            Mode::Running => self.gone.as_ref().map(|gone| gone.deadline),
+            Mode::Ended(_) => None,
         }
     }
 

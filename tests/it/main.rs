@@ -34,6 +34,7 @@ mod kafka_nodes;
 mod kafka_reads;
 mod kafka_real;
 mod kafka_unknown;
+mod kafka_unread;
 mod map;
 mod owed_memory;
 mod reference;

@@ -7,8 +7,8 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::lookup;
-use super::partition::{Batch, Stage, Trouble};
-use super::start;
+use super::partition::{Batch, Removed, Stage, Trouble};
+use super::start::{self, Refused};
 use super::worker::{Ended, Round, Worker};
 use crate::config::StartFrom;
 use crate::kafka::client::ASK_TIMEOUT;
@@ -30,13 +30,15 @@ impl Worker {
         let mut round = Round::Idle;
         for step in 0..sources.len() {
             let source = &sources[(self.turn + step) % sources.len()];
-            if self.shared.is_paused(source) {
+            let placing = self.placing(&source.topic);
+            let is_paused = self.shared.is_paused(source);
+            let Some(Stage::Reading(reading)) = self.partitions.get_mut(source) else { continue };
+            if is_paused && !reading.is_pressed() {
                 continue;
             }
-            let placing = self.placing(&source.topic);
-            let Some(Stage::Reading(reading)) = self.partitions.get_mut(source) else { continue };
             let (batch, error) = match reading.held.take() {
                 Some(held) => (Some(held), None),
+                None if reading.removed == Removed::Unread => continue,
                 None => reading.take(source, placing),
             };
             let handed = batch.map_or(Ok(Round::Idle), |batch| self.hand_on(batch))?;
@@ -68,12 +70,16 @@ impl Worker {
             reading.held = Some(batch);
             return Ok(Round::Idle);
         }
-        if !self.budget.try_draw(batch.cost) {
+        if reading.is_pressed() || reading.removed == Removed::Unread {
+            // It may be nowhere else, and there is no more of it than librdkafka had fetched.
+            self.budget.draw(batch.cost);
+        } else if !self.budget.try_draw(batch.cost) {
             // One batch per partition is the most that is ever held.
             reading.held = Some(batch);
             return Ok(Round::Starved);
         }
         let Batch { epoch, source, records, .. } = batch;
+        reading.handed = records.last().map_or(reading.handed, |last| last.offset.next());
         self.tell(Input::Records { epoch, source, records })?;
         Ok(Round::Moved)
     }
@@ -94,7 +100,8 @@ impl Worker {
         let Some(extent) = extents.get(source) else { return Ok(()) };
         match start::decide(StartAt::Position(next), StartFrom::Earliest, *extent) {
             Ok(next) => self.go_back(source, next),
-            Err(refused) => self.give_up(source, start::words(refused, source, next, *extent)),
+            Err(Refused::BelowStart) => self.found_unread(source, next, extent.low),
+            Err(Refused::BeyondEnd) => self.give_up(source, start::beyond(source, next, extent.high)),
         }
     }
 

@@ -89,6 +89,15 @@ pub(in crate::kafka) fn ends<C: ConsumerContext>(
     Ok(found.into_iter().filter_map(|(source, offset)| Some((source, NextOffset::new(offset?)))).collect())
 }
 
+/// The first offset that there is of each partition.
+pub(in crate::kafka) fn beginnings<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    sources: &[TopicPartition],
+) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+    let found = ask(consumer, sources, Offset::Beginning)?;
+    Ok(found.into_iter().filter_map(|(source, offset)| Some((source, offset?))).collect())
+}
+
 /// How far each partition reaches, and where the time of `from` lies in it. All or an error.
 pub(in crate::kafka) fn extents<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,

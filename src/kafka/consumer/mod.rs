@@ -15,6 +15,7 @@ mod silence;
 pub(in crate::kafka) mod start;
 mod starting;
 mod topic_ids;
+mod unread;
 mod watch;
 mod worker;
 

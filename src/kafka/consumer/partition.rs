@@ -39,10 +39,24 @@ pub(super) struct Reading {
     pub(super) epoch: Epoch,
     pub(super) next: NextOffset,
     pub(super) queue: PartitionQueue<GroupContext>,
+    /// Where the engine goes on: what it was handed lies before.
+    pub(super) handed: NextOffset,
     /// The record behind which it goes on, until that has been seen: it is not handed over.
     pub(super) proof: Option<LastRecord>,
     /// A batch that the budget had no room for, or that waits for an answer.
     pub(super) held: Option<Batch>,
+    pub(super) removed: Removed,
+}
+
+/// Whether the topic has lost records that had not been handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Removed {
+    /// Not as far as is known.
+    Nothing,
+    /// Those below this offset: what was fetched of them is nowhere else.
+    Below(i64),
+    /// There is nothing more to take before those that were never fetched.
+    Unread,
 }
 
 /// Records taken from librdkafka and not handed over yet.
@@ -71,6 +85,15 @@ impl Reading {
     /// Where it is to be read from.
     pub(super) fn from(&self) -> i64 {
         self.proof.map_or(self.next.get(), |last| last.offset.min(self.next.get()))
+    }
+
+    /// Whether it has records, or may get some, that are in the topic no more: nobody holds those back.
+    pub(super) fn is_pressed(&self) -> bool {
+        match self.removed {
+            Removed::Nothing => false,
+            Removed::Below(low) => self.handed.get() < low,
+            Removed::Unread => self.held.is_some(),
+        }
     }
 
     /// Takes what is there, up to the limits of a batch, without waiting.

@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::lookup;
-use super::partition::{Reading, Stage};
+use super::partition::{Reading, Removed, Stage};
 use super::start::{self, Extent, Refused};
 use super::watch::Counted;
 use super::worker::{Ended, Worker};
@@ -219,8 +219,12 @@ impl Worker {
                 Err(Refused::BeyondEnd) if *doubts < DOUBTS => *doubts += 1,
                 Err(refused) => {
                     let Some(next) = start.position() else { continue };
-                    let words = start::words(refused, &source, next, extent);
-                    self.give_up(&source, words)?;
+                    match refused {
+                        Refused::BelowStart => self.found_unread(&source, next, extent.low)?,
+                        Refused::BeyondEnd => {
+                            self.give_up(&source, start::beyond(&source, next, extent.high))?;
+                        }
+                    }
                 }
             }
         }
@@ -247,7 +251,9 @@ impl Worker {
             };
             let shared = Arc::clone(&self.shared);
             queue.set_nonempty_callback(move || shared.bell.ring());
-            let reading = Reading { epoch: *epoch, next: *next, queue, proof: *proof, held: None };
+            let removed = Removed::Nothing;
+            let reading =
+                Reading { epoch: *epoch, next: *next, queue, proof: *proof, handed: *next, held: None, removed };
             let from = Offset::Offset(reading.from());
             if let Err(error) = added.add_partition_offset(&source.topic, source.partition, from) {
                 tracing::error!(%source, %error, "could not name a position");

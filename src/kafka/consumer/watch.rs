@@ -167,6 +167,7 @@ impl Worker {
             return Ok(());
         }
         self.watch_growth()?;
+        self.look_for_removed(&self.held_back());
         match lookup::ends(&self.consumer, &sources) {
             Ok(ends) => {
                 for (source, high_watermark) in ends {

@@ -15,6 +15,7 @@ use super::keying::Keys;
 use super::partition::{GroupConsumer, Reading, Stage};
 use super::shared::Shared;
 use super::start;
+use super::unread::Found;
 use super::watch::Watch;
 use crate::config::{self, StartFrom};
 use crate::kafka::failure::{describe, port_error};
@@ -54,6 +55,7 @@ pub(super) struct Worker {
     pub(super) watch: Watch,
     pub(super) keys: Keys,
     pub(super) company: Company,
+    pub(super) found: Found,
     /// When a start that failed is tried again.
     pub(super) start_at: Instant,
 }
@@ -96,6 +98,7 @@ impl Worker {
             watch: Watch::new(now),
             keys: Keys::default(),
             company: Company::of(config),
+            found: Found::default(),
             start_at: now,
         }
     }
@@ -119,7 +122,9 @@ impl Worker {
         self.commit();
         self.watch_brokers()?;
         self.start_partitions()?;
-        self.hand_over()
+        let round = self.hand_over()?;
+        self.tell_unread()?;
+        Ok(round)
     }
 
     /// Rebalances, errors, commit results and log lines. Records have their own queues.

@@ -9,6 +9,7 @@ mod evidence;
 pub mod fakes;
 mod give_up;
 mod giving_back;
+mod gone;
 mod letters;
 mod partitions;
 mod pausing;

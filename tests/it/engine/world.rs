@@ -173,6 +173,9 @@ impl World {
 
     /// Takes turns until the engine has nothing to do at this moment.
     pub fn turn(&mut self) {
+        if self.ended.is_some() {
+            return;
+        }
         for _ in 0..100_000 {
             match self.engine.turn(self.now) {
                 Turn::Busy => {}

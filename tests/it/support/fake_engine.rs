@@ -177,6 +177,7 @@ fn take(input: Input, seen: &mut Seen, positions: &mut BTreeMap<TopicPartition, 
             seen.ends.insert(source, high_watermark);
         }
         Input::Failed(error) => seen.failed.push(error),
+        Input::RecordsGone(words) => seen.failed.push(PortError::Fatal(words)),
         other @ (Input::Attempted { .. }
         | Input::TokenFetched { .. }
         | Input::TokenRefused { .. }
