@@ -15,6 +15,7 @@ use super::chatter::Chatter;
 use super::client;
 use super::consumer::lookup;
 use super::failure::{describe, port_error};
+use super::own_topics;
 use super::producer::Outgoing;
 use super::status::Status;
 use super::unjoined::Unjoined;
@@ -69,6 +70,7 @@ impl CommandWriter {
             Some(RDKafkaErrorCode::UnknownPartition) => {
                 PortError::Fatal(format!("{doing}: it has fewer partitions than the source topic; add partitions"))
             }
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => own_topics::too_large(&doing, topic),
             Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
                 PortError::Fatal(format!("{doing}: grant this user Write and Describe on it"))
             }

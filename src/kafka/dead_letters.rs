@@ -7,12 +7,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::acknowledged::Acknowledged;
 use super::failure::{describe, port_error};
+use super::own_topics;
 use super::producer::Outgoing;
 use super::spans::{Fallen, Reach, Spans};
 use crate::config;
 use crate::record::Record;
 use crate::sync::Letter;
-use crate::sync::ports::{DeadLetterSink, PortError};
+use crate::sync::ports::{By, DeadLetterSink, PortError};
 use crate::telemetry::{Meters, event};
 
 /// The dead-letter topic's writer: an idempotent producer with `acks=all`.
@@ -61,12 +62,11 @@ impl DeadLetterTopic {
             return PortError::Passing(format!("{doing}: {}", describe(error)));
         }
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => PortError::Fatal(format!(
-                "{doing}: the broker takes no record of this size; set the topic's max.message.bytes to 4259840 or more"
-            )),
-            Some(RDKafkaErrorCode::UnknownPartition) => PortError::Fatal(format!(
-                "{doing}: it has fewer partitions than the source topic; add partitions, then start again"
-            )),
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => own_topics::too_large(&doing, topic),
+            Some(RDKafkaErrorCode::UnknownPartition) => PortError::Refused(
+                By::Kafka,
+                format!("{doing}: it has fewer partitions than the source topic; add partitions, then start again"),
+            ),
             Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
                 PortError::Passing(format!("{doing}: grant this user Write and Describe on it"))
             }

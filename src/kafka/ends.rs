@@ -1,17 +1,22 @@
 //! The producer of transactions tells what has become of each record.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
-use rdkafka::producer::ProducerContext;
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 
 use super::chatter::Chatter;
 use super::spans::Spans;
 use super::status::Status;
+use super::wait::serve;
 use crate::config;
+
+/// How long it is waited for which record was too large.
+const TELLING: Duration = Duration::from_secs(1);
 
 /// Notes which offsets the records of a transaction got.
 pub(super) struct Ends {
@@ -57,6 +62,17 @@ impl Ends {
     pub(super) fn with<T>(&self, f: impl FnOnce(&mut Written) -> T) -> T {
         f(&mut self.written.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The record for which a transaction has failed with this error, where it is one. For one that is too large the transaction fails a
+/// moment before the record is told of, and only that names the topic.
+pub(super) fn failed(producer: &BaseProducer<Ends>, error: &KafkaError) -> Option<Failed> {
+    let is_of_size = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
+    let began = Instant::now();
+    while is_of_size && producer.context().with(|written| written.failed.is_none()) && began.elapsed() < TELLING {
+        serve(producer);
+    }
+    producer.context().with(|written| written.failed.take())
 }
 
 impl ClientContext for Ends {

@@ -20,6 +20,7 @@ pub mod scan;
 pub mod source;
 pub mod status;
 pub mod token_topic;
+mod token_writing;
 pub mod topic_settings;
 pub mod topics;
 mod transaction_judge;

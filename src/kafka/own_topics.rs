@@ -7,10 +7,24 @@ use super::copies::Standing;
 use super::topic_settings::{Settings, Value, set_command};
 use super::topics::Topics;
 use crate::config;
-use crate::sync::ports::PortError;
+use crate::sync::ports::{By, PortError};
 
 /// `max.message.bytes` of our topics: a record of 4 MiB and its framing, which the broker counts, too.
 const ROOM: &str = "4259840";
+
+/// The brokers' default of any release, and more than a producer puts into one batch: a batch may hold the tokens of many apps.
+const TOKENS_ROOM: &str = "1000012";
+
+/// That a topic takes no record of the size that a commit needs.
+pub(super) fn too_large(doing: &str, topic: &str) -> PortError {
+    let words = format!("the broker takes no record of this size; set max.message.bytes of {topic} to {ROOM} or more");
+    PortError::Refused(By::Kafka, format!("{doing}: {words}"))
+}
+
+/// The same of a token, which is waited for.
+pub(super) fn token_too_large(topic: &str) -> String {
+    format!("topic {topic} takes no record of a token's size; set its max.message.bytes to {TOKENS_ROOM} or more")
+}
 
 /// A topic of the worker's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +112,13 @@ const DEAD_LETTERS: &[Rule] = &[
 ];
 /// Of more than one partition the first is used.
 const TOKENS: &[Rule] = &[
+    rule(
+        "max.message.bytes",
+        TOKENS_ROOM,
+        Also::More,
+        Weight::Warned,
+        "a larger token cannot be shared, and no app has one any more when those at hand have ended",
+    ),
     rule(
         "cleanup.policy",
         "compact",
@@ -295,6 +316,8 @@ mod tests {
         }
         check(DeadLetters, "max.message.bytes", "4259839", Some(("4259840 or more", warned)));
         check(Commands, "max.message.bytes", "1048588", Some(("4259840 or more", warned)));
+        check(Tokens, "max.message.bytes", "60", Some(("1000012 or more", warned)));
+        check(Tokens, "max.message.bytes", "1048588", None);
         check(Tokens, "message.timestamp.type", "CreateTime", Some(("LogAppendTime", warned)));
     }
 

@@ -18,6 +18,7 @@ use super::chatter::Chatter;
 use super::client;
 use super::failure::{describe, port_error};
 use super::status::{Problem, Status};
+use super::token_writing::TokenWriting;
 use super::topics::Topics;
 use super::unjoined::Unjoined;
 use crate::config;
@@ -48,7 +49,7 @@ pub struct TokenWriter(Arc<Site>);
 
 struct Site {
     topic: String,
-    producer: BaseProducer<Chatter>,
+    producer: BaseProducer<TokenWriting>,
     trouble: Mutex<Option<String>>,
 }
 
@@ -67,7 +68,7 @@ impl TokenTopic {
         // A claim that is late is worth nothing any more.
         producing.set("message.timeout.ms", "10000");
         let producer = producing
-            .create_with_context(Chatter::new(config, status.clone()))
+            .create_with_context(TokenWriting(Chatter::new(config, status.clone())))
             .map_err(|e| port_error("cannot make the producer of shared tokens", &e))?;
         let mut reading = client::reader(config)?;
         // The topic may be compacted, or made anew: whatever is there is read from its beginning. A long wait is no
@@ -262,6 +263,9 @@ fn entry(message: &BorrowedMessage<'_>) -> Option<LogEntry> {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
     use super::*;
     use crate::kafka::client::tests::{eventually, settings};
     use crate::kafka::embedded::EmbeddedBroker;
@@ -282,6 +286,23 @@ mod tests {
         assert!(passing.contains("the workers try") && passing.ends_with(": it was not authorized"), "{passing}");
         let fatal = gone("g.tokens", Some(&PortError::Fatal("kafka.create_topics is false".to_owned())));
         assert!(fatal.contains("; `order-sync topics create` makes it anew: kafka.create"), "{fatal}");
+    }
+
+    #[test]
+    fn a_token_that_the_topic_does_not_take_is_told_until_it_takes_one() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("order-sync.tokens", 1, 1).unwrap();
+        let mut config = settings(&cluster.bootstrap_servers());
+        config.group_id = "order-sync".to_owned();
+        let tokens = TokenTopic::start(&config, Box::new(Ignored)).unwrap();
+        let writer = tokens.writer();
+        cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+        writer.append("tt1", b"large");
+        let told = || writer.trouble().is_some_and(|words| words.contains("order-sync.tokens takes no record"));
+        eventually("it is told", told);
+        writer.append("tt1", b"small");
+        eventually("it is over", || writer.trouble().is_none());
+        drop((tokens, writer));
     }
 
     /// Nothing is written meanwhile, so no record would say so: neither to the reader nor to the writer.

@@ -7,6 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::ends::Failed;
 use super::failure::port_error;
+use super::own_topics;
 use super::write_rights;
 use crate::config;
 use crate::sync::ports::PortError;
@@ -63,10 +64,10 @@ impl TransactionJudge {
                 let topics = [self.config.changelog_topic.as_str(), &self.config.dead_letter_topic];
                 self.was_denied(write_rights::denied(&self.config, doing, &topics))
             }
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => PortError::Fatal(format!(
-                "{doing}: the broker takes no record of this size; set max.message.bytes of {} and {} to 4259840 or more",
-                self.config.changelog_topic, self.config.dead_letter_topic
-            )),
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                let (changelog, letters) = (&self.config.changelog_topic, &self.config.dead_letter_topic);
+                own_topics::too_large(doing, &format!("{changelog} or {letters}"))
+            }
             Some(RDKafkaErrorCode::ConcurrentTransactions) => PortError::Passing(format!(
                 "{doing}: the brokers have not ended the transaction before it yet; where that stays so, a topic that it wrote \
                  to has too few replicas in sync: `order-sync topics check` names it"
@@ -84,6 +85,9 @@ impl TransactionJudge {
                 | RDKafkaErrorCode::NotEnoughReplicas
                 | RDKafkaErrorCode::NotEnoughReplicasAfterAppend
         );
+        if *code == RDKafkaErrorCode::MessageSizeTooLarge {
+            return own_topics::too_large(doing, topic);
+        }
         if !is_late {
             return self.error(doing, &KafkaError::MessageProduction(*code));
         }

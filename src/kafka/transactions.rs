@@ -14,7 +14,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::bounded_call::BoundedCalls;
 use super::consumer::{Fence, GroupFence};
 use super::dead_letters::LetterWatch;
-use super::ends::{Ends, Written};
+use super::ends::{self, Ends, Written};
 use super::failure::port_error;
 use super::filling::{FillError, fill};
 use super::spans::{Fallen, Spans};
@@ -214,7 +214,7 @@ impl Transactions {
         };
         if let Err(error) = filled {
             let words = match error {
-                FillError::Kafka(error) => self.judge.error(doing, &error),
+                FillError::Kafka(error) => self.failed(doing, &producer, &error),
                 FillError::Content(error) => error,
             };
             self.abort(producer);
@@ -236,7 +236,7 @@ impl Transactions {
                 Ok(receipts(transaction, &written.changelog))
             }
             Err(error) if nothing_was_committed(&error) => {
-                let words = self.judge.error("a commit was aborted", &error);
+                let words = self.failed("a commit was aborted", &producer, &error);
                 self.abort(producer);
                 Err(words.into())
             }
@@ -264,6 +264,14 @@ impl Transactions {
         }
         let renewed = |fallen| changelog_topic::renewed(&self.config.changelog_topic, fallen);
         fallen.map(|fallen| PortError::Refused(By::Kafka, renewed(fallen)))
+    }
+
+    /// What an error means; where it is that of a record, its own topic is named.
+    fn failed(&mut self, doing: &str, producer: &BaseProducer<Ends>, error: &KafkaError) -> PortError {
+        match ends::failed(producer, error) {
+            Some(failed) => self.judge.unwritten(doing, &failed, self.time.whole()),
+            None => self.judge.error(doing, error),
+        }
     }
 
     /// Ends a transaction that was not asked to be committed, and at once: while it is open, whoever restores these

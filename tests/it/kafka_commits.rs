@@ -198,6 +198,26 @@ fn real_kafka_a_commit_that_cannot_be_written_is_aborted_at_once_and_the_next_on
 }
 
 #[test]
+fn real_kafka_a_record_that_is_too_large_for_one_topic_is_refused_with_that_topics_name() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let changelog = |config: &Kafka| [config.changelog_topic.clone(), config.dead_letter_topic.clone()];
+    let letters = |config: &Kafka| [config.dead_letter_topic.clone(), config.changelog_topic.clone()];
+    for (names, policy) in [(changelog as fn(&Kafka) -> _, "compact"), (letters, "delete")] {
+        let small = |config: &Kafka| {
+            let settings = [("cleanup.policy", policy), ("max.message.bytes", "60")];
+            kafka.create(&names(config)[0], 1, &settings);
+        };
+        let site = Site::after(kafka, 1, small);
+        let mut transactions = site.transactions("store-1", site.consumer.fence());
+        let refused = transactions.transact(&site.transaction(site.epoch(), 1, 5)).unwrap_err();
+        let TransactError::Aborted(PortError::Refused(By::Kafka, words)) = refused else { panic!("{refused:?}") };
+        let [too_small, other] = names(&site.config);
+        assert!(words.contains(&format!("max.message.bytes of {too_small} to")) && !words.contains(&other), "{words}");
+        site.consumer.stop();
+    }
+}
+
+#[test]
 fn real_kafka_two_workers_on_copies_of_a_store_get_a_clear_error() {
     let Some(kafka) = RealKafka::shared() else { return };
     let site = Site::new(kafka, 1);

@@ -5,7 +5,7 @@ use order_sync::kafka::own_topics::{Looked, OwnTopic};
 use order_sync::kafka::topics::{Ensured, Topics};
 use order_sync::record::Header;
 use order_sync::sync::Letter;
-use order_sync::sync::ports::{DeadLetterSink as _, PortError};
+use order_sync::sync::ports::{By, DeadLetterSink as _, PortError};
 use order_sync::telemetry::Meters;
 
 use crate::support::kafka::{eventually, property, settings};
@@ -48,7 +48,10 @@ fn real_kafka_dead_letters_are_acknowledged_in_their_partition() {
     }
     let nowhere = Letter { partition: 9, key: None, value: None, headers: Vec::new() };
     let refused = sink.write(vec![nowhere]).unwrap_err();
-    assert!(matches!(&refused, PortError::Fatal(words) if words.contains("fewer partitions")), "{refused}");
+    assert!(
+        matches!(&refused, PortError::Refused(By::Kafka, words) if words.contains("fewer partitions")),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -75,5 +78,8 @@ fn real_kafka_a_dead_letter_that_the_topic_does_not_take_is_fatal() {
     property(&mut config, "compression.codec", "none");
     let letter = Letter { partition: 0, key: None, value: Some(vec![b'x'; 5000]), headers: Vec::new() };
     let refused = DeadLetterTopic::connect(&config, Meters::default()).unwrap().write(vec![letter]).unwrap_err();
-    assert!(matches!(&refused, PortError::Fatal(words) if words.contains("max.message.bytes")), "{refused}");
+    assert!(
+        matches!(&refused, PortError::Refused(By::Kafka, words) if words.contains("max.message.bytes")),
+        "{refused}"
+    );
 }

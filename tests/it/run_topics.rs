@@ -152,6 +152,7 @@ fn real_kafka_a_setting_that_loses_something_is_a_fault_and_run_refuses_it_or_wa
         ("changelog", room, small_one, 0),
         ("changelog", ("delete.retention.ms", "1000"), ("1000", "604800000 or more"), 0),
         ("tokens", (policy, "delete"), ("delete", "compact"), 0),
+        ("tokens", ("max.message.bytes", "900000"), ("900000", "1000012 or more"), 0),
         ("tokens", ("message.timestamp.type", "CreateTime"), ("CreateTime", "LogAppendTime"), 0),
     ];
     for topic in ["dead-letters", "commands"] {
