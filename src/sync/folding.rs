@@ -17,9 +17,6 @@ use crate::record::Record;
 use crate::telemetry::meters::IntakeLimit;
 use crate::telemetry::{Meters, Outcome, event};
 
-/// While partitions are being restored, one that runs may owe this part of its share of `max_owed`.
-const RESTORING_PART: usize = 10;
-
 /// What came of folding a record.
 pub(super) enum Folding<T> {
     /// It has its outcome.
@@ -156,7 +153,7 @@ impl Engine {
     }
 
     /// What is owed and where intake pauses. What a partition owes is known when it is restored: until all are, none of those
-    /// that run may come to owe more than a tenth of its share. Else each start in an outage would go beyond `max_owed` by
+    /// that run may come to owe more than its share. Else each start in an outage would go beyond `max_owed` by
     /// what it takes in before it knows.
     fn owed_and_bound(&self) -> (usize, usize) {
         // What a suspended or paused app owes counts against disk alone: it must not stand in the way of the others.
@@ -168,7 +165,7 @@ impl Engine {
             most_of_one = most_of_one.max(of_one);
             restoring |= partition.phase == Phase::Restoring;
         }
-        let of_one = (self.rules.max_owed / RESTORING_PART / self.partitions.len().max(1)).max(1);
+        let of_one = (self.rules.max_owed / self.partitions.len().max(1)).max(1);
         if restoring && owed < self.rules.max_owed { (most_of_one, of_one) } else { (owed, self.rules.max_owed) }
     }
 

@@ -260,6 +260,7 @@ fn restarts_in_an_outage_do_not_add_up_beyond_what_may_be_owed() {
         }
         world.run(S, &mut |_| answer(500, ""));
         let owed = world.owed_in_store();
-        assert!((1000..=1100 + 64).contains(&owed), "{owed} are owed after start {start}");
+        // Each may come to its share, and a slice more.
+        assert!((1000..=1000 + 5 * 64).contains(&owed), "{owed} are owed after start {start}");
     }
 }
