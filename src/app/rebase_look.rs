@@ -64,6 +64,37 @@ pub(super) fn there(
     Ok(found.position)
 }
 
+/// Every position that a partition of the changelog holds, whatever its topic; one of another group is refused.
+pub(super) fn all_there(
+    changelog: &mut Changelog,
+    kafka: &config::Kafka,
+    partition: i32,
+) -> Result<Vec<(TopicPartition, Position)>, PortError> {
+    let extent = changelog.extent(partition)?;
+    let mut found: BTreeMap<Box<str>, Gathered> = BTreeMap::new();
+    let unreadable = |error: &dyn std::fmt::Display| PortError::Fatal(error.to_string());
+    let mut visit = |record: &ChangelogRecord| {
+        let topic = ChangelogKey::topic_of(&record.key).map_err(|error| unreadable(&error))?;
+        if record.key == ChangelogKey::Position.encode(&topic) {
+            let of_topic = found.entry(topic.clone()).or_default();
+            of_topic.take(&topic, record).map_err(|error| unreadable(&error))?;
+        }
+        Ok(())
+    };
+    let reached = changelog.read_through(partition, extent.low, &mut visit)?;
+    if reached < extent.high {
+        return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
+    }
+    let mut positions = Vec::new();
+    for (topic, gathered) in found {
+        let Some(position) = gathered.position else { continue };
+        let source = TopicPartition::new(topic, partition);
+        check_group(&kafka.changelog_topic, &source, &position, &kafka.group_id)?;
+        positions.push((source, position));
+    }
+    Ok(positions)
+}
+
 /// What is asked about source topics.
 pub(super) struct Look<'a> {
     pub(super) log: &'a RebaseLog,

@@ -25,6 +25,8 @@ pub(super) fn execute(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit
         held.adopt_changelog(&config.kafka.changelog_topic).map_err(store::failed(config))?;
     }
     held.check_changelog(&owner).map_err(store::failed(config))?;
+    // Before anything is asked: a directory that was empty would be taken for a new store by then.
+    held.begin_detaching().map_err(store::failed(config))?;
     if let Some(cluster_id) = store::cluster_id(config).map_err(|error| exit::fail(Exit::Kafka, error))? {
         held.agree_cluster(&cluster_id).map_err(store::failed(config))?;
     }

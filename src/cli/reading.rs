@@ -29,6 +29,8 @@ pub(super) struct Reading {
     pub(super) bar: ProgressBar,
     /// Cancelled when the person ends it.
     pub(super) stop: CancellationToken,
+    /// Whether it was said that the changelog is of a time before.
+    told_of_the_past: bool,
 }
 
 /// Lets a tool work until it has ended or the person ends it.
@@ -43,7 +45,7 @@ pub(super) fn with(
         // Of unknown length until the first of it is read: of nothing, all is done.
         let bar = ProgressBar::no_length();
         bar.set_style(bar_style());
-        let mut reading = Reading { config, scan, bar, stop: stop.clone() };
+        let mut reading = Reading { config, scan, bar, stop: stop.clone(), told_of_the_past: false };
         let result = tokio::task::block_in_place(|| work(&mut reading, shell));
         reading.bar.finish_and_clear();
         match result {
@@ -92,6 +94,14 @@ impl Reading {
     /// How far a topic reaches, all of its partitions or one; `None` where it does not exist.
     pub(super) fn extents(&mut self, topic: &str, only: Option<i32>) -> anyhow::Result<Option<Vec<Span>>> {
         let Some(count) = self.scan.partitions(topic).map_err(kafka)? else { return Ok(None) };
+        let kafka_settings = &self.config.kafka;
+        if topic == kafka_settings.changelog_topic && !kafka_settings.exactly_once && !self.told_of_the_past {
+            self.told_of_the_past = true;
+            render::note(format!(
+                "note: kafka.exactly_once is false, and the changelog {topic} tells what was so before: what a worker has done \
+                 without transactions since is in its store alone"
+            ));
+        }
         let partitions: Vec<i32> = match only {
             None => (0..count).collect(),
             Some(partition) if partition < count => vec![partition],

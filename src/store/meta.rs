@@ -43,6 +43,9 @@ struct Stored {
     cluster_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     changelog: Option<String>,
+    /// A cache that is about to become the only copy, and has not got everything yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    detaching: bool,
     created_at: String,
     #[serde(default)]
     units: BTreeMap<AppId, TimeUnit>,
@@ -140,6 +143,13 @@ impl Meta {
     /// Makes the store a cache of this changelog, or of none.
     pub(super) fn set_changelog(&mut self, disk: &Disk, topic: Option<&str>) -> Result<(), PortError> {
         self.stored.changelog = topic.map(str::to_owned);
+        self.stored.detaching = false;
+        self.write(disk)
+    }
+
+    /// Nobody takes the store for the only copy before [`Self::set_changelog`].
+    pub(super) fn begin_detaching(&mut self, disk: &Disk) -> Result<(), PortError> {
+        self.stored.detaching = true;
         self.write(disk)
     }
 
@@ -162,10 +172,16 @@ impl Meta {
 
     /// Whether [`Self::agree_changelog`] would take it.
     pub(super) fn check_changelog(&self, path: &Path, owner: &Owner, used: bool) -> Result<(), PortError> {
+        let shown = path.display();
+        if self.stored.detaching && owner.changelog.is_none() {
+            return Err(PortError::Fatal(format!(
+                "`order-sync store detach` was begun on store directory {shown} and has not come to its end, so that it may lack \
+                 something of the changelog: run it again"
+            )));
+        }
         if !used || self.stored.changelog == owner.changelog {
             return Ok(());
         }
-        let shown = path.display();
         Err(PortError::Fatal(match (&self.stored.changelog, &owner.changelog) {
             (None, _) => format!(
                 "store directory {shown} was filled without transactions (kafka.exactly_once = false), and its states are \
@@ -241,6 +257,7 @@ impl Stored {
             group_id: owner.group_id.clone(),
             cluster_id: owner.cluster_id.clone(),
             changelog: owner.changelog.clone(),
+            detaching: false,
             created_at: format!("{created_at:.3}"),
             units: Units::new(),
         }

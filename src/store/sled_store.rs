@@ -14,7 +14,7 @@ use super::meta::{Meta, Owner};
 use super::owed_log::{self, OwedLog};
 use super::units::{self, Units};
 use crate::config;
-use crate::order::{AppId, Identity, OrderState, UpdateTime};
+use crate::order::{AppId, Identity, OrderState, TimeUnit, UpdateTime};
 use crate::record::{RecordOffset, TopicPartition};
 use crate::sync::changelog::LetterStatus;
 use crate::sync::command::CommandDone;
@@ -103,6 +103,24 @@ impl SledStore {
     pub fn adopt_changelog(&self, topic: &str) -> Result<(), PortError> {
         self.drop_checkpoints()?;
         lock(&self.shared.meta).set_changelog(&self.shared.disk, Some(topic))
+    }
+
+    /// The store is about to become the only copy of what its changelog has. Until it is, nobody takes it for one, also where it
+    /// has lost its positions.
+    pub fn begin_detaching(&self) -> Result<(), PortError> {
+        lock(&self.shared.meta).begin_detaching(&self.shared.disk)
+    }
+
+    /// Remembers which of these apps have stamps in milliseconds here: what is read from a changelog was agreed with no settings
+    /// of this store.
+    pub fn learn_milliseconds<'a>(&self, apps: impl Iterator<Item = &'a AppId>) -> Result<(), PortError> {
+        let mut units = lock(&self.shared.meta).units().clone();
+        for app_id in apps {
+            if self.has_milliseconds(app_id)? {
+                units.insert(app_id.clone(), TimeUnit::Milliseconds);
+            }
+        }
+        lock(&self.shared.meta).set_units(&self.shared.disk, units)
     }
 
     /// From now on the store is no cache, but the only copy of what it holds.

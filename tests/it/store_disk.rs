@@ -86,6 +86,19 @@ fn a_directory_serves_one_group_of_one_cluster() {
     assert_ne!(open(filled(1).path()).store_id(), id);
 }
 
+/// What is read from a changelog goes into an empty partition: without a position nothing else would tell.
+#[test]
+fn a_store_that_was_to_become_the_only_copy_is_none_before_it_has_everything() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let cache = Owner { changelog: Some("shop.changelog".to_owned()), ..owner() };
+    let open_as = |owner: &Owner| SledStore::open(&settings(folder.path()), owner).unwrap();
+    open_as(&cache).begin_detaching().unwrap();
+    refused(folder.path(), &owner(), "`order-sync store detach` was begun");
+    // A cache restores what it lacks.
+    open_as(&cache).become_only_copy().unwrap();
+    assert_eq!(open_as(&owner()).changelog(), None);
+}
+
 #[test]
 fn another_format_is_refused_with_words() {
     let folder = filled(3);

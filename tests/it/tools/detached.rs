@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::sandbox::SandboxHandle;
 
 use super::fixture::{World, event};
@@ -49,7 +50,9 @@ fn real_kafka_who_goes_back_to_a_store_alone_takes_the_stamps_that_commands_have
     let line = format!("{}/0: all that the changelog has; next offset 7, owed 0", world.topic);
     assert!(told.contains(&line) && told.contains("is the only copy now"), "{told}");
     world.check_refused(&["store", "detach", ALONE], 6, &["is the only copy already"]);
-    assert_eq!(world.run(&["dead-letters", "list", ALONE]).out(), letters);
+    let told = world.run(&["dead-letters", "list", ALONE]);
+    assert!(told.err.contains("tells what was so before"), "{told:?}");
+    assert_eq!(told.out(), letters);
 
     // The next event's own time lies before the stamp that the platform has.
     let mut next = event("G-1", 2, "redeemed");
@@ -66,6 +69,43 @@ fn real_kafka_who_goes_back_to_a_store_alone_takes_the_stamps_that_commands_have
     let forward = format!("--set=kafka.changelog_topic={}.forward", world.site.group());
     let told = world.run(&["store", "rebase", &forward]).out();
     assert!(told.contains("next offset 8"), "{told}");
+}
+
+/// One that was taken out of the settings may come back.
+#[test]
+fn real_kafka_a_store_alone_has_the_topics_that_are_not_in_the_settings_too() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let world = World::new(kafka, true);
+    let (other, order) = (kafka.topic("other", 1, &[]), "B-1");
+    let both = format!("--set=kafka.topics=[\"{}\",\"{other}\"]", world.topic);
+    let ends = |alone: &[&str]| {
+        let mut worker = world.site.spawn(&[&["--until-caught-up", &both], alone].concat());
+        eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+        assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", world.site.log());
+    };
+    let produce = |event: serde_json::Value| {
+        let producer = Producer::connect(&kafka.brokers).unwrap();
+        let value = event.to_string();
+        let (key, value) = (Some(order.as_bytes()), Some(value.as_bytes()));
+        producer.send(&other, Outgoing { partition: Some(0), key, value, ..Outgoing::default() }).unwrap();
+        producer.flush().unwrap();
+    };
+    produce(event(order, 0, "paid"));
+    ends(&[]);
+    world.run(&["orders", "resync", order, "--no-wait", &both]).out();
+    ends(&[]);
+    let held = world.held(order).unwrap();
+
+    fs::remove_dir_all(world.site.home().join("store")).unwrap();
+    let told = world.run(&["store", "detach", ALONE]).out();
+    assert!(told.contains(&format!("{other}/0: all that the changelog has; next offset 1, owed 0")), "{told}");
+    let mut next = event(order, 0, "redeemed");
+    next["event_id"] = "B-1-next".into();
+    next["occurred_at"] = (1_760_000_000_000_i64 + 1).into();
+    produce(next);
+    ends(&[ALONE]);
+    assert!(world.held(order).unwrap() > held, "{:?} {held}", world.held(order));
+    assert_eq!(world.sandbox().report().violations_total, 0);
 }
 
 #[test]
