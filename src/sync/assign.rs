@@ -154,7 +154,7 @@ impl Engine {
 
     /// Reading has started: for a partition without a position this is the first one.
     pub(super) fn started(&mut self, epoch: Epoch, source: &TopicPartition, at: NextOffset, end: NextOffset) {
-        let held = self.intake_is_full();
+        let held = self.holds_consumer();
         let running = |p: &&mut Partition| p.epoch == epoch && p.phase == Phase::Running;
         let Some(partition) = self.partition_of(source).filter(running) else { return };
         if partition.folded < at || partition.position.commit_number == 0 {

@@ -104,6 +104,7 @@ pub(super) struct Leaving {
 const CUTS_PER_BUFFER: usize = 4;
 
 /// The engine.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Engine {
     pub(super) rules: Rules,
     pub(super) answers: PushJudge,
@@ -134,6 +135,8 @@ pub struct Engine {
     pub(super) mode: Mode,
     /// Set once source records were removed unread: what is at hand is made durable, and then it ends.
     pub(super) gone: Option<Gone>,
+    /// What was handed over, or is about to be, may be nowhere else.
+    pub(super) pressed: bool,
     /// Partitions that left while it drained, with results that were not committed.
     pub(super) left_undrained: usize,
     pub(super) board: Arc<StatusBoard>,
@@ -186,6 +189,7 @@ impl Engine {
             ever_assigned: false,
             mode: Mode::Running,
             gone: None,
+            pressed: false,
             left_undrained: 0,
             board,
             next_status: Duration::ZERO,
@@ -218,6 +222,7 @@ impl Engine {
             Input::Commands(input) => self.commands(input),
             Input::Failed(error) => self.fail(error),
             Input::RecordsGone(words) => self.records_gone(words, now),
+            Input::RecordsPressed(pressed) => self.pressed = pressed,
             Input::Shutdown => self.shut_down(now),
         }
     }

@@ -31,9 +31,10 @@ impl Engine {
         if self.fold_queue.is_empty() || self.intake_is_full() || self.next_cut_is_full() || !self.is_running() {
             return false;
         }
-        let allowed = match self.gone {
-            Some(_) => FOLD_SLICE,
-            None => self.feed.allowance(self.ahead(), self.rules.max_in_flight, now.mono),
+        let allowed = if self.gone.is_some() || self.pressed {
+            FOLD_SLICE
+        } else {
+            self.feed.allowance(self.ahead(), self.rules.max_in_flight, now.mono)
         };
         let folded = self.fold_some(allowed, now);
         self.feed.spend(folded);
@@ -129,7 +130,12 @@ impl Engine {
     /// Whether nothing more may be folded: too much memory is not committed, or too much is owed. What may be gone from its
     /// topic is folded whatever is owed.
     pub(super) fn intake_is_full(&self) -> bool {
-        self.held_by_bytes || (self.held_by_owed && self.gone.is_none())
+        self.held_by_bytes || (self.held_by_owed && self.gone.is_none() && !self.pressed)
+    }
+
+    /// Whether the consumer is held back: it hands on what may be gone from its topic all the same.
+    pub(super) fn holds_consumer(&self) -> bool {
+        self.held_by_bytes || self.held_by_owed
     }
 
     /// Holds the consumer back while too much is buffered or owed, and lets it go on well below that.
@@ -137,10 +143,10 @@ impl Engine {
         let buffered = self.buffered_bytes();
         let (owed, max_owed) = self.owed_and_bound();
         let max_bytes = self.rules.max_buffered_bytes;
-        let was = self.intake_is_full();
+        let was = self.holds_consumer();
         hold(&mut self.held_by_bytes, IntakeLimit::Bytes, buffered, max_bytes, max_bytes / 2, &self.meters);
         hold(&mut self.held_by_owed, IntakeLimit::Owed, owed, max_owed, max_owed - max_owed.div_ceil(10), &self.meters);
-        let is = self.intake_is_full();
+        let is = self.holds_consumer();
         if was == is {
             return;
         }

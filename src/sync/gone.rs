@@ -18,18 +18,17 @@ pub(super) struct Gone {
 }
 
 impl Engine {
-    /// Ends the worker with these words once everything that it was handed is committed.
+    /// Ends the worker with these words once everything that it was handed is committed. Told again, there is more to say, and
+    /// more was handed over; the time stays as it was.
     pub(super) fn records_gone(&mut self, words: String, now: Now) {
         if !self.is_running() {
             return self.fail(PortError::Fatal(words));
         }
-        if self.gone.is_some() {
-            return;
-        }
         let last = |p: &Partition| p.inbox.back().map_or(p.folded, |record| record.offset.next().max(p.folded));
         let running = self.partitions.values().filter(|p| p.phase == Phase::Running);
         let until = running.map(|p| (p.id, last(p))).collect();
-        self.gone = Some(Gone { words, deadline: now.mono + self.rules.shutdown_timeout, until });
+        let deadline = self.gone.as_ref().map_or(now.mono + self.rules.shutdown_timeout, |gone| gone.deadline);
+        self.gone = Some(Gone { words, deadline, until });
     }
 
     pub(super) fn end_as_gone(&mut self, now: Now) {

@@ -32,11 +32,6 @@ impl IntakeBudget {
             .is_ok()
     }
 
-    /// Draws `bytes` whatever the limit: for records that are nowhere else any more.
-    pub fn draw(&self, bytes: usize) {
-        self.used.fetch_add(bytes, Ordering::AcqRel);
-    }
-
     /// Puts `bytes` back.
     pub fn refill(&self, bytes: usize) {
         let before = self.used.fetch_sub(bytes, Ordering::AcqRel);
@@ -62,8 +57,7 @@ mod tests {
         budget.refill(100);
         assert!(budget.try_draw(1_000), "a batch above the limit passes alone");
         assert!(!budget.try_draw(1));
-        budget.draw(1_000);
-        budget.refill(2_000);
+        budget.refill(1_000);
         assert_eq!(budget.used(), 0);
     }
 }

@@ -159,8 +159,7 @@ pub trait Intake: Send {
 pub trait Membership: Send {
     /// Nobody has polled for more than half the session: true from then on, until the doubt is taken up.
     fn is_in_doubt(&self) -> bool;
-    /// A commit begins that is to prove that we are a member. A silence from here on is another one: this commit proves nothing
-    /// against it.
+    /// A commit begins that is to prove that we are a member: of a silence from here on it proves nothing.
     fn take_up(&mut self);
 }
 
@@ -342,8 +341,10 @@ pub enum Input {
     Commands(CommandInput),
     /// An edge cannot go on; the worker stops with these words.
     Failed(PortError),
-    /// Source records were removed before they were read: what came is committed, then the worker stops with these words.
+    /// Source records were removed unread: what came is committed, then the worker stops with these words, or later ones.
     RecordsGone(String),
+    /// Whether some records may be in their topic no more: meanwhile all is folded, whatever is owed.
+    RecordsPressed(bool),
     /// Drain and stop.
     Shutdown,
 }

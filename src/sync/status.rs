@@ -109,7 +109,7 @@ impl Engine {
             uncommitted: self.partitions.keys().any(|id| !self.is_clean(*id)),
             buffered_bytes: self.buffered_bytes(),
             in_flight: self.flights.len(),
-            intake_held: self.intake_is_full(),
+            intake_held: self.holds_consumer(),
             commit_failing: self.cycle.is_failing(),
             commit_under_way: self.cycle.under_way_for(now),
             draining: !self.is_running(),

@@ -40,7 +40,12 @@ fn real_kafka_what_was_fetched_before_removed_records_is_handed_on_and_the_words
     for source in &sources {
         kafka.delete_records(&topic, source.partition, 20);
     }
+    eventually("the engine is told to make room", || engine.look(|seen| seen.pressed == [true]));
+    assert!(engine.failures().is_empty());
+    assert!(engine.budget.used() <= 1_000_000, "not beyond the room that there is");
+    engine.fold(true);
     eventually("a refusal", || !engine.failures().is_empty());
+    eventually("nothing presses any more", || engine.look(|seen| seen.pressed == [true, false]));
     let words = engine.failures().remove(0);
     for source in &sources {
         let read = engine.offsets(source).len();

@@ -6,16 +6,14 @@ use rdkafka::Offset;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::lookup;
 use super::partition::{Batch, Removed, Stage, Trouble};
-use super::start::{self, Refused};
+use super::start;
 use super::worker::{Ended, Round, Worker};
-use crate::config::StartFrom;
 use crate::kafka::client::ASK_TIMEOUT;
 use crate::kafka::failure::describe;
 use crate::kafka::status::Problem;
 use crate::record::{NextOffset, TopicPartition};
-use crate::sync::ports::{Input, StartAt};
+use crate::sync::ports::Input;
 
 impl Worker {
     /// At most one batch per partition. A partition that is paused is not asked: its records wait in librdkafka,
@@ -38,13 +36,13 @@ impl Worker {
             }
             let (batch, error) = match reading.held.take() {
                 Some(held) => (Some(held), None),
-                None if reading.removed == Removed::Unread => continue,
+                None if matches!(reading.removed, Removed::Refused | Removed::Unread) => continue,
                 None => reading.take(source, placing),
             };
             let handed = batch.map_or(Ok(Round::Idle), |batch| self.hand_on(batch))?;
             if let Some(error) = error {
                 match error {
-                    Trouble::Kafka(error) => self.partition_error(source, &error)?,
+                    Trouble::Kafka(error) => self.partition_error(source, &error),
                     Trouble::AnotherTopic { offset } => self.give_up(source, start::another(source, offset))?,
                 }
             }
@@ -70,10 +68,9 @@ impl Worker {
             reading.held = Some(batch);
             return Ok(Round::Idle);
         }
-        if reading.is_pressed() || reading.removed == Removed::Unread {
-            // It may be nowhere else, and there is no more of it than librdkafka had fetched.
-            self.budget.draw(batch.cost);
-        } else if !self.budget.try_draw(batch.cost) {
+        // Of one that is refused or unread this batch is all that it has.
+        let is_pressed = reading.is_pressed() || matches!(reading.removed, Removed::Refused | Removed::Unread);
+        if !self.budget.try_draw(batch.cost) {
             // One batch per partition is the most that is ever held.
             reading.held = Some(batch);
             return Ok(Round::Starved);
@@ -81,32 +78,28 @@ impl Worker {
         let Batch { epoch, source, records, .. } = batch;
         reading.handed = records.last().map_or(reading.handed, |last| last.offset.next());
         self.tell(Input::Records { epoch, source, records })?;
+        if is_pressed {
+            self.found.has_moved(Instant::now());
+        }
         Ok(Round::Moved)
     }
 
-    fn partition_error(&mut self, source: &TopicPartition, error: &KafkaError) -> Result<(), Ended> {
+    /// A refused position is asked about with all others that there are: [`Self::ask_refused`].
+    fn partition_error(&mut self, source: &TopicPartition, error: &KafkaError) {
         let code = error.rdkafka_error_code();
         if !matches!(code, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) {
             let words = format!("{source} cannot be read just now: {}", describe(error));
             self.status.raise(Problem::Partition(source.to_string()), words);
             self.watch.suspect();
-            return Ok(());
-        }
-        let Some(Stage::Reading(reading)) = self.partitions.get(source) else { return Ok(()) };
-        let next = reading.next;
-        let Ok(extents) = lookup::extents(&self.consumer, std::slice::from_ref(source), StartFrom::Earliest) else {
-            return self.go_back(source, next);
-        };
-        let Some(extent) = extents.get(source) else { return Ok(()) };
-        match start::decide(StartAt::Position(next), StartFrom::Earliest, *extent) {
-            Ok(next) => self.go_back(source, next),
-            Err(Refused::BelowStart) => self.found_unread(source, next, extent.low),
-            Err(Refused::BeyondEnd) => self.give_up(source, start::beyond(source, next, extent.high)),
+        } else if let Some(Stage::Reading(reading)) = self.partitions.get_mut(source) {
+            reading.removed = Removed::Refused;
         }
     }
 
-    /// The position is (or may be) good after all: librdkafka had stopped there, and starts again.
-    fn go_back(&mut self, source: &TopicPartition, next: NextOffset) -> Result<(), Ended> {
+    /// The position is good after all: librdkafka had stopped there, and starts again.
+    pub(super) fn go_back(&mut self, source: &TopicPartition, next: NextOffset) -> Result<(), Ended> {
+        let Some(Stage::Reading(reading)) = self.partitions.get_mut(source) else { return Ok(()) };
+        reading.removed = Removed::Nothing;
         tracing::warn!(%source, %next, "the brokers refused a position; asking again");
         match self.consumer.seek(&source.topic, source.partition, Offset::Offset(next.get()), ASK_TIMEOUT) {
             Ok(()) => Ok(()),

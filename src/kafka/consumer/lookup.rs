@@ -104,11 +104,25 @@ pub(in crate::kafka) fn extents<C: ConsumerContext>(
     sources: &[TopicPartition],
     from: StartFrom,
 ) -> KafkaResult<BTreeMap<TopicPartition, Extent>> {
+    extents_and(consumer, sources, from, || {})
+}
+
+/// As [`extents`], with something to be done between two questions.
+pub(super) fn extents_and<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    sources: &[TopicPartition],
+    from: StartFrom,
+    between: impl Fn(),
+) -> KafkaResult<BTreeMap<TopicPartition, Extent>> {
     // Low first: a partition only grows and shrinks forward, so `low <= high` holds whatever happens in between.
     let lows = ask(consumer, sources, Offset::Beginning)?;
+    between();
     let highs = ask(consumer, sources, Offset::End)?;
     let mut times = match from {
-        StartFrom::Time(ms) => ask(consumer, sources, Offset::Offset(ms.max(0)))?,
+        StartFrom::Time(ms) => {
+            between();
+            ask(consumer, sources, Offset::Offset(ms.max(0)))?
+        }
         StartFrom::Earliest | StartFrom::Latest => BTreeMap::new(),
     };
     let missing = || KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset);

@@ -55,6 +55,8 @@ pub(super) enum Removed {
     Nothing,
     /// Those below this offset: what was fetched of them is nowhere else.
     Below(i64),
+    /// The brokers refuse the position, and are asked why: nothing more is fetched.
+    Refused,
     /// There is nothing more to take before those that were never fetched.
     Unread,
 }
@@ -92,7 +94,7 @@ impl Reading {
         match self.removed {
             Removed::Nothing => false,
             Removed::Below(low) => self.handed.get() < low,
-            Removed::Unread => self.held.is_some(),
+            Removed::Refused | Removed::Unread => self.held.is_some(),
         }
     }
 

@@ -138,12 +138,12 @@ impl Worker {
             return Ok(());
         }
         // All at once; where that fails, a single one, so that one partition without a leader keeps no other waiting.
-        if let Ok(extents) = lookup::extents(&self.consumer, &told, self.start_from) {
+        if let Ok(extents) = lookup::extents_and(&self.consumer, &told, self.start_from, || self.serve_commits()) {
             return self.begin(extents);
         }
         let one = &told[self.turn % told.len()];
         self.turn = self.turn.wrapping_add(1);
-        match lookup::extents(&self.consumer, std::slice::from_ref(one), self.start_from) {
+        match lookup::extents_and(&self.consumer, std::slice::from_ref(one), self.start_from, || self.serve_commits()) {
             Ok(extents) => self.begin(extents),
             Err(error) if unusable(&error, self.start_from) => {
                 let one = one.clone();
@@ -220,7 +220,7 @@ impl Worker {
                 Err(refused) => {
                     let Some(next) = start.position() else { continue };
                     match refused {
-                        Refused::BelowStart => self.found_unread(&source, next, extent.low)?,
+                        Refused::BelowStart => self.found_unread(&source, next, extent.low),
                         Refused::BeyondEnd => {
                             self.give_up(&source, start::beyond(&source, next, extent.high))?;
                         }

@@ -117,12 +117,14 @@ impl Worker {
 
     fn round(&mut self) -> Result<Round, Ended> {
         self.serve_group()?;
-        self.shared.silence.heard();
-        self.serve_fence();
+        self.serve_commits();
         self.commit();
         self.watch_brokers()?;
         self.start_partitions()?;
         let round = self.hand_over()?;
+        self.ask_refused()?;
+        self.look_at_others();
+        self.tell_pressed()?;
         self.tell_unread()?;
         Ok(round)
     }
@@ -203,9 +205,14 @@ impl Worker {
             if longest.is_none() && self.shared.stopping() {
                 return Err(RecvTimeoutError::Disconnected);
             }
-            self.shared.silence.heard();
-            self.serve_fence();
+            self.serve_commits();
         }
+    }
+
+    /// What the commit thread needs of this one wherever it waits, for the engine or between two questions to the brokers.
+    pub(super) fn serve_commits(&self) {
+        self.shared.silence.heard();
+        self.serve_fence();
     }
 
     pub(super) fn tell(&self, input: Input) -> Result<(), Ended> {

@@ -65,6 +65,66 @@ fn what_is_at_hand_is_committed_before_the_worker_ends_over_removed_records() {
 }
 
 #[test]
+fn what_is_found_later_is_committed_and_named_too() {
+    let (mut world, [first, second]) = held();
+    world.handle(Input::RecordsGone("orders/0 has lost some".to_owned()));
+    for _ in 0..2 {
+        world.turn();
+        world.pass(S / 5);
+    }
+    assert!(world.ended.is_none(), "the commit is under way");
+    world.produce_in(SECOND, &second, &orders("later", 300));
+    world.handle(Input::RecordsGone("orders/0 and orders/1 have lost some".to_owned()));
+    for _ in 0..100 {
+        world.turn();
+        world.finish_commit();
+        world.pass(S / 20);
+    }
+    assert_eq!(words(&world), "orders/0 and orders/1 have lost some");
+    assert_eq!([&first, &second].map(|source| world.position_in_store(source)), [Some(400), Some(700)]);
+}
+
+#[test]
+fn what_is_found_later_does_not_put_off_the_end() {
+    let (mut world, _) = held();
+    let began = world.now.mono;
+    for more in 0..20 {
+        world.handle(Input::RecordsGone(format!("{more} have lost some")));
+        world.turn();
+        if world.ended.is_some() {
+            break;
+        }
+        world.pass(S);
+    }
+    assert_eq!(world.now.mono, began + 10 * S, "the time of a shutdown since the first");
+    assert!(words(&world).starts_with("10 have lost some. In 2 partitions"), "{}", words(&world));
+}
+
+#[test]
+fn what_may_be_gone_from_its_topic_is_folded_whatever_is_owed() {
+    let (mut world, [first, second]) = held();
+    let steps = |world: &mut World| {
+        for _ in 0..100 {
+            world.turn();
+            world.finish_commit();
+            world.pass(S / 20);
+        }
+        [&first, &second].map(|source| world.position_in_store(source))
+    };
+    world.handle(Input::RecordsPressed(true));
+    assert_eq!(steps(&mut world), [Some(400); 2]);
+    assert_eq!(world.budget.used(), 0, "and there is room for more");
+    assert_eq!(world.asked.lock().unwrap().paused.len(), 2, "what is not pressed goes on waiting");
+    world.handle(Input::RecordsPressed(false));
+    world.produce_in(SECOND, &second, &orders("later", 300));
+    assert_eq!(steps(&mut world), [Some(400); 2]);
+    world.handle(Input::RecordsPressed(true));
+    world.run(60 * S, &mut |_| ok());
+    assert_eq!(world.position_in_store(&second), Some(700));
+    assert!(world.asked.lock().unwrap().paused.is_empty(), "less is owed");
+}
+
+#[test]
 fn a_worker_that_cannot_commit_what_is_at_hand_ends_over_removed_records_in_time() {
     let (mut world, [first, _]) = held();
     world.handle(Input::RecordsGone("orders/0 has lost some".to_owned()));

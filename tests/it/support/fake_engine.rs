@@ -20,6 +20,7 @@ pub struct Seen {
     pub records: Vec<(Epoch, TopicPartition, Record)>,
     pub ends: BTreeMap<TopicPartition, NextOffset>,
     pub failed: Vec<PortError>,
+    pub pressed: Vec<bool>,
     pub holding: BTreeMap<TopicPartition, Epoch>,
     pub faults: Vec<String>,
 }
@@ -178,6 +179,7 @@ fn take(input: Input, seen: &mut Seen, positions: &mut BTreeMap<TopicPartition, 
         }
         Input::Failed(error) => seen.failed.push(error),
         Input::RecordsGone(words) => seen.failed.push(PortError::Fatal(words)),
+        Input::RecordsPressed(pressed) => seen.pressed.push(pressed),
         other @ (Input::Attempted { .. }
         | Input::TokenFetched { .. }
         | Input::TokenRefused { .. }
