@@ -12,7 +12,9 @@ use crate::sync::ports::PortError;
 pub(super) fn execute(config: &Config, skip: Skip, shell: &mut Shell) -> anyhow::Result<Exit> {
     let mut tell = |told| {
         let line = match told {
-            Told::Lost(lost) => lost_text(&lost),
+            Told::Lost(lost) => {
+                format!("{} (markers of transactions and aborted records count among them)", lost_text(&lost))
+            }
             Told::Moved(lost) => format!("{}: goes on at offset {}", lost.source, lost.to),
         };
         shell.out.line(line).map_err(|error| PortError::Fatal(error.to_string()))

@@ -209,9 +209,9 @@ fn words(unread: &[Unread]) -> String {
         more => format!("; and so of {more} more partitions"),
     };
     format!(
-        "{lost}{more}. Raise the topic's retention, and have the merchant send the orders of that time again, each with its whole \
-         document. To go on behind the gap with the states and stamps that there are, stop every worker and run `order-sync \
-         store skip-lost` (--dry-run says what is lost)"
+        "{lost}{more} (markers of transactions and aborted records count among them). Raise the topic's retention, and have the \
+         merchant send the orders of that time again, each with its whole document. To go on behind the gap with the states and \
+         stamps that there are, stop every worker and run `order-sync store skip-lost` (--dry-run says what is lost)"
     )
 }
 
@@ -227,7 +227,7 @@ mod tests {
             low: 20,
         };
         let one = words(&[unread(3)]);
-        assert!(one.contains("orders/3") && one.contains("13 offsets that were never read, 7 to 19."), "{one}");
+        assert!(one.contains("orders/3") && one.contains("13 offsets that were never read, 7 to 19 (markers"), "{one}");
         assert!(one.contains("store skip-lost"), "{one}");
         let many = words(&(0..12).map(unread).collect::<Vec<_>>());
         assert!(many.contains("orders/9") && !many.contains("orders/10") && many.contains("2 more"), "{many}");
