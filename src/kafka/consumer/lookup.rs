@@ -15,8 +15,9 @@ use crate::record::{NextOffset, TopicPartition};
 /// How long a group's coordinator that is not ready is asked again: of a new cluster the first question after a group's
 /// offsets makes the topic in which they lie.
 const COORDINATOR_PATIENCE: Duration = Duration::from_secs(5);
-/// How long the leader of a partition that denies it is asked again.
-const LEADER_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the leader of a partition that denies it is asked again: a commit waits for the consumer's thread for twice as long at
+/// most, and that one asks, too.
+const LEADER_PATIENCE: Duration = Duration::from_secs(1);
 /// The pause before either is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
