@@ -67,13 +67,13 @@ fn found(
     width: i32,
     kafka: &config::Kafka,
     counts: &BTreeMap<String, Option<i32>>,
-) -> Result<Vec<(TopicPartition, Position)>, PortError> {
-    let mut found = Vec::new();
+) -> Result<BTreeMap<TopicPartition, Position>, PortError> {
+    let mut found = BTreeMap::new();
     for partition in 0..width {
         found.extend(rebase_look::all_there(changelog, kafka, partition)?);
     }
     for source in rebase_look::partitions(counts) {
-        let position = found.iter().find(|(there, _)| *there == source).map(|(_, position)| position);
+        let position = found.get(&source);
         let (group, next) = (changelog.committed(&source)?, position.map(|position| position.next));
         if group.is_some() && group != next {
             return Err(PortError::Fatal(difference(&kafka.changelog_topic, &source, group, next)));

@@ -45,19 +45,14 @@ pub(super) fn there(
     kafka: &config::Kafka,
     source: &TopicPartition,
 ) -> Result<Option<Position>, PortError> {
-    let extent = changelog.extent(source.partition)?;
     let key = ChangelogKey::Position.encode(&source.topic);
     let mut found = Gathered::default();
-    let mut visit = |record: &ChangelogRecord| {
+    read_whole(changelog, source.partition, &mut |record| {
         if record.key == key {
             found.take(&source.topic, record).map_err(|error| PortError::Fatal(error.to_string()))?;
         }
         Ok(())
-    };
-    let reached = changelog.read_through(source.partition, extent.low, &mut visit)?;
-    if reached < extent.high {
-        return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
-    }
+    })?;
     if let Some(position) = &found.position {
         check_group(&kafka.changelog_topic, source, position, &kafka.group_id)?;
     }
@@ -70,21 +65,15 @@ pub(super) fn all_there(
     kafka: &config::Kafka,
     partition: i32,
 ) -> Result<Vec<(TopicPartition, Position)>, PortError> {
-    let extent = changelog.extent(partition)?;
     let mut found: BTreeMap<Box<str>, Gathered> = BTreeMap::new();
-    let unreadable = |error: &dyn std::fmt::Display| PortError::Fatal(error.to_string());
-    let mut visit = |record: &ChangelogRecord| {
-        let topic = ChangelogKey::topic_of(&record.key).map_err(|error| unreadable(&error))?;
+    read_whole(changelog, partition, &mut |record| {
+        let topic = ChangelogKey::topic_of(&record.key).map_err(|error| PortError::Fatal(error.to_string()))?;
         if record.key == ChangelogKey::Position.encode(&topic) {
             let of_topic = found.entry(topic.clone()).or_default();
-            of_topic.take(&topic, record).map_err(|error| unreadable(&error))?;
+            of_topic.take(&topic, record).map_err(|error| PortError::Fatal(error.to_string()))?;
         }
         Ok(())
-    };
-    let reached = changelog.read_through(partition, extent.low, &mut visit)?;
-    if reached < extent.high {
-        return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
-    }
+    })?;
     let mut positions = Vec::new();
     for (topic, gathered) in found {
         let Some(position) = gathered.position else { continue };
@@ -93,6 +82,19 @@ pub(super) fn all_there(
         positions.push((source, position));
     }
     Ok(positions)
+}
+
+/// Visits everything that a partition of the changelog holds; an error while a transaction may still change that.
+fn read_whole(
+    changelog: &mut Changelog,
+    partition: i32,
+    visit: &mut dyn FnMut(&ChangelogRecord) -> Result<(), PortError>,
+) -> Result<(), PortError> {
+    let extent = changelog.extent(partition)?;
+    if changelog.read_through(partition, extent.low, visit)? < extent.high {
+        return Err(PortError::Passing("a transaction on the changelog is still open; try again in 10 s".to_owned()));
+    }
+    Ok(())
 }
 
 /// What is asked about source topics.

@@ -5,8 +5,8 @@ use super::shell::Shell;
 use super::store;
 use crate::app::detach::{self, Taken};
 use crate::config::Config;
-use crate::store::SledStore;
-use crate::sync::ports::{By, PortError};
+use crate::store::{Owner, SledStore};
+use crate::sync::ports::PortError;
 
 /// Runs `order-sync store detach`.
 pub(super) fn execute(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {
@@ -15,7 +15,7 @@ pub(super) fn execute(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit
         return Err(usage("with kafka.exactly_once the store is a cache, and stays one; set it to false first"));
     }
     // A cache until it has everything.
-    let owner = store::cache_owner(config);
+    let owner = Owner { changelog: Some(config.kafka.changelog_topic.clone()), ..store::owner(config) };
     let held = SledStore::open_as_is(&config.store, &owner).map_err(store::failed(config))?;
     if held.changelog().is_none() {
         if held.has_positions().map_err(store::failed(config))? {
@@ -34,12 +34,7 @@ pub(super) fn execute(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit
         let line = format!("{source}: all that the changelog has; next offset {next}, owed {owed}");
         shell.out.line(line).map_err(|error| PortError::Fatal(error.to_string()))
     });
-    result.map_err(|error| match error {
-        PortError::Refused(By::Store | By::StoreInUse, _) | PortError::Damaged(_) => exit::fail(Exit::Store, error),
-        error @ (PortError::Passing(_) | PortError::Fatal(_) | PortError::Refused(By::Kafka, _)) => {
-            exit::fail(Exit::Kafka, error)
-        }
-    })?;
+    result.map_err(store::failed_either)?;
     shell.out.line(format!("{} is the only copy now: keep it", config.store.path.display()))?;
     Ok(Exit::Done)
 }

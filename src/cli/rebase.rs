@@ -7,7 +7,7 @@ use super::store;
 use crate::app::rebase::{self, Behind, Told};
 use crate::config::Config;
 use crate::store::SledStore;
-use crate::sync::ports::{By, PortError};
+use crate::sync::ports::PortError;
 
 /// Runs `order-sync store rebase`.
 pub(super) fn execute(config: &Config, behind: Behind, shell: &mut Shell) -> anyhow::Result<Exit> {
@@ -22,12 +22,7 @@ pub(super) fn execute(config: &Config, behind: Behind, shell: &mut Shell) -> any
     let result = rebase::rebase(config, &held, behind, &mut |told| {
         shell.out.line(line(told)).map_err(|error| PortError::Fatal(error.to_string()))
     });
-    let left = result.map_err(|error| match error {
-        PortError::Refused(By::Store | By::StoreInUse, _) | PortError::Damaged(_) => exit::fail(Exit::Store, error),
-        error @ (PortError::Passing(_) | PortError::Fatal(_) | PortError::Refused(By::Kafka, _)) => {
-            exit::fail(Exit::Kafka, error)
-        }
-    })?;
+    let left = result.map_err(store::failed_either)?;
     shell.out.line(format!("the store is a cache of {} now", config.kafka.changelog_topic))?;
     if left > 0 {
         let words = format!(

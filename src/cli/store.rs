@@ -18,7 +18,7 @@ use crate::kafka::topics::Topics;
 use crate::record::NextOffset;
 use crate::store::{self, Owner, SledStore};
 use crate::sync::log_ports::CacheStore as _;
-use crate::sync::ports::{PortError, StateReader as _};
+use crate::sync::ports::{By, PortError, StateReader as _};
 
 /// Options of `order-sync store`.
 #[derive(Debug, clap::Args)]
@@ -201,11 +201,6 @@ pub(super) fn owner(config: &Config) -> Owner {
     Owner { group_id: config.kafka.group_id.clone(), cluster_id: None, changelog, now_ms: wall_ms() }
 }
 
-/// The same of a store that is a cache, whatever the settings say.
-pub(super) fn cache_owner(config: &Config) -> Owner {
-    Owner { changelog: Some(config.kafka.changelog_topic.clone()), ..owner(config) }
-}
-
 /// The cluster that the settings lead to; an error while no broker answers.
 pub(super) fn cluster_id(config: &Config) -> Result<Option<String>, PortError> {
     let known = Topics::connect(&config.kafka).and_then(|topics| topics.known_cluster_id(&config.kafka));
@@ -227,6 +222,16 @@ pub(super) fn check_home(config: &Config, cluster_id: Option<&str>) -> anyhow::R
 /// Gives errors of the store their code, and the words that these settings ask for.
 pub(super) fn failed(config: &Config) -> impl Fn(PortError) -> anyhow::Error {
     |error| exit::fail(Exit::Store, damage::advised(error, config))
+}
+
+/// Gives errors of what works on store and Kafka both the code of the one whose they are.
+pub(super) fn failed_either(error: PortError) -> anyhow::Error {
+    match error {
+        PortError::Refused(By::Store | By::StoreInUse, _) | PortError::Damaged(_) => exit::fail(Exit::Store, error),
+        error @ (PortError::Passing(_) | PortError::Fatal(_) | PortError::Refused(By::Kafka, _)) => {
+            exit::fail(Exit::Kafka, error)
+        }
+    }
 }
 
 fn check(config: &Config, shell: &mut Shell) -> anyhow::Result<Exit> {

@@ -162,11 +162,9 @@ impl Engine {
     /// that run may come to owe more than its share. Else each start in an outage would go beyond `max_owed` by
     /// what it takes in before it knows.
     fn owed_and_bound(&self) -> (usize, usize) {
-        // What a suspended or paused app owes counts against disk alone: it must not stand in the way of the others.
-        let suspended: Vec<bool> = self.desks.iter().map(|desk| desk.circuit.cause().is_some()).collect();
         let (mut owed, mut most_of_one, mut restoring) = (0, 0, false);
         for partition in self.partitions.values() {
-            let of_one = self.owed_of(partition, &suspended);
+            let of_one = self.owed_of(partition);
             owed += of_one;
             most_of_one = most_of_one.max(of_one);
             restoring |= partition.phase == Phase::Restoring;
@@ -175,19 +173,17 @@ impl Engine {
         if restoring && owed < self.rules.max_owed { (most_of_one, of_one) } else { (owed, self.rules.max_owed) }
     }
 
-    /// What a partition owes, committed or not, of apps that are neither suspended nor paused.
-    fn owed_of(&self, partition: &Partition, suspended: &[bool]) -> usize {
-        let apps = self.desks.iter().enumerate();
-        let rests: Vec<(usize, &AppId)> = apps
-            .filter(|(app, desk)| suspended[*app] || partition.commanded.paused.contains(&desk.app_id))
-            .map(|(app, desk)| (app, &desk.app_id))
-            .collect();
-        let committed = partition.owed.iter().filter(|(app, _)| !rests.iter().any(|(rests, _)| rests == *app));
+    /// What a partition owes, committed or not. What a suspended or paused app owes counts against disk alone: it must not stand
+    /// in the way of the others.
+    fn owed_of(&self, partition: &Partition) -> usize {
+        let rests = |desk: &Desk| desk.circuit.cause().is_some() || partition.commanded.paused.contains(&desk.app_id);
+        let resting: Vec<&AppId> = self.desks.iter().filter(|desk| rests(desk)).map(|desk| &desk.app_id).collect();
+        let committed = partition.owed.iter().filter(|(app, _)| !resting.contains(&&self.desks[**app].app_id));
         let folded = |layer: &Layer| {
-            if rests.is_empty() {
+            if resting.is_empty() {
                 return layer.owed().len();
             }
-            layer.owed().iter().filter(|(key, _)| !rests.iter().any(|(_, id)| **id == key.identity.app_id)).count()
+            layer.owed().iter().filter(|(key, _)| !resting.contains(&&key.identity.app_id)).count()
         };
         committed.map(|(_, owed)| owed).sum::<usize>() + partition.overlay.layers().map(folded).sum::<usize>()
     }

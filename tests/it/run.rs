@@ -105,6 +105,20 @@ impl Site {
         Running(command.spawn().unwrap())
     }
 
+    /// Runs a worker until it ends by itself; its exit code.
+    pub fn run(&self, args: &[&str]) -> Option<i32> {
+        let mut worker = self.spawn(args);
+        eventually("the worker ends", || worker.try_wait().unwrap().is_some());
+        worker.wait().unwrap().code()
+    }
+
+    /// Exit code and output of a tool.
+    pub fn tool(&self, words: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_order-sync"));
+        let output = command.args(words).arg("--config").arg(self.config_file()).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    }
+
     /// The admin address as a URL.
     pub fn admin(&self) -> String {
         format!("http://{}", self.admin)

@@ -1,6 +1,5 @@
 //! A topic of which too few replicas are in sync takes no record: what a worker and the tools say of that.
 
-use std::process::Command;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -10,13 +9,6 @@ use crate::kafka_nodes::{AWAY, ONE_AWAY};
 use crate::run::{Site, produce, sandbox, terminate};
 use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
-
-/// Exit code and output of a tool.
-fn tool(site: &Site, words: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_order-sync"));
-    let output = command.args(words).arg("--config").arg(site.config_file()).output().unwrap();
-    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
-}
 
 #[test]
 fn real_kafka_commits_that_too_few_replicas_take_fail_with_the_reason_and_are_made_when_they_are_back() {
@@ -37,13 +29,13 @@ fn real_kafka_commits_that_too_few_replicas_take_fail_with_the_reason_and_are_ma
     let mut worker = site.spawn(&[]);
     let applied = || sandbox.report().applied;
     eventually("the first pushes", || applied() == first);
-    let (code, said) = tool(&site, &["topics", "check"]);
+    let (code, said) = site.tool(&["topics", "check"]);
     assert_eq!(code, Some(0), "{said}");
 
     kafka.node("stop-node", AWAY);
     let short = "partition 0 has fewer than min.insync.replicas=2 replicas in sync";
-    eventually("a fault", || tool(&site, &["topics", "check"]).1.contains(short));
-    for (code, said) in [tool(&site, &["topics", "check"]), tool(&site, &["check"])] {
+    eventually("a fault", || site.tool(&["topics", "check"]).1.contains(short));
+    for (code, said) in [site.tool(&["topics", "check"]), site.tool(&["check"])] {
         let is_told = said.contains(&changelog) && said.contains(short) && said.contains("bring back broker 3");
         assert!(code == Some(7) && is_told, "{code:?} {said}");
     }
@@ -61,8 +53,6 @@ fn real_kafka_commits_that_too_few_replicas_take_fail_with_the_reason_and_are_ma
     kafka.node("restart-node", AWAY);
     eventually("further pushes", || applied() > first);
     assert_eq!(terminate(&mut worker), Some(0), "{}", site.log());
-    let mut worker = site.spawn(&["--until-caught-up"]);
-    eventually("the worker has caught up", || worker.try_wait().unwrap().is_some());
-    assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", site.log());
+    assert_eq!(site.run(&["--until-caught-up"]), Some(0), "{}", site.log());
     assert_eq!(sandbox.report().violations_total, 0);
 }

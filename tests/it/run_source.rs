@@ -32,9 +32,7 @@ fn world(kafka: &RealKafka, lines: &str) -> World {
 
 impl World {
     fn ends_with(&self, code: i32) {
-        let mut worker = self.site.spawn(&["--until-caught-up"]);
-        eventually("the worker ends", || worker.try_wait().unwrap().is_some());
-        assert_eq!(worker.wait().unwrap().code(), Some(code), "{}", self.site.log());
+        assert_eq!(self.site.run(&["--until-caught-up"]), Some(code), "{}", self.site.log());
         let report = self.sandbox.report();
         assert_eq!((report.received, report.violations_total), (self.pushes, 0), "{}", self.site.log());
     }
@@ -82,9 +80,7 @@ fn real_kafka_a_source_topic_that_has_grown_is_refused_at_the_start() {
 
 /// Exit code and words of `order-sync store`.
 fn store(site: &Site, command: &str) -> (Option<i32>, String) {
-    let mut store = Command::new(env!("CARGO_BIN_EXE_order-sync"));
-    let output = store.args(["store", command, "--config"]).arg(site.config_file()).output().unwrap();
-    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    site.tool(&["store", command])
 }
 
 /// The offsets are gone, and the store: the positions in the changelog have noted the count, and are asked before a partition

@@ -21,16 +21,12 @@ const AT_ONCE: usize = 4;
 
 /// Exit code and output of `order-sync topics`.
 fn topics(site: &Site, words: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_order-sync"));
-    let output = command.arg("topics").args(words).arg("--config").arg(site.config_file()).output().unwrap();
-    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    site.tool(&[&["topics"], words].concat())
 }
 
 /// Runs a worker until it ends; its exit code.
 fn run(site: &Site) -> Option<i32> {
-    let mut worker = site.spawn(&["--until-caught-up"]);
-    eventually("the worker ends", || worker.try_wait().unwrap().is_some());
-    worker.wait().unwrap().code()
+    site.run(&["--until-caught-up"])
 }
 
 /// Runs all cases, some at a time: most of their time they wait for brokers.

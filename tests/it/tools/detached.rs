@@ -2,21 +2,12 @@
 
 use std::fs;
 
-use order_sync::kafka::producer::{Outgoing, Producer};
 use order_sync::sandbox::SandboxHandle;
 
 use super::fixture::{World, event};
-use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
 
 const ALONE: &str = "--set=kafka.exactly_once=false";
-
-/// Runs a worker without transactions until it has caught up; its exit code.
-fn alone(world: &World) -> Option<i32> {
-    let mut worker = world.site.spawn(&["--until-caught-up", ALONE]);
-    eventually("the worker ends", || worker.try_wait().unwrap().is_some());
-    worker.wait().unwrap().code()
-}
 
 /// Every stamp that the platform was given of an order, in the sequence in which they came.
 fn stamps(sandbox: &SandboxHandle, order: &str) -> Vec<i64> {
@@ -34,7 +25,7 @@ fn real_kafka_who_goes_back_to_a_store_alone_takes_the_stamps_that_commands_have
     }
     let (held, letters) = (world.held("G-1").unwrap(), world.run(&["dead-letters", "list"]).out());
     // A worker without transactions does not take a cache for the only copy.
-    assert_eq!(alone(&world), Some(6), "{}", world.site.log());
+    assert_eq!(world.site.run(&["--until-caught-up", ALONE]), Some(6), "{}", world.site.log());
     assert!(world.site.log().contains("order-sync store detach"), "{}", world.site.log());
     world.check_refused(&["store", "detach"], 2, &["set it to false first"]);
 
@@ -59,7 +50,7 @@ fn real_kafka_who_goes_back_to_a_store_alone_takes_the_stamps_that_commands_have
     next["event_id"] = "G-1-next".into();
     next["occurred_at"] = (1_760_000_000_000_i64 + 2 * 60_000 + 1).into();
     world.send(kafka, &[("G-1", next)]);
-    assert_eq!(alone(&world), Some(0), "{}", world.site.log());
+    world.catch_up_with(&[ALONE]);
     assert!(world.held("G-1").unwrap() > held, "{:?} {held}", world.held("G-1"));
     let given = stamps(world.sandbox(), "G-1");
     assert!(given.windows(2).all(|pair| pair[0] < pair[1]), "{given:?}");
@@ -78,22 +69,10 @@ fn real_kafka_a_store_alone_has_the_topics_that_are_not_in_the_settings_too() {
     let world = World::new(kafka, true);
     let (other, order) = (kafka.topic("other", 1, &[]), "B-1");
     let both = format!("--set=kafka.topics=[\"{}\",\"{other}\"]", world.topic);
-    let ends = |alone: &[&str]| {
-        let mut worker = world.site.spawn(&[&["--until-caught-up", &both], alone].concat());
-        eventually("the worker ends", || worker.try_wait().unwrap().is_some());
-        assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", world.site.log());
-    };
-    let produce = |event: serde_json::Value| {
-        let producer = Producer::connect(&kafka.brokers).unwrap();
-        let value = event.to_string();
-        let (key, value) = (Some(order.as_bytes()), Some(value.as_bytes()));
-        producer.send(&other, Outgoing { partition: Some(0), key, value, ..Outgoing::default() }).unwrap();
-        producer.flush().unwrap();
-    };
-    produce(event(order, 0, "paid"));
-    ends(&[]);
+    World::send_to(kafka, &other, &[(order, event(order, 0, "paid"))]);
+    world.catch_up_with(&[&both]);
     world.run(&["orders", "resync", order, "--no-wait", &both]).out();
-    ends(&[]);
+    world.catch_up_with(&[&both]);
     let held = world.held(order).unwrap();
 
     fs::remove_dir_all(world.site.home().join("store")).unwrap();
@@ -102,8 +81,8 @@ fn real_kafka_a_store_alone_has_the_topics_that_are_not_in_the_settings_too() {
     let mut next = event(order, 0, "redeemed");
     next["event_id"] = "B-1-next".into();
     next["occurred_at"] = (1_760_000_000_000_i64 + 1).into();
-    produce(next);
-    ends(&[ALONE]);
+    World::send_to(kafka, &other, &[(order, next)]);
+    world.catch_up_with(&[&both, ALONE]);
     assert!(world.held(order).unwrap() > held, "{:?} {held}", world.held(order));
     assert_eq!(world.sandbox().report().violations_total, 0);
 }

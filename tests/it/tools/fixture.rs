@@ -10,7 +10,6 @@ use order_sync::sandbox::{
 use serde_json::json;
 
 use crate::run::Site;
-use crate::support::kafka::eventually;
 use crate::support::real_kafka::RealKafka;
 
 /// Stands in every good event.
@@ -117,12 +116,17 @@ impl World {
 
     /// Further events come.
     pub fn send(&self, kafka: &RealKafka, events: &[(&str, serde_json::Value)]) {
+        Self::send_to(kafka, &self.topic, events);
+    }
+
+    /// The same of another topic.
+    pub fn send_to(kafka: &RealKafka, topic: &str, events: &[(&str, serde_json::Value)]) {
         let producer = Producer::connect(&kafka.brokers).unwrap();
         for (order, event) in events {
             let value = event.to_string();
             let (key, value) = (Some(order.as_bytes()), Some(value.as_bytes()));
             let outgoing = Outgoing { partition: Some(0), key, value, ..Outgoing::default() };
-            producer.send(&self.topic, outgoing).unwrap();
+            producer.send(topic, outgoing).unwrap();
         }
         producer.flush().unwrap();
     }
@@ -135,9 +139,12 @@ impl World {
 
     /// Runs a worker until it has caught up.
     pub fn catch_up(&self) {
-        let mut worker = self.site.spawn(&["--until-caught-up"]);
-        eventually("the worker has caught up", || worker.try_wait().unwrap().is_some());
-        assert_eq!(worker.wait().unwrap().code(), Some(0), "{}", self.site.log());
+        self.catch_up_with(&[]);
+    }
+
+    /// The same with further words.
+    pub fn catch_up_with(&self, args: &[&str]) {
+        assert_eq!(self.site.run(&[&["--until-caught-up"], args].concat()), Some(0), "{}", self.site.log());
     }
 
     /// Runs a command of the binary with the world's settings.
