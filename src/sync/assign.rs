@@ -189,6 +189,21 @@ impl Engine {
         }
     }
 
+    /// Nothing is left to read before `next`. The position goes there with the next commit, as retention may take what stands
+    /// between, and a position before the topic's beginning means lost records to whoever starts from it.
+    pub(super) fn passed(&mut self, epoch: Epoch, source: &TopicPartition, next: NextOffset) {
+        let running = self.is_running();
+        let Some(partition) = self.partition_of(source).filter(|p| p.epoch == epoch && p.phase == Phase::Running)
+        else {
+            return;
+        };
+        // What waits to be folded lies before `next`; it is said again when that is done.
+        if running && partition.inbox.is_empty() && partition.folded < next {
+            partition.folded = next;
+            partition.overlay.advance(next);
+        }
+    }
+
     /// The group takes partitions back.
     pub(super) fn revoked(&mut self, sources: &[TopicPartition], lost: bool, reply: SyncSender<()>, now: Now) {
         let ids: Vec<PartitionId> = sources.iter().filter_map(|source| self.by_source.get(source).copied()).collect();

@@ -206,6 +206,7 @@ impl Engine {
             Input::Started { epoch, source, at, high_watermark } => self.started(epoch, &source, at, high_watermark),
             Input::Revoked { partitions, lost, reply } => self.revoked(&partitions, lost, reply, now),
             Input::Records { epoch, source, records } => self.records(epoch, &source, records),
+            Input::Passed { epoch, source, next } => self.passed(epoch, &source, next),
             Input::HighWatermark { source, high_watermark } => self.high_watermark(&source, high_watermark),
             Input::Attempted { ticket, token, exchange, latency } => {
                 self.attempted(ticket, token, &exchange, latency, now);

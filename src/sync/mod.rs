@@ -28,6 +28,7 @@ pub mod folding;
 pub mod followers;
 pub mod give_up;
 mod gone;
+mod input;
 pub mod intake;
 pub mod judging;
 pub mod lane;

@@ -284,6 +284,12 @@ fn real_kafka_a_trailing_marker_is_no_record() {
     assert!(!reader.is_at_end(&source, NextOffset::new(2)).unwrap());
     assert_eq!(reader.read(&source, RecordOffset::new(4)).unwrap(), None, "aborted");
     engine.look(|seen| assert!(seen.started[0].2.get() >= 7, "the end counts markers"));
+    eventually("the engine is told that nothing is left", || engine.next(&source) == Some(7));
+    producer.begin().unwrap();
+    write(&producer, &topic, 0, 5..6);
+    producer.commit().unwrap();
+    eventually("the next one", || engine.count() == 4);
+    assert_eq!(engine.offsets(&source), [0, 1, 2, 7]);
     consumer.stop();
     engine.check();
 }

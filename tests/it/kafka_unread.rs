@@ -58,3 +58,30 @@ fn real_kafka_what_was_fetched_before_removed_records_is_handed_on_and_the_words
     engine.check();
     assert_eq!(engine.failures().len(), 1);
 }
+
+#[test]
+fn real_kafka_a_marker_that_is_removed_while_its_partition_is_held_back_is_no_lost_record() {
+    let Some(kafka) = RealKafka::shared() else { return };
+    let topic = kafka.topic("held-marker", 1, &[("retention.ms", "-1")]);
+    let source = at(&topic, 0);
+    let id = RealKafka::name("held-marker");
+    let producer = Producer::with(&kafka.brokers, &[("transactional.id", &id)]).unwrap();
+    producer.begin().unwrap();
+    producer.send(&topic, Outgoing { partition: Some(0), value: Some(b"1"), ..Outgoing::default() }).unwrap();
+    let engine = FakeEngine::start(1_000_000);
+    let config = settings(&kafka.brokers, &RealKafka::name("held-marker"), &[&topic]);
+    let consumer = Consumer::start(&config, engine.inbox(), Arc::clone(&engine.budget)).unwrap();
+    eventually("the partition is read", || engine.look(|seen| seen.started.len() == 1));
+    // Held back before the record and its marker can be taken: both are removed unread.
+    consumer.intake().pause(std::slice::from_ref(&source));
+    producer.commit().unwrap();
+    let committed = Instant::now();
+    eventually("both are fetched", || committed.elapsed() > Duration::from_secs(2));
+    kafka.delete_records(&topic, 0, 2);
+    eventually("it goes on behind the marker", || engine.next(&source) == Some(2));
+    assert_eq!(engine.offsets(&source), [0]);
+    eventually("nothing presses", || engine.look(|seen| seen.pressed.last() != Some(&true)));
+    consumer.stop();
+    engine.check();
+    assert!(engine.failures().is_empty(), "{:?}", engine.failures());
+}

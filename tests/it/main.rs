@@ -45,6 +45,7 @@ mod run_disk;
 mod run_given_back;
 mod run_letters;
 mod run_lost;
+mod run_marked;
 mod run_refused;
 mod run_replicas;
 mod run_retention;

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use order_sync::record::NextOffset;
 use order_sync::store::MemoryStore;
 use order_sync::sync::IntakeBudget;
 use order_sync::sync::cache::Cache;
@@ -208,11 +209,14 @@ impl Life {
     /// Records come in, as far as they are produced and wanted.
     pub(crate) fn read(&mut self, produced: &[usize]) {
         self.ends = produced.iter().map(|end| i64::try_from(*end).unwrap()).collect();
-        let mut batches = Vec::new();
+        let mut told = Vec::new();
         {
             let mut kafka = self.wire.kafka();
             let asked = self.asked.lock().unwrap();
             for (partition, reading) in &mut self.reading {
+                let (epoch, source) = (reading.epoch, source(*partition));
+                // There may be markers behind the last record: said at any time, it is true of what was handed over.
+                told.push(Input::Passed { epoch, source: source.clone(), next: NextOffset::new(reading.next) });
                 let end = i64::try_from(produced[*partition]).unwrap();
                 if reading.next >= end || asked.paused.contains(partition) {
                     continue;
@@ -223,12 +227,12 @@ impl Life {
                     (reading.next..until).map(|n| record(n, &log.events[usize::try_from(n).unwrap()])).collect();
                 if self.budget.try_draw(records.iter().map(IntakeBudget::cost).sum()) {
                     reading.next = until;
-                    batches.push((reading.epoch, source(*partition), records));
+                    told.push(Input::Records { epoch, source, records });
                 }
             }
         }
-        for (epoch, source, records) in batches {
-            self.tell(Input::Records { epoch, source, records });
+        for input in told {
+            self.tell(input);
         }
     }
 
@@ -333,12 +337,8 @@ impl Life {
     /// How it stands, for people.
     pub(crate) fn words(&self) -> String {
         let (view, reading) = (self.wire.view(), self.reading.keys().collect::<Vec<_>>());
-        let status = format!("{:?} {:?}", self.resume_at, self.wake);
-        format!(
-            "worker {} reads {reading:?}, {status}, gives back {:?}, {view:?}",
-            self.worker,
-            self.revoking.is_some()
-        )
+        let (status, gives) = (format!("{:?} {:?}", self.resume_at, self.wake), self.revoking.is_some());
+        format!("worker {} reads {reading:?}, {status}, gives back {gives:?}, {view:?}", self.worker)
     }
 
     /// A clean stop: what is gathered is written.

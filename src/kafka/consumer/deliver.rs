@@ -76,6 +76,7 @@ impl Worker {
             return Ok(Round::Starved);
         }
         let Batch { epoch, source, records, .. } = batch;
+        reading.has_passed = false;
         reading.handed = records.last().map_or(reading.handed, |last| last.offset.next());
         self.tell(Input::Records { epoch, source, records })?;
         if is_pressed {

@@ -10,6 +10,7 @@ mod handle;
 mod keying;
 pub(super) mod lookup;
 mod partition;
+mod passing;
 mod shared;
 mod silence;
 pub(in crate::kafka) mod start;

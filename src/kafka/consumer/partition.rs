@@ -39,8 +39,10 @@ pub(super) struct Reading {
     pub(super) epoch: Epoch,
     pub(super) next: NextOffset,
     pub(super) queue: PartitionQueue<GroupContext>,
-    /// Where the engine goes on: what it was handed lies before.
+    /// Where the engine goes on: what it was handed lies before, and what it was told of that nobody reads.
     pub(super) handed: NextOffset,
+    /// Whether offsets that nobody reads stand behind the last record.
+    pub(super) has_passed: bool,
     /// The record behind which it goes on, until that has been seen: it is not handed over.
     pub(super) proof: Option<LastRecord>,
     /// A batch that the budget had no room for, or that waits for an answer.

@@ -251,9 +251,16 @@ impl Worker {
             };
             let shared = Arc::clone(&self.shared);
             queue.set_nonempty_callback(move || shared.bell.ring());
-            let removed = Removed::Nothing;
-            let reading =
-                Reading { epoch: *epoch, next: *next, queue, proof: *proof, handed: *next, held: None, removed };
+            let reading = Reading {
+                epoch: *epoch,
+                next: *next,
+                queue,
+                proof: *proof,
+                handed: *next,
+                has_passed: false,
+                held: None,
+                removed: Removed::Nothing,
+            };
             let from = Offset::Offset(reading.from());
             if let Err(error) = added.add_partition_offset(&source.topic, source.partition, from) {
                 tracing::error!(%source, %error, "could not name a position");

@@ -168,6 +168,7 @@ impl Worker {
         }
         self.watch_growth()?;
         self.look_for_removed(&self.held_back());
+        self.pass_unread_by_anyone()?;
         match lookup::ends(&self.consumer, &sources) {
             Ok(ends) => {
                 for (source, high_watermark) in ends {

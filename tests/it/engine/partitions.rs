@@ -276,3 +276,28 @@ fn where_a_partition_was_begun_is_noted_with_its_first_commit() {
     let begun = world.store.0.lock().unwrap()[&source].position.as_ref().unwrap().begun;
     assert_eq!(begun, Some(NextOffset::new(0)));
 }
+
+#[test]
+fn a_position_goes_behind_what_nobody_reads_once_all_before_it_is_folded() {
+    let (mut world, source) = World::with_partition(&Scene::default());
+    let epoch = Epoch(1);
+    let passed = |epoch, next| Input::Passed { epoch, source: source.clone(), next: NextOffset::new(next) };
+    let events: Vec<_> = (0..3).map(|n| event("tt1", &format!("O{n}"), 1)).collect();
+    world.produce_in(epoch, &source, &events);
+    // Not yet: the three are at hand and not folded.
+    world.handle(passed(epoch, 5));
+    world.run(S, &mut |_| ok());
+    assert_eq!(world.position_in_store(&source), Some(3));
+    assert_eq!(world.sent.len(), 3);
+    world.handle(passed(Epoch(7), 9));
+    world.handle(passed(epoch, 5));
+    // What was said before counts for nothing, and it goes back for nothing.
+    world.handle(passed(epoch, 4));
+    world.run(S, &mut |_| ok());
+    assert_eq!(world.position_in_store(&source), Some(5));
+    world.goes_on_at(&source, 5);
+    world.produce_in(epoch, &source, &[event("tt1", "O9", 1)]);
+    world.run(S, &mut |_| ok());
+    assert_eq!(world.position_in_store(&source), Some(6));
+    assert_eq!(world.sent.len(), 4);
+}

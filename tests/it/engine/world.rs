@@ -150,6 +150,11 @@ impl World {
         self.produce_in(Epoch(self.epoch), source, values);
     }
 
+    /// The offset of the next record that is produced.
+    pub fn goes_on_at(&mut self, source: &TopicPartition, next: i64) {
+        self.next_offset.insert(source.clone(), next);
+    }
+
     /// The same, of an assignment that need not be the latest.
     pub fn produce_in(&mut self, epoch: Epoch, source: &TopicPartition, values: &[String]) {
         let next = self.next_offset.get_mut(source).unwrap();

@@ -73,6 +73,11 @@ impl FakeEngine {
         self.positions.lock().unwrap().insert(source, next);
     }
 
+    /// Where a partition goes on.
+    pub fn next(&self, source: &TopicPartition) -> Option<i64> {
+        self.positions.lock().unwrap().get(source).copied()
+    }
+
     /// While false, what is received is kept and its budget is not put back.
     pub fn fold(&self, folding: bool) {
         self.folding.store(folding, Ordering::SeqCst);
@@ -173,6 +178,12 @@ fn take(input: Input, seen: &mut Seen, positions: &mut BTreeMap<TopicPartition, 
                 positions.insert(source.clone(), record.offset.next().get());
                 seen.records.push((epoch, source.clone(), record));
             }
+        }
+        Input::Passed { epoch, source, next } => {
+            if seen.holding.get(&source) != Some(&epoch) {
+                seen.faults.push(format!("{source}: {epoch:?} has passed {next} while holding {:?}", seen.holding));
+            }
+            positions.insert(source, next.get());
         }
         Input::HighWatermark { source, high_watermark } => {
             seen.ends.insert(source, high_watermark);
