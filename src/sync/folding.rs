@@ -7,7 +7,6 @@ use super::desk::Desk;
 use super::engine::Engine;
 use super::intake::IntakeBudget;
 use super::last_record::LastRecord;
-use super::overlay::Layer;
 use super::partition::{Partition, PartitionId, Phase};
 use super::ports::PortError;
 use super::rules::{FOLD_SLICE, Now};
@@ -179,13 +178,8 @@ impl Engine {
         let rests = |desk: &Desk| desk.circuit.cause().is_some() || partition.commanded.paused.contains(&desk.app_id);
         let resting: Vec<&AppId> = self.desks.iter().filter(|desk| rests(desk)).map(|desk| &desk.app_id).collect();
         let committed = partition.owed.iter().filter(|(app, _)| !resting.contains(&&self.desks[**app].app_id));
-        let folded = |layer: &Layer| {
-            if resting.is_empty() {
-                return layer.owed().len();
-            }
-            layer.owed().iter().filter(|(key, _)| !resting.contains(&&key.identity.app_id)).count()
-        };
-        committed.map(|(_, owed)| owed).sum::<usize>() + partition.overlay.layers().map(folded).sum::<usize>()
+        let folded = partition.overlay.layers().map(|layer| layer.owed_beside(&resting));
+        committed.map(|(_, owed)| owed).sum::<usize>() + folded.sum::<usize>()
     }
 
     /// Whether the next cut is as large as it should be, and has to wait for the one under way or for a way to the brokers

@@ -18,6 +18,7 @@ pub mod commit;
 pub mod cut_size;
 pub mod cycle;
 pub mod dead_letter;
+pub mod debts;
 pub mod deliver;
 pub mod desk;
 pub mod doubt;

@@ -12,41 +12,25 @@ use super::acceptance::Acceptance;
 use super::changelog::LetterStatus;
 use super::command::CommandDone;
 use super::dead_letter::DeadLetter;
+use super::debts::{Debts, Settled};
 use super::last_record::LastRecord;
 use super::owed::{Owed, OwedKey};
 use super::statuses::{OpenLetters, STATUS_BYTES, Statuses};
-use crate::order::{Identity, OrderState, UpdateTime};
+use crate::order::{AppId, Identity, OrderState, UpdateTime};
 use crate::record::{NextOffset, RecordOffset};
 
 /// Rough cost of a state beside its document: struct, ids, map entry.
 const STATE_OVERHEAD: usize = 400;
 /// Rough cost of a debt beside its request.
 const OWED_OVERHEAD: usize = 150;
-/// Rough cost of a settled key, with how it was settled.
-const SETTLED_OVERHEAD: usize = 150;
 /// Rough cost of an order that leaves.
 const REMOVED_OVERHEAD: usize = 150;
-
-/// A debt that is settled.
-#[derive(Clone, Debug)]
-pub struct Settled {
-    /// Which one.
-    pub key: OwedKey,
-    /// How it was accepted; `None` where a dead letter settles it.
-    pub acceptance: Option<Acceptance>,
-}
-
-impl Settled {
-    fn bytes(&self) -> usize {
-        SETTLED_OVERHEAD + self.acceptance.as_ref().map_or(0, Acceptance::heap_bytes)
-    }
-}
 
 /// The changes between two cuts.
 #[derive(Clone, Debug, Default)]
 pub struct Layer {
     states: HashMap<Identity, Arc<OrderState>, RandomState>,
-    owed: Vec<(OwedKey, Owed)>,
+    owed: Debts,
     settled: Vec<Settled>,
     letters: Vec<DeadLetter>,
     statuses: Statuses,
@@ -79,7 +63,12 @@ impl Layer {
 
     /// The new debts, in fold order.
     pub fn owed(&self) -> &[(OwedKey, Owed)] {
-        &self.owed
+        self.owed.all()
+    }
+
+    /// How many of them are of other apps than these.
+    pub fn owed_beside(&self, apps: &[&AppId]) -> usize {
+        self.owed.beside(apps)
     }
 
     /// The settled debts.
@@ -155,7 +144,7 @@ impl Layer {
         for (identity, state) in newer.states {
             self.put_state(identity, state);
         }
-        self.bytes += newer.owed.iter().map(|(_, o)| o.request.len() + OWED_OVERHEAD).sum::<usize>();
+        self.bytes += newer.owed.all().iter().map(|(_, o)| o.request.len() + OWED_OVERHEAD).sum::<usize>();
         self.owed.extend(newer.owed);
         self.bytes += newer.settled.iter().map(Settled::bytes).sum::<usize>();
         self.settled.extend(newer.settled);
@@ -203,7 +192,7 @@ impl Overlay {
     /// Adds a debt.
     pub fn owe(&mut self, key: OwedKey, owed: Owed) {
         self.pending.bytes += owed.request.len() + OWED_OVERHEAD;
-        self.pending.owed.push((key, owed));
+        self.pending.owed.push(key, owed);
     }
 
     /// Settles a debt that was committed: it was accepted, or becomes a dead letter.

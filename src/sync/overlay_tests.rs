@@ -4,7 +4,7 @@ use super::*;
 use crate::order::{AppId, Digest, EventTime, OrderType, Status, UpdateTime};
 
 fn identity(order: u8) -> Identity {
-    Identity::new(AppId::new("tt1"), format!("O{order}"))
+    Identity::new(AppId::new(["tt1", "tt2", "tt3"][usize::from(order % 3)]), format!("O{order}"))
 }
 
 fn state(stamp: i64) -> Arc<OrderState> {
@@ -111,6 +111,13 @@ proptest! {
                 let seen = overlay.state(&identity(order)).map(|s| s.update_time.0)
                     .or_else(|| model.stored.get(&identity(order)).copied());
                 prop_assert_eq!(seen, model.truth.get(&identity(order)).copied());
+            }
+            for layer in overlay.layers() {
+                let (first, second) = (identity(0).app_id, identity(1).app_id);
+                for apps in [&[][..], &[&first], &[&second, &first]] {
+                    let others = layer.owed().iter().filter(|(key, _)| !apps.contains(&&key.identity.app_id));
+                    prop_assert_eq!(layer.owed_beside(apps), others.count());
+                }
             }
         }
         overlay.aborted();
