@@ -141,7 +141,8 @@ impl Worker {
         let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
         tracing::error!(topic, partition, offset, "a record came beside its queue; the partition starts again");
         let source = TopicPartition::new(topic, partition);
-        if let Some(Stage::Reading(reading)) = self.partitions.get(&source) {
+        if let Some(Stage::Reading(reading)) = self.partitions.get_mut(&source) {
+            reading.is_sent_back = true;
             let back = Offset::Offset(reading.next.get());
             if let Err(error) = self.consumer.seek(topic, partition, back, Duration::from_secs(1)) {
                 tracing::error!(%source, %error, "could not go back");

@@ -43,6 +43,8 @@ pub(super) struct Reading {
     pub(super) handed: NextOffset,
     /// Whether offsets that nobody reads stand behind the last record.
     pub(super) has_passed: bool,
+    /// Whether it was sent back and has taken nothing since: the client's position may be that of a record beyond.
+    pub(super) is_sent_back: bool,
     /// The record behind which it goes on, until that has been seen: it is not handed over.
     pub(super) proof: Option<LastRecord>,
     /// A batch that the budget had no room for, or that waits for an answer.
@@ -114,6 +116,7 @@ impl Reading {
                 }
                 Some(Ok(message)) => {
                     let record = convert::record(&message);
+                    self.is_sent_back = false;
                     if let Some(last) = self.proof.take()
                         && last.is_contradicted_by(&record)
                     {

@@ -22,7 +22,7 @@ impl Worker {
             let Offset::Offset(next) = at.offset() else { continue };
             let source = TopicPartition::new(at.topic(), at.partition());
             let Some(Stage::Reading(reading)) = self.partitions.get_mut(&source) else { continue };
-            if reading.held.is_some() {
+            if reading.held.is_some() || reading.is_sent_back {
                 continue;
             }
             let next = NextOffset::new(next);

@@ -258,6 +258,7 @@ impl Worker {
                 proof: *proof,
                 handed: *next,
                 has_passed: false,
+                is_sent_back: false,
                 held: None,
                 removed: Removed::Nothing,
             };
