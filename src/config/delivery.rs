@@ -45,7 +45,7 @@ pub(super) const SECTION: Section = Section {
             kind: Kind::Number(1, 1_000_000_000),
             absent: Absent::Default("1000000"),
             doc: "Deliveries owed before reading from Kafka pauses. They lie on disk, about the size of a request each. Until \
-                  all partitions of a worker are restored, it pauses where one owes its share of them.",
+                  all partitions of a worker are restored, one that owes its share of them is held back alone.",
         },
         Key {
             name: "max_buffered_bytes",

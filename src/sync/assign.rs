@@ -70,6 +70,8 @@ impl Engine {
                 newest: None,
                 swept: None,
                 held: false,
+                over_share: false,
+                paused: false,
                 end_at_start: None,
                 high_watermark: None,
                 end_probe: EndProbe::Idle,
@@ -166,7 +168,9 @@ impl Engine {
         }
         partition.end_at_start = Some(end);
         partition.high_watermark = Some(end);
-        if held {
+        // What was said of it before it was read may be forgotten.
+        partition.paused = held || partition.over_share;
+        if partition.paused {
             self.ports.intake.pause(std::slice::from_ref(source));
         }
     }

@@ -27,7 +27,7 @@ pub(super) enum Folding<T> {
 impl Engine {
     /// Folds up to [`FOLD_SLICE`] records, partitions in turn. True where more waits and may be folded at once.
     pub(super) fn fold_slice(&mut self, now: Now) -> bool {
-        if self.fold_queue.is_empty() || self.intake_is_full() || self.next_cut_is_full() || !self.is_running() {
+        if self.nothing_to_fold() || self.intake_is_full() || self.next_cut_is_full() || !self.is_running() {
             return false;
         }
         let allowed = if self.gone.is_some() || self.pressed {
@@ -37,12 +37,12 @@ impl Engine {
         };
         let folded = self.fold_some(allowed, now);
         self.feed.spend(folded);
-        folded == FOLD_SLICE && !self.fold_queue.is_empty()
+        folded == FOLD_SLICE && !self.nothing_to_fold()
     }
 
     /// When folding wants another look: where what waits may not be folded just yet.
     pub(super) fn fold_look(&self, now: Now) -> Option<Duration> {
-        let waits = !self.fold_queue.is_empty() && !self.intake_is_full() && self.is_running();
+        let waits = !self.nothing_to_fold() && !self.intake_is_full() && self.is_running();
         waits.then(|| self.feed.look(now.mono))
     }
 
@@ -57,7 +57,7 @@ impl Engine {
     fn fold_some(&mut self, most: usize, now: Now) -> usize {
         let mut left = most;
         while left > 0 {
-            let Some(id) = self.fold_queue.pop_front() else { return most - left };
+            let Some(id) = self.take_next() else { return most - left };
             let Some(record) = self.partitions.get_mut(&id).and_then(|p| p.inbox.pop_front()) else { continue };
             let cost = IntakeBudget::cost(&record);
             let more = left > 1 && self.partitions.get(&id).is_some_and(|p| !p.inbox.is_empty());
@@ -140,36 +140,61 @@ impl Engine {
     /// Holds the consumer back while too much is buffered or owed, and lets it go on well below that.
     pub(super) fn hold_intake(&mut self) {
         let buffered = self.buffered_bytes();
-        let (owed, max_owed) = self.owed_and_bound();
-        let max_bytes = self.rules.max_buffered_bytes;
-        let was = self.holds_consumer();
+        let owed = self.partitions.values().map(|partition| self.owed_of(partition)).sum();
+        let restoring = self.partitions.values().any(|partition| partition.phase == Phase::Restoring);
+        let (max_owed, max_bytes) = (self.rules.max_owed, self.rules.max_buffered_bytes);
         hold(&mut self.held_by_bytes, IntakeLimit::Bytes, buffered, max_bytes, max_bytes / 2, &self.meters);
-        hold(&mut self.held_by_owed, IntakeLimit::Owed, owed, max_owed, max_owed - max_owed.div_ceil(10), &self.meters);
-        let is = self.holds_consumer();
-        if was == is {
-            return;
+        hold(&mut self.held_by_owed, IntakeLimit::Owed, owed, max_owed, well_below(max_owed), &self.meters);
+        self.hold_to_shares(restoring && !self.held_by_owed);
+        let all = self.holds_consumer();
+        let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        for partition in self.partitions.values_mut() {
+            let holds = all || partition.over_share;
+            if std::mem::replace(&mut partition.paused, holds) != holds {
+                if holds { &mut pause } else { &mut resume }.push(partition.source.clone());
+            }
         }
-        let sources: Vec<_> = self.by_source.keys().cloned().collect();
-        if is {
-            self.ports.intake.pause(&sources);
-        } else {
-            self.ports.intake.resume(&sources);
+        if !pause.is_empty() {
+            self.ports.intake.pause(&pause);
+        }
+        if !resume.is_empty() {
+            self.ports.intake.resume(&resume);
         }
     }
 
-    /// What is owed and where intake pauses. What a partition owes is known when it is restored: until all are, none of those
-    /// that run may come to owe more than its share. Else each start in an outage would go beyond `max_owed` by
-    /// what it takes in before it knows.
-    fn owed_and_bound(&self) -> (usize, usize) {
-        let (mut owed, mut most_of_one, mut restoring) = (0, 0, false);
-        for partition in self.partitions.values() {
-            let of_one = self.owed_of(partition);
-            owed += of_one;
-            most_of_one = most_of_one.max(of_one);
-            restoring |= partition.phase == Phase::Restoring;
+    /// What a partition owes is known when it is restored: until all are, none of those that run may come to owe more than its
+    /// share. Else each start in an outage would go beyond `max_owed` by what it takes in before it knows. One that owes its
+    /// share holds no other back.
+    fn hold_to_shares(&mut self, restoring: bool) {
+        let share = (self.rules.max_owed / self.partitions.len().max(1)).max(1);
+        let change = |(id, partition): (&PartitionId, &Partition)| {
+            let bound = if partition.over_share { well_below(share) + 1 } else { share };
+            let owed = if restoring { self.owed_of(partition) } else { 0 };
+            ((owed >= bound) != partition.over_share).then_some((*id, owed))
+        };
+        let changed: Vec<(PartitionId, usize)> = self.partitions.iter().filter_map(change).collect();
+        for (id, owed) in changed {
+            if let Some(partition) = self.partitions.get_mut(&id) {
+                partition.over_share = !partition.over_share;
+                event::ShareOwed { source: &partition.source, owed, share, holds: partition.over_share }.emit();
+            }
         }
-        let of_one = (self.rules.max_owed / self.partitions.len().max(1)).max(1);
-        if restoring && owed < self.rules.max_owed { (most_of_one, of_one) } else { (owed, self.rules.max_owed) }
+    }
+
+    /// Whether a partition's records may be folded: it owes no more than it may, or they may be gone from its topic.
+    fn may_fold(&self, id: PartitionId) -> bool {
+        let is_over = self.partitions.get(&id).is_some_and(|partition| partition.over_share);
+        !is_over || self.gone.is_some() || self.pressed
+    }
+
+    fn nothing_to_fold(&self) -> bool {
+        !self.fold_queue.iter().any(|id| self.may_fold(*id))
+    }
+
+    /// The next partition to fold records of.
+    fn take_next(&mut self) -> Option<PartitionId> {
+        let place = self.fold_queue.iter().position(|id| self.may_fold(*id))?;
+        self.fold_queue.remove(place)
     }
 
     /// What a partition owes, committed or not. What a suspended or paused app owes counts against disk alone: it must not stand
@@ -194,6 +219,11 @@ impl Engine {
     pub(super) fn buffered_bytes(&self) -> usize {
         self.partitions.values().map(|p| p.overlay.bytes()).sum()
     }
+}
+
+/// Where intake goes on that was held back at `max`.
+fn well_below(max: usize) -> usize {
+    max - max.div_ceil(10)
 }
 
 /// Holds at `max` and lets go below `low`, saying so on each change.

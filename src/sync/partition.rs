@@ -49,6 +49,10 @@ pub struct Partition {
     pub swept: Option<Duration>,
     /// Whether its next record waits for the commit under way, as orders leave with it.
     pub held: bool,
+    /// Whether it owes as much as its share, while others are restored.
+    pub over_share: bool,
+    /// Whether the consumer has been told to hold it back.
+    pub paused: bool,
     /// What operators have made of it.
     pub commanded: Commanded,
     /// The broker's end when reading started; `None` until then.

@@ -109,7 +109,7 @@ impl Engine {
             uncommitted: self.partitions.keys().any(|id| !self.is_clean(*id)),
             buffered_bytes: self.buffered_bytes(),
             in_flight: self.flights.len(),
-            intake_held: self.holds_consumer(),
+            intake_held: self.holds_consumer() || self.partitions.values().any(|partition| partition.over_share),
             commit_failing: self.cycle.is_failing(),
             commit_under_way: self.cycle.under_way_for(now),
             draining: !self.is_running(),

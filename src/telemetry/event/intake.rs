@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use crate::record::TopicPartition;
 use crate::telemetry::meters::{IntakeLimit, Meters};
 
 /// Intake is held back.
@@ -37,6 +38,31 @@ impl IntakeResumed {
     pub fn emit(self, meters: &Meters) {
         meters.intake_resumed(self.limit);
         info!(reason = self.limit.as_str(), "intake goes on");
+    }
+}
+
+/// A partition owes as much as its share, while others are still being restored, or does not any more.
+#[derive(Debug)]
+pub struct ShareOwed<'a> {
+    /// The partition.
+    pub source: &'a TopicPartition,
+    /// Deliveries that it owes.
+    pub owed: usize,
+    /// Its share of `delivery.max_owed`.
+    pub share: usize,
+    /// Whether it is held back from now on.
+    pub holds: bool,
+}
+
+impl ShareOwed<'_> {
+    /// Says so.
+    pub fn emit(self) {
+        let Self { source, owed, share, holds } = self;
+        if holds {
+            info!(%source, owed, share, "the partition owes its share; it is held back until the others are restored");
+        } else {
+            info!(%source, owed, share, "the partition is held back by its share no more");
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub use delivery::{
     AppSuspended, CircuitClosed, CircuitHalfOpened, CircuitOpened, DeadLettered, RejectStorm, TokenAway, TokenFetched,
     TokenRefused,
 };
-pub use intake::{CommitFailed, IntakePaused, IntakeResumed};
+pub use intake::{CommitFailed, IntakePaused, IntakeResumed, ShareOwed};
 pub use partition::{
     OwedByUnknownApp, OwedOfUnreadTopic, PartitionAssigned, PartitionRevoked, RetentionPass, StoreKnowsNothing,
     UnitChanged,

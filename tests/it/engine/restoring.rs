@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use order_sync::record::{NextOffset, TopicPartition};
 use order_sync::sync::engine::Ended;
-use order_sync::sync::ports::{Epoch, Input, PortError, StartAt};
+use order_sync::sync::ports::{AttemptStart, Epoch, Input, PortError, StartAt};
 
 use super::fakes::FakeStore;
 use super::world::{Scene, Truth, World, answer, event, ok};
@@ -263,4 +263,60 @@ fn restarts_in_an_outage_do_not_add_up_beyond_what_may_be_owed() {
         // Each may come to its share, and a slice more.
         assert!((1000..=1000 + 5 * 64).contains(&owed), "{owed} are owed after start {start}");
     }
+}
+
+#[test]
+fn who_owes_its_share_while_others_are_restored_holds_no_other_back() {
+    let scene = Scene { truth: Truth::Changelog, max_owed: 400, apps: vec!["tt1", "tt2"], ..Scene::default() };
+    let mut world = World::new(&scene, FakeStore::default());
+    let sources: Vec<_> = (0..4).map(|n| TopicPartition::new("orders", n)).collect();
+    for source in &sources {
+        world.assign(source, 10_000);
+    }
+    for (epoch, source) in (1..).zip(&sources[..2]) {
+        restored(&mut world, epoch, source, Ok(()));
+        world.read_on(epoch, source, 0);
+    }
+    let of = |app: &str, prefix: &str, count: i64| {
+        (0..count).map(|n| event(app, &format!("{prefix}{n}"), 1)).collect::<Vec<_>>()
+    };
+    let mut platform = |attempt: &AttemptStart| {
+        if attempt.app_id.as_str() == "tt1" { answer(500, "") } else { ok() }
+    };
+    // The share of each is 100, and a slice is folded at once.
+    world.produce_in(Epoch(1), &sources[0], &of("tt1", "A", 900));
+    world.run(S, &mut platform);
+    assert_eq!(world.position_in_store(&sources[0]), Some(128));
+    assert_eq!(world.asked.lock().unwrap().paused, [sources[0].clone()].into());
+    assert!(world.status().intake_held, "what waits there is not stuck");
+    world.produce_in(Epoch(2), &sources[1], &of("tt2", "B", 300));
+    world.run(5 * S, &mut platform);
+    assert_eq!((world.position_in_store(&sources[0]), world.position_in_store(&sources[1])), (Some(128), Some(300)));
+    assert_eq!(world.sent.iter().filter(|(app_id, _)| app_id.as_str() == "tt2").count(), 300);
+    restored(&mut world, 3, &sources[2], Ok(()));
+    world.run(S, &mut platform);
+    assert_eq!(world.position_in_store(&sources[0]), Some(128), "the last one is not there yet");
+    restored(&mut world, 4, &sources[3], Ok(()));
+    // All is known: what counts is what all of them owe.
+    world.run(S, &mut platform);
+    assert_eq!(world.position_in_store(&sources[0]), Some(448));
+    assert_eq!(world.asked.lock().unwrap().paused.len(), 4);
+}
+
+#[test]
+fn what_may_be_gone_is_folded_beyond_its_partitions_share() {
+    let scene = Scene { truth: Truth::Changelog, max_owed: 200, ..Scene::default() };
+    let mut world = World::new(&scene, FakeStore::default());
+    let (first, second) = (TopicPartition::new("orders", 0), TopicPartition::new("orders", 1));
+    world.assign(&first, 10_000);
+    world.assign(&second, 10_000);
+    restored(&mut world, 1, &first, Ok(()));
+    world.read_on(1, &first, 0);
+    let events: Vec<_> = (0..150).map(|n| event("tt1", &format!("O{n}"), 1)).collect();
+    world.produce_in(Epoch(1), &first, &events);
+    world.run(S, &mut |_| answer(500, ""));
+    assert_eq!(world.position_in_store(&first), Some(128), "its share, and what is left of a slice");
+    world.handle(Input::RecordsPressed(true));
+    world.run(S, &mut |_| answer(500, ""));
+    assert_eq!(world.position_in_store(&first), Some(150));
 }
