@@ -109,7 +109,8 @@ pub fn rebase(
     rebase_look::refuse_members(&log, kafka, &counts)?;
     // The store is what a missing one is made from.
     super::topics::ensure_rebasable(&topics, kafka)?;
-    let look = Look { log: &log, records: SourceTopics::connect(kafka)?, counts };
+    let look =
+        Look { log: &log, records: SourceTopics::connect(kafka)?, topics: Topics::connect(kafka)?, kafka, counts };
     let (changelog, former) = (Changelog::connect(kafka)?, Former::of(store, config, &topics)?);
     let mut planner = Planner { kafka, store, behind, look, changelog, former };
     let (mut tasks, mut left) = (Vec::new(), 0);

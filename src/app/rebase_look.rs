@@ -7,6 +7,8 @@ use crate::config;
 use crate::kafka::changelog::Changelog;
 use crate::kafka::rebase::RebaseLog;
 use crate::kafka::source::SourceTopics;
+use crate::kafka::topic_settings::SourceLooked;
+use crate::kafka::topics::Topics;
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::sync::changelog::{ChangelogKey, ChangelogRecord, Gathered};
 use crate::sync::log_ports::ChangelogSource as _;
@@ -101,6 +103,8 @@ fn read_whole(
 pub(super) struct Look<'a> {
     pub(super) log: &'a RebaseLog,
     pub(super) records: SourceTopics,
+    pub(super) topics: Topics,
+    pub(super) kafka: &'a config::Kafka,
     /// How many partitions each has now.
     pub(super) counts: BTreeMap<String, Option<i32>>,
 }
@@ -123,8 +127,21 @@ impl Look<'_> {
             return Ok(Some(low));
         }
         let Some(last) = position.last else { return Ok(None) };
-        let found = self.records.read(source, RecordOffset::new(last.offset))?;
-        Ok(found.is_some_and(|record| last.is_contradicted_by(&record)).then_some(low))
+        // Between the last record and the position there was none.
+        let one_more = |records: &mut SourceTopics| {
+            let behind = NextOffset::new(last.offset + 1);
+            Ok::<_, PortError>(behind < position.next && records.has_record(source, behind, position.next)?)
+        };
+        let is_another = match self.records.read(source, RecordOffset::new(last.offset))? {
+            Some(record) => last.is_contradicted_by(&record) || one_more(&mut self.records)?,
+            // Retention or compaction may have taken it; else a marker of a transaction stands there.
+            None => last.offset >= low.get() && !self.is_compacted(&source.topic)?,
+        };
+        Ok(is_another.then_some(low))
+    }
+
+    fn is_compacted(&self, topic: &str) -> Result<bool, PortError> {
+        Ok(matches!(self.topics.look_at_source(self.kafka, topic)?, SourceLooked::Warned(_)))
     }
 
     /// What retention has taken between a position and the oldest record that is there.

@@ -89,6 +89,14 @@ impl SourceTopics {
         Err(PortError::Passing(format!("{}: {words}", doing())))
     }
 
+    /// Whether a record stands at `from` or behind it, and before `to`.
+    pub fn has_record(&mut self, source: &TopicPartition, from: NextOffset, to: NextOffset) -> Result<bool, PortError> {
+        Ok(match self.first_from(source, from)? {
+            Found::Record(record) => to.covers(record.offset),
+            Found::End | Found::OutOfRange => false,
+        })
+    }
+
     fn assign(&self, source: &TopicPartition, next: NextOffset) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&source.topic, source.partition, Offset::Offset(next.get()))?;

@@ -202,9 +202,8 @@ impl Engine {
             return;
         };
         // What waits to be folded lies before `next`; it is said again when that is done.
-        if running && partition.inbox.is_empty() && partition.folded < next {
-            partition.folded = next;
-            partition.overlay.advance(next);
+        if running && partition.inbox.is_empty() {
+            partition.pass_to(next);
         }
     }
 
@@ -324,7 +323,12 @@ impl Engine {
         let Some(partition) = self.partition_of(source) else { return };
         let still = partition.folded == next && partition.inbox.is_empty();
         partition.end_probe = match at_end {
-            Ok(true) if still => EndProbe::AtEnd,
+            Ok(true) if still => {
+                if let Some(end) = partition.end_at_start {
+                    partition.pass_to(end);
+                }
+                EndProbe::AtEnd
+            }
             Ok(_) | Err(PortError::Passing(_)) => EndProbe::Idle,
             Err(error @ (PortError::Fatal(_) | PortError::Damaged(_) | PortError::Refused(..))) => {
                 return self.fail(error);

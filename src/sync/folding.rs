@@ -60,8 +60,10 @@ impl Engine {
             let Some(id) = self.take_next() else { return most - left };
             let Some(record) = self.partitions.get_mut(&id).and_then(|p| p.inbox.pop_front()) else { continue };
             let cost = IntakeBudget::cost(&record);
-            let more = left > 1 && self.partitions.get(&id).is_some_and(|p| !p.inbox.is_empty());
-            // Only what a cut may end with is noted: a cut is taken between two slices.
+            // Only what a cut may end with is noted: a cut is taken between two slices, and behind it nothing is left out, but
+            // for what nobody reads. While orders leave, the next record may have to wait.
+            let goes_on = |p: &Partition| !p.inbox.is_empty() && p.overlay.leaving().is_none();
+            let more = left > 1 && self.partitions.get(&id).is_some_and(goes_on);
             let last = (!more).then(|| LastRecord::of(&record));
             match self.fold_record(id, record, now) {
                 Ok(Folding::Done(())) => {

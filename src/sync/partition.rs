@@ -94,6 +94,16 @@ impl Partition {
         self.inbox.iter().map(super::intake::IntakeBudget::cost).sum()
     }
 
+    /// Nothing stands between what is folded and `next` that anybody reads. Behind a record only: what is remembered of that one,
+    /// and that nothing followed it, tells a topic that is made anew; without it nothing would.
+    pub fn pass_to(&mut self, next: NextOffset) {
+        let has_last = self.position.last.is_some() || self.overlay.layers().any(|layer| layer.last().is_some());
+        if has_last && self.folded < next {
+            self.folded = next;
+            self.overlay.advance(next);
+        }
+    }
+
     /// Whether the position has reached the end seen at the start.
     pub fn is_caught_up(&self) -> bool {
         let reached = self.end_at_start.is_some_and(|end| self.folded >= end);

@@ -34,16 +34,24 @@ impl Worker {
             if is_paused && !reading.is_pressed() {
                 continue;
             }
+            if reading.missing.is_some() {
+                continue;
+            }
             let (batch, error) = match reading.held.take() {
                 Some(held) => (Some(held), None),
                 None if matches!(reading.removed, Removed::Refused | Removed::Unread) => continue,
                 None => reading.take(source, placing),
             };
+            if reading.missing.is_some() {
+                reading.held = batch;
+                continue;
+            }
             let handed = batch.map_or(Ok(Round::Idle), |batch| self.hand_on(batch))?;
             if let Some(error) = error {
                 match error {
                     Trouble::Kafka(error) => self.partition_error(source, &error),
                     Trouble::AnotherTopic { offset } => self.give_up(source, start::another(source, offset))?,
+                    Trouble::OneMore { offset } => self.give_up(source, start::one_more(source, offset))?,
                 }
             }
             match handed {
@@ -100,7 +108,7 @@ impl Worker {
     /// The position is good after all: librdkafka had stopped there, and starts again.
     pub(super) fn go_back(&mut self, source: &TopicPartition, next: NextOffset) -> Result<(), Ended> {
         let Some(Stage::Reading(reading)) = self.partitions.get_mut(source) else { return Ok(()) };
-        (reading.removed, reading.is_sent_back) = (Removed::Nothing, true);
+        (reading.removed, reading.is_sent_back, reading.proof) = (Removed::Nothing, true, None);
         tracing::warn!(%source, %next, "the brokers refused a position; asking again");
         match self.consumer.seek(&source.topic, source.partition, Offset::Offset(next.get()), ASK_TIMEOUT) {
             Ok(()) => Ok(()),

@@ -9,6 +9,7 @@ mod group;
 mod handle;
 mod keying;
 pub(super) mod lookup;
+mod missing;
 mod partition;
 mod passing;
 mod shared;

@@ -43,6 +43,10 @@ pub(super) struct Reading {
     pub(super) handed: NextOffset,
     /// Whether offsets that nobody reads stand behind the last record.
     pub(super) has_passed: bool,
+    /// That record's offset, until the first one behind the position is taken: nothing stood between.
+    pub(super) last: Option<i64>,
+    /// Where the record is missing behind which it goes on, until it is known whether that can be: nothing is handed over.
+    pub(super) missing: Option<i64>,
     /// Whether it was sent back and has taken nothing since: the client's position may be that of a record beyond.
     pub(super) is_sent_back: bool,
     /// The record behind which it goes on, until that has been seen: it is not handed over.
@@ -85,6 +89,11 @@ pub(super) enum Trouble {
         /// Where.
         offset: i64,
     },
+    /// A record stands between that one and the position, where there was none.
+    OneMore {
+        /// Where.
+        offset: i64,
+    },
 }
 
 impl Reading {
@@ -117,21 +126,29 @@ impl Reading {
                 Some(Ok(message)) => {
                     let record = convert::record(&message);
                     self.is_sent_back = false;
-                    if let Some(last) = self.proof.take()
-                        && last.is_contradicted_by(&record)
-                    {
-                        return (None, Some(Trouble::AnotherTopic { offset: last.offset }));
+                    if let Some(last) = self.proof.take() {
+                        if last.is_contradicted_by(&record) {
+                            return (None, Some(Trouble::AnotherTopic { offset: last.offset }));
+                        }
+                        self.missing = (record.offset.get() > last.offset).then_some(last.offset);
                     }
                     // What was fetched before a new start of the same partition is librdkafka's to drop; make sure.
                     if self.next.covers(record.offset) {
+                        if self.last.is_some_and(|last| record.offset.get() > last) {
+                            return (None, Some(Trouble::OneMore { offset: record.offset.get() }));
+                        }
                         continue;
                     }
+                    self.last = None;
                     self.next = record.offset.next();
                     batch.cost += IntakeBudget::cost(&record);
                     if stranger.is_none() && !placing.explains(&record, source.partition) {
                         stranger = Some(batch.records.len());
                     }
                     batch.records.push(record);
+                    if self.missing.is_some() {
+                        break;
+                    }
                 }
             }
         }

@@ -25,7 +25,14 @@ impl Worker {
             if reading.held.is_some() || reading.is_sent_back {
                 continue;
             }
+            if let Some(last) = reading.proof {
+                // A marker stands where a record should.
+                reading.missing = (next > last.offset).then_some(last.offset);
+            }
             let next = NextOffset::new(next);
+            if reading.proof.is_some() || reading.missing.is_some() {
+                continue;
+            }
             if next > reading.next {
                 (reading.next, reading.handed, reading.has_passed) = (next, next, true);
             }

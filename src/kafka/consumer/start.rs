@@ -64,6 +64,27 @@ pub(super) fn another(source: &TopicPartition, offset: i64) -> String {
     )
 }
 
+/// That the topic is another one, as it has a record between the last one that was read and the position.
+pub(super) fn one_more(source: &TopicPartition, offset: i64) -> String {
+    format!(
+        "{source} has a record at offset {offset}, where there was none that is to be read when this worker was there: the topic was \
+         deleted and created again. Reading on would pass over it. Check the topic; {IF_NEW}"
+    )
+}
+
+/// That the topic is another one, as it has no record where one was read. `why` says where it cannot be known whether
+/// compaction has taken it.
+pub(super) fn missing(source: &TopicPartition, offset: i64, why: Option<&str>) -> String {
+    let unless = match why {
+        None => String::new(),
+        Some(why) => format!(", unless the topic is compacted; that is not known: {why}"),
+    };
+    format!(
+        "{source} has no record at offset {offset}, where this worker has read one: the topic was deleted and created again{unless}. \
+         Reading on would take new events for old ones. Check the topic; {IF_NEW}"
+    )
+}
+
 /// That the topic was made anew while it was being read.
 pub(super) fn renewed(topic: &str) -> String {
     format!(

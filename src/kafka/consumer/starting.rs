@@ -258,6 +258,8 @@ impl Worker {
                 proof: *proof,
                 handed: *next,
                 has_passed: false,
+                last: proof.map(|last| last.offset),
+                missing: None,
                 is_sent_back: false,
                 held: None,
                 removed: Removed::Nothing,

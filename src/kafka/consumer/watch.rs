@@ -19,12 +19,16 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// How often the ends of the partitions are asked for, for the lag.
 const ENDS_EVERY: Duration = Duration::from_secs(5);
 
+/// How often positions go behind what nobody reads: what a stop comes before may be refused after a long rest.
+const PASS_EVERY: Duration = Duration::from_secs(1);
+
 /// When to ask what.
 pub(super) struct Watch {
     subscribed: Vec<String>,
     suspicious: bool,
     probe_at: Instant,
     ends_at: Instant,
+    pass_at: Instant,
     /// How many partitions each topic had when it was first looked at.
     counts: BTreeMap<String, i32>,
 }
@@ -42,7 +46,14 @@ pub(super) enum Counted {
 impl Watch {
     pub(super) fn new(now: Instant) -> Self {
         let (subscribed, counts) = (Vec::new(), BTreeMap::new());
-        Self { subscribed, suspicious: true, probe_at: now, ends_at: now + ENDS_EVERY, counts }
+        Self {
+            subscribed,
+            suspicious: true,
+            probe_at: now,
+            ends_at: now + ENDS_EVERY,
+            pass_at: now + PASS_EVERY,
+            counts,
+        }
     }
 
     /// How many partitions the topics have that we have subscribed to.
@@ -73,6 +84,10 @@ impl Worker {
         if now >= self.watch.ends_at && !self.status.stands(&Problem::Brokers) {
             self.report_ends()?;
             self.watch.ends_at = Instant::now() + ENDS_EVERY;
+        }
+        if now >= self.watch.pass_at {
+            self.pass_unread_by_anyone()?;
+            self.watch.pass_at = now + PASS_EVERY;
         }
         Ok(())
     }
@@ -168,7 +183,6 @@ impl Worker {
         }
         self.watch_growth()?;
         self.look_for_removed(&self.held_back());
-        self.pass_unread_by_anyone()?;
         match lookup::ends(&self.consumer, &sources) {
             Ok(ends) => {
                 for (source, high_watermark) in ends {

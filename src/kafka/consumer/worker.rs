@@ -56,6 +56,10 @@ pub(super) struct Worker {
     pub(super) keys: Keys,
     pub(super) company: Company,
     pub(super) found: Found,
+    /// For questions about topics.
+    pub(super) kafka: config::Kafka,
+    /// When a question about a missing record may be asked again.
+    pub(super) missing_at: Instant,
     /// When a start that failed is tried again.
     pub(super) start_at: Instant,
 }
@@ -99,6 +103,8 @@ impl Worker {
             keys: Keys::default(),
             company: Company::of(config),
             found: Found::default(),
+            kafka: config.clone(),
+            missing_at: now,
             start_at: now,
         }
     }
@@ -122,6 +128,7 @@ impl Worker {
         self.watch_brokers()?;
         self.start_partitions()?;
         let round = self.hand_over()?;
+        self.ask_missing()?;
         self.ask_refused()?;
         self.look_at_others();
         self.tell_pressed()?;

@@ -282,6 +282,10 @@ fn a_position_goes_behind_what_nobody_reads_once_all_before_it_is_folded() {
     let (mut world, source) = World::with_partition(&Scene::default());
     let epoch = Epoch(1);
     let passed = |epoch, next| Input::Passed { epoch, source: source.clone(), next: NextOffset::new(next) };
+    // Before the first record nothing would tell a topic that is made anew.
+    world.handle(passed(epoch, 2));
+    world.run(S, &mut |_| ok());
+    assert_eq!(world.position_in_store(&source), Some(0));
     let events: Vec<_> = (0..3).map(|n| event("tt1", &format!("O{n}"), 1)).collect();
     world.produce_in(epoch, &source, &events);
     // Not yet: the three are at hand and not folded.
