@@ -70,6 +70,8 @@ impl Engine {
                 newest: None,
                 swept: None,
                 held: false,
+                counted: 0,
+                uncounted: Vec::new(),
                 over_share: false,
                 paused: false,
                 end_at_start: None,
@@ -124,6 +126,7 @@ impl Engine {
         self.take_accepted_codes();
         self.tell_pauses(id);
         // What it owes counts before anything more is folded.
+        self.leave_excess_out(id);
         self.hold_intake();
         event::PartitionAssigned { source: &source, position: start.position(), owed }.emit();
         Ok(start)

@@ -7,8 +7,7 @@ use crate::order::AppId;
 /// Rough cost of a settled key, with how it was settled.
 const SETTLED_OVERHEAD: usize = 150;
 
-/// Deliveries that came to be owed, in fold order, and how many each app has of them: which app waits for a person changes
-/// at any time, and is asked on each turn of the engine.
+/// Deliveries that came to be owed, in fold order, and how many each app has of them, which is asked on each turn of the engine.
 #[derive(Clone, Debug, Default)]
 pub struct Debts {
     all: Vec<(OwedKey, Owed)>,
@@ -41,9 +40,9 @@ impl Debts {
         self.all.extend(newer.all);
     }
 
-    /// How many are of other apps than these.
-    pub fn beside(&self, apps: &[&AppId]) -> usize {
-        self.by_app.iter().filter(|(app_id, _)| !apps.contains(&app_id)).map(|(_, count)| count).sum()
+    /// How many are of this app.
+    pub fn of(&self, app_id: &AppId) -> usize {
+        self.by_app.iter().find(|(known, _)| known == app_id).map_or(0, |(_, count)| *count)
     }
 
     fn count(&mut self, app_id: &AppId, more: usize) {

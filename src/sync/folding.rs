@@ -7,14 +7,12 @@ use super::desk::Desk;
 use super::engine::Engine;
 use super::intake::IntakeBudget;
 use super::last_record::LastRecord;
-use super::partition::{Partition, PartitionId, Phase};
+use super::partition::{Partition, PartitionId};
 use super::ports::PortError;
 use super::rules::{FOLD_SLICE, Now};
-use crate::order::AppId;
 use crate::order::fold::FoldAs;
 use crate::record::Record;
-use crate::telemetry::meters::IntakeLimit;
-use crate::telemetry::{Meters, Outcome, event};
+use crate::telemetry::Outcome;
 
 /// What came of folding a record.
 pub(super) enum Folding<T> {
@@ -134,55 +132,6 @@ impl Engine {
         self.held_by_bytes || (self.held_by_owed && self.gone.is_none() && !self.pressed)
     }
 
-    /// Whether the consumer is held back: it hands on what may be gone from its topic all the same.
-    pub(super) fn holds_consumer(&self) -> bool {
-        self.held_by_bytes || self.held_by_owed
-    }
-
-    /// Holds the consumer back while too much is buffered or owed, and lets it go on well below that.
-    pub(super) fn hold_intake(&mut self) {
-        let buffered = self.buffered_bytes();
-        let owed = self.partitions.values().map(|partition| self.owed_of(partition)).sum();
-        let restoring = self.partitions.values().any(|partition| partition.phase == Phase::Restoring);
-        let (max_owed, max_bytes) = (self.rules.max_owed, self.rules.max_buffered_bytes);
-        hold(&mut self.held_by_bytes, IntakeLimit::Bytes, buffered, max_bytes, max_bytes / 2, &self.meters);
-        hold(&mut self.held_by_owed, IntakeLimit::Owed, owed, max_owed, well_below(max_owed), &self.meters);
-        self.hold_to_shares(restoring && !self.held_by_owed);
-        let all = self.holds_consumer();
-        let (mut pause, mut resume) = (Vec::new(), Vec::new());
-        for partition in self.partitions.values_mut() {
-            let holds = all || partition.over_share;
-            if std::mem::replace(&mut partition.paused, holds) != holds {
-                if holds { &mut pause } else { &mut resume }.push(partition.source.clone());
-            }
-        }
-        if !pause.is_empty() {
-            self.ports.intake.pause(&pause);
-        }
-        if !resume.is_empty() {
-            self.ports.intake.resume(&resume);
-        }
-    }
-
-    /// What a partition owes is known when it is restored: until all are, none of those that run may come to owe more than its
-    /// share. Else each start in an outage would go beyond `max_owed` by what it takes in before it knows. One that owes its
-    /// share holds no other back.
-    fn hold_to_shares(&mut self, restoring: bool) {
-        let share = (self.rules.max_owed / self.partitions.len().max(1)).max(1);
-        let change = |(id, partition): (&PartitionId, &Partition)| {
-            let bound = if partition.over_share { well_below(share) + 1 } else { share };
-            let owed = if restoring { self.owed_of(partition) } else { 0 };
-            ((owed >= bound) != partition.over_share).then_some((*id, owed))
-        };
-        let changed: Vec<(PartitionId, usize)> = self.partitions.iter().filter_map(change).collect();
-        for (id, owed) in changed {
-            if let Some(partition) = self.partitions.get_mut(&id) {
-                partition.over_share = !partition.over_share;
-                event::ShareOwed { source: &partition.source, owed, share, holds: partition.over_share }.emit();
-            }
-        }
-    }
-
     /// Whether a partition's records may be folded: it owes no more than it may, or they may be gone from its topic.
     fn may_fold(&self, id: PartitionId) -> bool {
         let is_over = self.partitions.get(&id).is_some_and(|partition| partition.over_share);
@@ -199,16 +148,6 @@ impl Engine {
         self.fold_queue.remove(place)
     }
 
-    /// What a partition owes, committed or not. What a suspended or paused app owes counts against disk alone: it must not stand
-    /// in the way of the others.
-    fn owed_of(&self, partition: &Partition) -> usize {
-        let rests = |desk: &Desk| desk.circuit.cause().is_some() || partition.commanded.paused.contains(&desk.app_id);
-        let resting: Vec<&AppId> = self.desks.iter().filter(|desk| rests(desk)).map(|desk| &desk.app_id).collect();
-        let committed = partition.owed.iter().filter(|(app, _)| !resting.contains(&&self.desks[**app].app_id));
-        let folded = partition.overlay.layers().map(|layer| layer.owed_beside(&resting));
-        committed.map(|(_, owed)| owed).sum::<usize>() + folded.sum::<usize>()
-    }
-
     /// Whether the next cut is as large as it should be, and has to wait for the one under way or for a way to the brokers
     /// that takes no larger ones.
     pub(super) fn next_cut_is_full(&self) -> bool {
@@ -220,21 +159,5 @@ impl Engine {
     /// Memory of what is folded and not committed.
     pub(super) fn buffered_bytes(&self) -> usize {
         self.partitions.values().map(|p| p.overlay.bytes()).sum()
-    }
-}
-
-/// Where intake goes on that was held back at `max`.
-fn well_below(max: usize) -> usize {
-    max - max.div_ceil(10)
-}
-
-/// Holds at `max` and lets go below `low`, saying so on each change.
-fn hold(held: &mut bool, limit: IntakeLimit, amount: usize, max: usize, low: usize, meters: &Meters) {
-    if !*held && amount >= max {
-        *held = true;
-        event::IntakePaused { limit, held: amount, max }.emit(meters);
-    } else if *held && amount <= low {
-        *held = false;
-        event::IntakeResumed { limit }.emit(meters);
     }
 }

@@ -29,6 +29,7 @@ pub mod folding;
 pub mod followers;
 pub mod give_up;
 mod gone;
+mod holding;
 mod input;
 pub mod intake;
 pub mod judging;

@@ -66,9 +66,9 @@ impl Layer {
         self.owed.all()
     }
 
-    /// How many of them are of other apps than these.
-    pub fn owed_beside(&self, apps: &[&AppId]) -> usize {
-        self.owed.beside(apps)
+    /// How many of them are of this app.
+    pub fn owed_of(&self, app_id: &AppId) -> usize {
+        self.owed.of(app_id)
     }
 
     /// The settled debts.

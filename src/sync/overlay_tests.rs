@@ -113,10 +113,9 @@ proptest! {
                 prop_assert_eq!(seen, model.truth.get(&identity(order)).copied());
             }
             for layer in overlay.layers() {
-                let (first, second) = (identity(0).app_id, identity(1).app_id);
-                for apps in [&[][..], &[&first], &[&second, &first]] {
-                    let others = layer.owed().iter().filter(|(key, _)| !apps.contains(&&key.identity.app_id));
-                    prop_assert_eq!(layer.owed_beside(apps), others.count());
+                for app_id in [identity(0).app_id, identity(1).app_id, identity(2).app_id] {
+                    let of_it = layer.owed().iter().filter(|(key, _)| key.identity.app_id == app_id);
+                    prop_assert_eq!(layer.owed_of(&app_id), of_it.count());
                 }
             }
         }

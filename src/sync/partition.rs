@@ -49,6 +49,10 @@ pub struct Partition {
     pub swept: Option<Duration>,
     /// Whether its next record waits for the commit under way, as orders leave with it.
     pub held: bool,
+    /// What of its debts counts against `delivery.max_owed`, as of the last turn.
+    pub counted: usize,
+    /// What of them does not, by the app's place in the config.
+    pub uncounted: Vec<usize>,
     /// Whether it owes as much as its share, while others are restored.
     pub over_share: bool,
     /// Whether the consumer has been told to hold it back.
@@ -92,6 +96,12 @@ impl Partition {
     /// Bytes of the records that wait to be folded.
     pub fn inbox_bytes(&self) -> usize {
         self.inbox.iter().map(super::intake::IntakeBudget::cost).sum()
+    }
+
+    /// What it owes of an app at this place in the config, committed or not.
+    pub fn owes(&self, app: usize, app_id: &AppId) -> usize {
+        let folded = self.overlay.layers().map(|layer| layer.owed_of(app_id)).sum::<usize>();
+        self.owed.get(&app).copied().unwrap_or_default() + folded
     }
 
     /// Nothing stands between what is folded and `next` that anybody reads. Behind a record only: what is remembered of that one,

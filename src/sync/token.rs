@@ -98,6 +98,11 @@ impl TokenDesk {
         self.current.is_some_and(|current| current.refused)
     }
 
+    /// Whether the platform has refused the token at hand or the one before, and has taken none since.
+    pub fn is_doubted(&self) -> bool {
+        self.refused_in_a_row > 0 || self.current.is_some_and(|current| current.refused || current.on_trial)
+    }
+
     /// How many attempts may be under way with it, where there may be `most`.
     pub fn permits(&self, most: usize) -> usize {
         if self.current.is_some_and(|current| current.on_trial) { most.min(TRIAL) } else { most }

@@ -13,6 +13,7 @@ mod gone;
 mod letters;
 mod partitions;
 mod pausing;
+mod released;
 mod restoring;
 mod retention;
 mod revoked;
