@@ -1,9 +1,12 @@
 //! What partitions of the changelog have lost of their beginning, for those who look at topics and stores while nothing runs.
 
+use std::collections::BTreeSet;
+
 use crate::config;
 use crate::kafka::changelog::Changelog;
 use crate::record::NextOffset;
-use crate::sync::log_ports::ChangelogSource as _;
+use crate::store::SledStore;
+use crate::sync::log_ports::{CacheStore as _, ChangelogSource as _};
 use crate::sync::ports::PortError;
 use crate::sync::restore_words::beginning_lost;
 
@@ -52,6 +55,28 @@ pub fn lost(config: &config::Kafka, partitions: impl IntoIterator<Item = i32>) -
         }
     }
     Ok(found)
+}
+
+/// Refuses a rebase into a changelog without its beginning where this store holds what is gone: it would leave that out, and
+/// take the store for a cache of the rest.
+pub(super) fn refuse_rebase(config: &config::Kafka, store: &SledStore) -> Result<(), PortError> {
+    let topic = &config.changelog_topic;
+    if store.changelog().as_deref() != Some(topic) {
+        return Ok(());
+    }
+    let sources = store.sources();
+    let lost = lost(config, sources.iter().map(|source| source.partition).collect::<BTreeSet<_>>())?;
+    for source in sources {
+        let Some(lost) = lost.iter().find(|lost| lost.partition == source.partition) else { continue };
+        if lost.is_known_to(store.checkpoint(&source)?.map(|checkpoint| checkpoint.changelog)) {
+            return Err(PortError::Fatal(format!(
+                "{} begins at offset {}, and this store holds what stood before: as the topic is, a rebase would leave that out. With \
+                 every worker stopped, delete the topic {topic} and run the command again: it writes all of the store into a new one",
+                lost.place, lost.low
+            )));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

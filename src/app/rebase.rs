@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::beginnings;
 use super::former::Former;
 use super::rebase_look::{self, Look};
 use super::rebase_plan::{Plan, Planner, Task};
@@ -109,6 +110,7 @@ pub fn rebase(
     rebase_look::refuse_members(&log, kafka, &counts)?;
     // The store is what a missing one is made from.
     super::topics::ensure_rebasable(&topics, kafka)?;
+    beginnings::refuse_rebase(kafka, store)?;
     let look =
         Look { log: &log, records: SourceTopics::connect(kafka)?, topics: Topics::connect(kafka)?, kafka, counts };
     let (changelog, former) = (Changelog::connect(kafka)?, Former::of(store, config, &topics)?);

@@ -81,7 +81,9 @@ impl Exit {
             Self::Waiting => {
                 "a command is written, and no worker has executed it within `--timeout`; it is when one owns its partition"
             }
-            Self::Interrupted => "a tool was ended by Ctrl-C; what it had printed by then is right",
+            Self::Interrupted => {
+                "a tool was ended by Ctrl-C: what it had printed by then is right; or a second signal ended a worker at once"
+            }
         }
     }
 

@@ -141,7 +141,8 @@ const SKIP_LOST_HELP: &str = "\
 For a partition that begins behind the group's position: the topic's retention, or kafka-delete-records, took
 records before any worker had read them, and `run` refuses to go on. No worker of the group may run (with
 --dry-run they may). Says of each such partition which offsets are lost, then moves its position and the group's
-offset to the oldest record that is there. States, stamps, owed deliveries and dead letters stay as they are; the
+offset to the oldest record that is there (without kafka.exactly_once, the position alone: the next run moves the
+offset). States, stamps, owed deliveries and dead letters stay as they are; the
 events that are lost are not made up for, and nothing says which orders they were of: have the merchant send the
 orders of that time again, each with its whole document. Raise the topic's retention first.
 

@@ -78,7 +78,7 @@ impl Engine {
             self.next_desk = (index + 1) % self.desks.len();
             let share = self.share();
             self.hold_behind_orphans(index, now);
-            if !self.desks[index].has_ready() || self.desks[index].in_flight >= share {
+            if !self.desks[index].has_ready() || self.desks[index].in_flight >= self.room_of(index) {
                 barred += 1;
                 continue;
             }
@@ -117,6 +117,17 @@ impl Engine {
     pub(super) fn share(&self) -> usize {
         let all = self.rules.max_in_flight;
         if self.desks.len() > 1 { (all - all / 4).max(1) } else { all }
+    }
+
+    /// Permits that this app may hold as things stand: of the quarter that is kept from any one app, each of the others can have
+    /// its part, however many hang.
+    fn room_of(&self, desk: usize) -> usize {
+        let all = self.rules.max_in_flight;
+        let others = self.desks.len() - 1;
+        let kept = all / 4 / others.max(1);
+        let beside = self.desks.iter().enumerate().filter(|(index, _)| *index != desk);
+        let taken = beside.map(|(_, other)| other.in_flight.max(kept)).sum::<usize>();
+        self.share().min(all.saturating_sub(taken))
     }
 
     fn start_next(&mut self, desk: usize, now: Now) -> Result<(), PortError> {

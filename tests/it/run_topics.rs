@@ -242,6 +242,12 @@ fn real_kafka_a_changelog_without_its_beginning_is_a_fault_and_each_store_is_tol
         assert!(said.contains(&begins) && said.contains(words), "{said}");
         assert_eq!(told.status.code(), Some(ends), "{said}");
     }
+    // Into the topic as it is a rebase would leave out what this store alone has, and the store would be none of it then.
+    let right = [("cleanup.policy", "compact"), ("max.message.bytes", "4259840"), ("delete.retention.ms", "604800000")];
+    kafka.set(&changelog, &right);
+    let (code, said) = site.tool(&["store", "rebase"]);
+    assert!(code == Some(7) && said.contains("delete the topic"), "{code:?} {said}");
+    assert_eq!(site.tool(&["store", "check"]).0, Some(0));
 }
 
 #[test]

@@ -188,7 +188,15 @@ impl Worker {
 
     fn group_error(&mut self, error: &KafkaError) -> Result<(), Ended> {
         if let KafkaError::MessageConsumptionFatal(_) = error {
-            let words = format!("the group's consumer failed for good: {}", describe(error));
+            let why = match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::UnreleasedInstanceId) => {
+                    ": another member of the group has this group.instance.id, or the session of one that was killed is not over \
+                     (group.consumer.session.timeout.ms of the brokers, 45 s by default); start again then, or leave \
+                     group.instance.id out"
+                }
+                Some(_) | None => "",
+            };
+            let words = format!("the group's consumer failed for good: {}{why}", describe(error));
             return self.tell(Input::Failed(PortError::Fatal(words)));
         }
         if let Some(words) = refusal(error) {

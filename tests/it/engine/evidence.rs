@@ -301,13 +301,16 @@ fn a_good_order_is_the_next_probe_of_a_circuit_that_poison_orders_opened() {
 }
 
 /// One app's platform hangs: every attempt takes its whole time-out. The other app's orders are pushed at once.
-#[test]
-fn an_outage_of_one_app_slows_no_other() {
-    let (mut world, source) = World::with_partition(&Scene { apps: vec!["tt1", "tt2"], ..Scene::default() });
-    world.produce(&source, &orders(0..1000));
+/// Platforms of these apps hang; another app's pushes are made within their second.
+fn check_hanging(apps: &[&'static str]) {
+    let all = [apps, &["other"]].concat();
+    let (mut world, source) = World::with_partition(&Scene { apps: all, ..Scene::default() });
+    for app in apps {
+        world.produce(&source, &(0..1000).map(|n| event(app, &format!("O{n}"), 1)).collect::<Vec<_>>());
+    }
     for second in 0..300 {
         let order = format!("X{second}");
-        world.produce(&source, &[event("tt2", &order, 1)]);
+        world.produce(&source, &[event("other", &order, 1)]);
         world.turn();
         world.answer_tokens();
         let mut hanging = Vec::new();
@@ -317,7 +320,7 @@ fn an_outage_of_one_app_slows_no_other() {
             world.finish_commit();
             world.turn();
             let mut asked = world.asked.lock().unwrap();
-            let (other, hang): (Vec<_>, Vec<_>) = asked.attempts.drain(..).partition(|a| a.app_id.as_str() == "tt2");
+            let (other, hang): (Vec<_>, Vec<_>) = asked.attempts.drain(..).partition(|a| a.app_id.as_str() == "other");
             hanging.extend(hang);
             asked.attempts.extend(other);
             drop(asked);
@@ -330,6 +333,17 @@ fn an_outage_of_one_app_slows_no_other() {
             world.answer_attempts(&mut |_| Exchange::Broken(Break::Timeout));
         }
     }
-    assert_eq!(world.app("tt1").circuit, "open");
-    assert_eq!(world.app("tt2").circuit, "closed");
+    assert!(apps.iter().all(|app| world.app(app).circuit == "open"));
+    assert_eq!(world.app("other").circuit, "closed");
+}
+
+#[test]
+fn an_outage_of_one_app_slows_no_other() {
+    check_hanging(&["tt1"]);
+}
+
+#[test]
+fn an_outage_of_all_apps_but_one_slows_it_not() {
+    check_hanging(&["tt1", "tt2"]);
+    check_hanging(&["tt1", "tt2", "tt3", "tt4"]);
 }

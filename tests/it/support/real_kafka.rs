@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use order_sync::record::{Header, Record, RecordOffset};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -125,6 +125,13 @@ impl RealKafka {
     pub fn grow(&self, topic: &str, partitions: usize) {
         let more = rdkafka::admin::NewPartitions::new(topic, partitions);
         wait(self.admin().create_partitions([&more], &options())).unwrap();
+    }
+
+    /// Gives a topic these settings, and no others.
+    pub fn set(&self, topic: &str, settings: &[(&str, &str)]) {
+        let none = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        let all = settings.iter().fold(none, |all, (name, value)| all.set(name, value));
+        wait(self.admin().alter_configs([&all], &options())).unwrap().remove(0).unwrap();
     }
 
     /// Deletes a topic, and waits until it is known to be gone: what is written to one that is made anew at once could still
