@@ -64,12 +64,19 @@ impl Ends {
     }
 }
 
-/// The record for which a transaction has failed with this error, where it is one. For one that is too large the transaction fails a
-/// moment before the record is told of, and only that names the topic.
+/// The record for which a transaction has failed with this error, where it is one. For one that is refused for itself the transaction
+/// fails a moment before the record is told of, and only that names the topic.
 pub(super) fn failed(producer: &BaseProducer<Ends>, error: &KafkaError) -> Option<Failed> {
-    let is_of_size = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
+    let is_its_own = matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidRecord
+                | RDKafkaErrorCode::InvalidTimestamp
+        )
+    );
     let began = Instant::now();
-    while is_of_size && producer.context().with(|written| written.failed.is_none()) && began.elapsed() < TELLING {
+    while is_its_own && producer.context().with(|written| written.failed.is_none()) && began.elapsed() < TELLING {
         serve(producer);
     }
     producer.context().with(|written| written.failed.take())

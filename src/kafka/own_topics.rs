@@ -21,6 +21,15 @@ pub(super) fn too_large(doing: &str, topic: &str) -> PortError {
     PortError::Refused(By::Kafka, format!("{doing}: {words}"))
 }
 
+/// What it means that a broker does not take a record's time.
+pub(super) fn strange_time(doing: &str, topic: &str) -> PortError {
+    let words = format!(
+        "the broker refuses a record (InvalidRecord), as by its time: look at this machine's clock, and at message.timestamp.after.max.ms \
+         and message.timestamp.before.max.ms of {topic} (an hour, and no bound, by default)"
+    );
+    PortError::Refused(By::Kafka, format!("{doing}: {words}"))
+}
+
 /// The same of a token, which is waited for.
 pub(super) fn token_too_large(topic: &str) -> String {
     format!("topic {topic} takes no record of a token's size; set its max.message.bytes to {TOKENS_ROOM} or more")

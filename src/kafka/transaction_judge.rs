@@ -88,6 +88,9 @@ impl TransactionJudge {
         if *code == RDKafkaErrorCode::MessageSizeTooLarge {
             return own_topics::too_large(doing, topic);
         }
+        if matches!(code, RDKafkaErrorCode::InvalidRecord | RDKafkaErrorCode::InvalidTimestamp) {
+            return own_topics::strange_time(doing, topic);
+        }
         if !is_late {
             return self.error(doing, &KafkaError::MessageProduction(*code));
         }

@@ -198,21 +198,25 @@ fn real_kafka_a_commit_that_cannot_be_written_is_aborted_at_once_and_the_next_on
 }
 
 #[test]
-fn real_kafka_a_record_that_is_too_large_for_one_topic_is_refused_with_that_topics_name() {
+fn real_kafka_a_record_that_one_topic_does_not_take_is_refused_with_that_topics_name() {
     let Some(kafka) = RealKafka::shared() else { return };
     let changelog = |config: &Kafka| [config.changelog_topic.clone(), config.dead_letter_topic.clone()];
     let letters = |config: &Kafka| [config.dead_letter_topic.clone(), config.changelog_topic.clone()];
-    for (names, policy) in [(changelog as fn(&Kafka) -> _, "compact"), (letters, "delete")] {
-        let small = |config: &Kafka| {
-            let settings = [("cleanup.policy", policy), ("max.message.bytes", "60")];
-            kafka.create(&names(config)[0], 1, &settings);
+    let (room, time) = ("max.message.bytes", "message.timestamp.before.max.ms");
+    for (names, policy, setting, value) in [
+        (changelog as fn(&Kafka) -> _, "compact", room, "60"),
+        (letters, "delete", room, "60"),
+        (changelog, "compact", time, "0"),
+    ] {
+        let make = |config: &Kafka| {
+            kafka.create(&names(config)[0], 1, &[("cleanup.policy", policy), (setting, value)]);
         };
-        let site = Site::after(kafka, 1, small);
+        let site = Site::after(kafka, 1, make);
         let mut transactions = site.transactions("store-1", site.consumer.fence());
         let refused = transactions.transact(&site.transaction(site.epoch(), 1, 5)).unwrap_err();
         let TransactError::Aborted(PortError::Refused(By::Kafka, words)) = refused else { panic!("{refused:?}") };
-        let [too_small, other] = names(&site.config);
-        assert!(words.contains(&format!("max.message.bytes of {too_small} to")) && !words.contains(&other), "{words}");
+        let [topic, other] = names(&site.config);
+        assert!(words.contains(&format!("{setting} of {topic} ")) && !words.contains(&other), "{words}");
         site.consumer.stop();
     }
 }
