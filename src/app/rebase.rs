@@ -111,8 +111,7 @@ pub fn rebase(
     // The store is what a missing one is made from.
     super::topics::ensure_rebasable(&topics, kafka)?;
     beginnings::refuse_rebase(kafka, store)?;
-    let look =
-        Look { log: &log, records: SourceTopics::connect(kafka)?, topics: Topics::connect(kafka)?, kafka, counts };
+    let look = Look { log: &log, records: SourceTopics::connect(kafka)?, topics: &topics, kafka, counts };
     let (changelog, former) = (Changelog::connect(kafka)?, Former::of(store, config, &topics)?);
     let mut planner = Planner { kafka, store, behind, look, changelog, former };
     let (mut tasks, mut left) = (Vec::new(), 0);

@@ -7,7 +7,6 @@ use crate::config;
 use crate::kafka::changelog::Changelog;
 use crate::kafka::rebase::RebaseLog;
 use crate::kafka::source::SourceTopics;
-use crate::kafka::topic_settings::SourceLooked;
 use crate::kafka::topics::Topics;
 use crate::record::{NextOffset, RecordOffset, TopicPartition};
 use crate::sync::changelog::{ChangelogKey, ChangelogRecord, Gathered};
@@ -103,7 +102,7 @@ fn read_whole(
 pub(super) struct Look<'a> {
     pub(super) log: &'a RebaseLog,
     pub(super) records: SourceTopics,
-    pub(super) topics: Topics,
+    pub(super) topics: &'a Topics,
     pub(super) kafka: &'a config::Kafka,
     /// How many partitions each has now.
     pub(super) counts: BTreeMap<String, Option<i32>>,
@@ -141,7 +140,7 @@ impl Look<'_> {
     }
 
     fn is_compacted(&self, topic: &str) -> Result<bool, PortError> {
-        Ok(matches!(self.topics.look_at_source(self.kafka, topic)?, SourceLooked::Warned(_)))
+        Ok(self.topics.look_at_source(self.kafka, topic)?.is_compacted())
     }
 
     /// What retention has taken between a position and the oldest record that is there.

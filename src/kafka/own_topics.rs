@@ -3,6 +3,8 @@
 //!
 //! What counts is the value in force, whether the topic sets it or inherits it from the brokers.
 
+use rdkafka::error::RDKafkaErrorCode;
+
 use super::copies::Standing;
 use super::topic_settings::{Settings, Value, set_command};
 use super::topics::Topics;
@@ -22,9 +24,9 @@ pub(super) fn too_large(doing: &str, topic: &str) -> PortError {
 }
 
 /// What it means that a broker does not take a record's time.
-pub(super) fn strange_time(doing: &str, topic: &str) -> PortError {
+pub(super) fn strange_time(doing: &str, topic: &str, code: RDKafkaErrorCode) -> PortError {
     let words = format!(
-        "the broker refuses a record (InvalidRecord), as by its time: look at this machine's clock, and at message.timestamp.after.max.ms \
+        "the broker refuses a record ({code:?}), as by its time: look at this machine's clock, and at message.timestamp.after.max.ms \
          and message.timestamp.before.max.ms of {topic} (an hour, and no bound, by default)"
     );
     PortError::Refused(By::Kafka, format!("{doing}: {words}"))

@@ -61,6 +61,13 @@ pub enum SourceLooked {
     Unseen(String),
 }
 
+impl SourceLooked {
+    /// Whether Kafka compacts the topic, as far as is known: that is all that is warned of.
+    pub fn is_compacted(&self) -> bool {
+        matches!(self, Self::Warned(_))
+    }
+}
+
 impl Topics {
     /// Looks at the settings of a source topic that is there.
     pub fn look_at_source(&self, config: &config::Kafka, topic: &str) -> Result<SourceLooked, PortError> {

@@ -89,7 +89,7 @@ impl TransactionJudge {
             return own_topics::too_large(doing, topic);
         }
         if matches!(code, RDKafkaErrorCode::InvalidRecord | RDKafkaErrorCode::InvalidTimestamp) {
-            return own_topics::strange_time(doing, topic);
+            return own_topics::strange_time(doing, topic, *code);
         }
         if !is_late {
             return self.error(doing, &KafkaError::MessageProduction(*code));

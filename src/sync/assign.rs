@@ -71,7 +71,7 @@ impl Engine {
                 swept: None,
                 held: false,
                 counted: 0,
-                uncounted: Vec::new(),
+                uncounted: vec![0; self.desks.len()],
                 over_share: false,
                 paused: false,
                 end_at_start: None,

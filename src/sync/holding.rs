@@ -64,7 +64,6 @@ impl Engine {
         let mut all = 0;
         for partition in self.partitions.values_mut() {
             partition.counted = 0;
-            partition.uncounted.resize(self.desks.len(), 0);
             for (app, desk) in self.desks.iter().enumerate() {
                 let owed = partition.owes(app, &desk.app_id);
                 let rests = waits_for_a_person(desk) || partition.commanded.paused.contains(&desk.app_id);

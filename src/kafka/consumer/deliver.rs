@@ -108,7 +108,8 @@ impl Worker {
     /// The position is good after all: librdkafka had stopped there, and starts again.
     pub(super) fn go_back(&mut self, source: &TopicPartition, next: NextOffset) -> Result<(), Ended> {
         let Some(Stage::Reading(reading)) = self.partitions.get_mut(source) else { return Ok(()) };
-        (reading.removed, reading.is_sent_back, reading.proof) = (Removed::Nothing, true, None);
+        reading.removed = Removed::Nothing;
+        reading.send_back();
         tracing::warn!(%source, %next, "the brokers refused a position; asking again");
         match self.consumer.seek(&source.topic, source.partition, Offset::Offset(next.get()), ASK_TIMEOUT) {
             Ok(()) => Ok(()),

@@ -142,7 +142,7 @@ impl Worker {
         tracing::error!(topic, partition, offset, "a record came beside its queue; the partition starts again");
         let source = TopicPartition::new(topic, partition);
         if let Some(Stage::Reading(reading)) = self.partitions.get_mut(&source) {
-            (reading.is_sent_back, reading.proof) = (true, None);
+            reading.send_back();
             let back = Offset::Offset(reading.next.get());
             if let Err(error) = self.consumer.seek(topic, partition, back, Duration::from_secs(1)) {
                 tracing::error!(%source, %error, "could not go back");

@@ -97,6 +97,11 @@ pub(super) enum Trouble {
 }
 
 impl Reading {
+    /// It is read from its position again, whatever the client has come to.
+    pub(super) fn send_back(&mut self) {
+        (self.is_sent_back, self.proof) = (true, None);
+    }
+
     /// Where it is to be read from.
     pub(super) fn from(&self) -> i64 {
         self.proof.map_or(self.next.get(), |last| last.offset.min(self.next.get()))

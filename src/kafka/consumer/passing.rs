@@ -22,17 +22,15 @@ impl Worker {
             let Offset::Offset(next) = at.offset() else { continue };
             let source = TopicPartition::new(at.topic(), at.partition());
             let Some(Stage::Reading(reading)) = self.partitions.get_mut(&source) else { continue };
-            if reading.held.is_some() || reading.is_sent_back {
+            if reading.held.is_some() || reading.is_sent_back || reading.missing.is_some() {
                 continue;
             }
             if let Some(last) = reading.proof {
                 // A marker stands where a record should.
                 reading.missing = (next > last.offset).then_some(last.offset);
-            }
-            let next = NextOffset::new(next);
-            if reading.proof.is_some() || reading.missing.is_some() {
                 continue;
             }
+            let next = NextOffset::new(next);
             if next > reading.next {
                 (reading.next, reading.handed, reading.has_passed) = (next, next, true);
             }

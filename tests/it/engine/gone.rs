@@ -14,7 +14,7 @@ const SECOND: Epoch = Epoch(2);
 /// What each partition folds before too much is owed: one slice.
 const TAKEN: i64 = 64;
 
-fn orders(prefix: &str, count: usize) -> Vec<String> {
+pub(super) fn orders(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| event("tt1", &format!("{prefix}{n}"), 1)).collect()
 }
 

@@ -6,6 +6,8 @@ use order_sync::douyin::verdict::Exchange;
 use order_sync::record::TopicPartition;
 use order_sync::sync::ports::AttemptStart;
 
+use super::gone::orders;
+use super::suspension::refused;
 use super::world::{Scene, World, answer, event, ok};
 
 const S: Duration = Duration::from_secs(1);
@@ -18,24 +20,16 @@ fn scene() -> Scene {
     Scene { apps: vec!["tt1", "tt2"], max_owed: OWED / 3, max_in_flight: 1, ..Scene::default() }
 }
 
-fn orders(prefix: &str, count: usize) -> Vec<String> {
-    (0..count).map(|n| event("tt1", &format!("{prefix}{n}"), 1)).collect()
-}
-
 fn run(world: &mut World, time: Duration, tt1: &dyn Fn() -> Exchange) {
     let mut platform = |attempt: &AttemptStart| if attempt.app_id.as_str() == "tt1" { tt1() } else { ok() };
     world.run_with_latency(time, 100 * MS, &mut platform);
-}
-
-fn suspends() -> Exchange {
-    answer(200, r#"{"err_code":40016,"err_msg":"appname"}"#)
 }
 
 /// tt1 is suspended, and owes what came meanwhile.
 fn suspended() -> (World, TopicPartition) {
     let (mut world, source) = World::with_partition(&scene());
     world.produce(&source, &orders("O", OWED));
-    run(&mut world, 10 * S, &suspends);
+    run(&mut world, 10 * S, &refused);
     assert_eq!((world.app("tt1").circuit, world.app("tt1").owed), ("suspended", OWED));
     (world, source)
 }
@@ -96,11 +90,11 @@ fn a_restart_with_a_token_that_is_refused_holds_the_other_up_no_longer_than_the_
     let (world, source) = suspended();
     let store = world.store.clone();
     drop(world);
-    let refused = || answer(200, r#"{"err_code":40014,"err_msg":"access_token"}"#);
+    let token_refused = || answer(200, r#"{"err_code":40014,"err_msg":"access_token"}"#);
     let mut world = World::new(&scene(), store);
     world.assign(&source, 10_000);
     for second in 0..200 {
-        check_the_other(&mut world, &source, &format!("X{second}"), &refused);
+        check_the_other(&mut world, &source, &format!("X{second}"), &token_refused);
     }
     assert_eq!((world.app("tt1").circuit, world.app("tt1").owed), ("suspended", OWED));
 }

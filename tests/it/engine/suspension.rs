@@ -19,7 +19,7 @@ fn rejected() -> Exchange {
     answer(200, r#"{"err_code":40003,"err_msg":"openid","body":""}"#)
 }
 
-fn refused() -> Exchange {
+pub(super) fn refused() -> Exchange {
     answer(200, r#"{"err_code":40016,"err_msg":"appname"}"#)
 }
 
